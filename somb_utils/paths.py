@@ -1,0 +1,32 @@
+"""Where the project's own text lives, in a checkout and in an installed wheel, and where caches go."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+_PACKAGE = Path(__file__).parent
+DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent / "data"
+
+
+def cache_dir() -> Path:
+    """Return the user cache folder (``SOMB_CACHE`` overrides the platform's default)."""
+    return Path(os.environ.get("SOMB_CACHE") or platformdirs.user_cache_dir("spaceomicsbench"))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it into place only if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
