@@ -1,0 +1,17 @@
+"""Fixtures every test can use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def open_data() -> Path:
+    """Published files (``SOMB_OPEN_DATA``, or ``../shared/open-data``); skips where absent."""
+    folder = Path(os.environ.get("SOMB_OPEN_DATA") or ROOT.parent / "shared" / "open-data")
+    if not (folder / "MANIFEST.csv").is_file():
+        pytest.skip(f"the open data are not in {folder}: set SOMB_OPEN_DATA to their folder")
+    return folder
