@@ -1,1 +1,1 @@
-"""The LLM evaluation: a bank of questions with checkable key facts, their contexts, and the judging of answers."""
+"""The LLM evaluation: a question bank with checkable key facts, its contexts, and judges of the answers."""

@@ -117,7 +117,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 _ALLOWED = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Invert, ast.USub, ast.BinOp,
-    ast.BitAnd, ast.BitOr, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt,
+    ast.BitAnd, ast.BitOr, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Compare, ast.Eq, ast.NotEq, ast.Lt,
+    ast.LtE, ast.Gt,
     ast.GtE, ast.In, ast.NotIn, ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple,
 )  # fmt: skip
 
@@ -169,18 +170,23 @@ def _column(frame: pd.DataFrame, name: str | None, table: str) -> pd.Series:
 
 
 def _paired(check: Check, load: Loader) -> tuple[pd.Series, pd.Series]:
-    """Return the two columns compared, rows joined by identifier when there are two tables."""
+    """Return the two columns compared; two tables are joined by identifiers that each holds once."""
     left = rows(load(check.table), check.where)
     if check.other is None:
         return _column(left, check.column, check.table), _column(left, check.other_column, check.table)
     right = rows(load(check.other), check.other_where)
-    on, other_on = check.on, check.other_on or check.on
-    a = left.set_index(_column(left, on, check.table))[check.column]
-    b = right.set_index(_column(right, other_on, check.other))[check.other_column or check.column]
-    if not (a.index.is_unique and b.index.is_unique):
-        raise SombError(f"{check.table} and {check.other} cannot be joined: {on!r} is not unique")
-    shared = a.index.intersection(b.index)
-    return a.loc[shared], b.loc[shared]
+    sides = []
+    for frame, key, column, table in (
+        (left, check.on, check.column, check.table),
+        (right, check.other_on or check.on, check.other_column or check.column, check.other),
+    ):
+        ids = _column(frame, key, table)
+        once = frame[~ids.duplicated(keep=False) & ids.notna()]
+        sides.append(_column(once, column, table).set_axis(once[key]))
+    shared = sides[0].index.intersection(sides[1].index)
+    if shared.empty:
+        raise SombError(f"{check.table} and {check.other} share no {check.on!r}")
+    return sides[0].loc[shared], sides[1].loc[shared]
 
 
 def _count(check: Check, load: Loader) -> Value:
