@@ -1,4 +1,4 @@
-"""The open tables the project knows (``data/tables.csv``), where they are kept, and how a file is verified."""
+"""The open tables (``data/tables.csv``), where they are kept, and how a file is verified."""
 
 import csv
 import hashlib
