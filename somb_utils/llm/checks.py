@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -82,6 +82,12 @@ class Check(BaseModel):
     model: str | None = None
     metric: str | None = None
     tolerance: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_on(cls, data: Any) -> Any:
+        """Accept an unquoted ``on``, which YAML 1.1 reads as true."""
+        return {"on" if k is True else k: v for k, v in data.items()} if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _complete(self) -> "Check":
