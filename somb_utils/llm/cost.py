@@ -1,0 +1,117 @@
+"""Prices, estimates and the budget that stops a run before it is overspent."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from somb_utils.errors import SombError, UsageError
+from somb_utils.llm.bank import LLM
+
+if TYPE_CHECKING:
+    from inspect_ai.model import ModelCost, ModelUsage
+
+PRICES = LLM / "prices.yaml"
+CHARACTERS_PER_TOKEN = 3.5
+
+
+class BudgetReachedError(SombError):
+    """The next call could cost more than is left of ``--max-cost``, so it was not made."""
+
+
+def load_prices(path: Path | None = None) -> dict[str, "ModelCost"]:
+    """Return prices in dollars a million tokens by model: the project's, overridden by those of `path`.
+
+    The file has inspect's form: ``{model: {input, output, input_cache_write, input_cache_read}}``.
+
+    Raises
+    ------
+    UsageError
+        If `path` cannot be read or is not of that form.
+    """
+    from inspect_ai.model import ModelCost
+
+    prices: dict[str, ModelCost] = {}
+    for source in [PRICES] + ([path] if path else []):
+        try:
+            entries = yaml.safe_load(source.read_text(encoding="utf-8")) or {}
+            prices |= {name: ModelCost.model_validate(entry) for name, entry in entries.items()}
+        except (OSError, yaml.YAMLError, ValueError, AttributeError) as error:
+            raise UsageError(f"{source} is not a price file: {error}. See {PRICES} for the form") from error
+    return prices
+
+
+def price_of(model: str, prices: dict[str, "ModelCost"]) -> "ModelCost | None":
+    """Return the price of a model: by its full name, else of the longest known name it starts with."""
+    known = [name for name in prices if model == name or model.startswith(f"{name}-")]
+    return prices[max(known, key=len)] if known else None
+
+
+def tokens(text: str) -> int:
+    """Return a rough count of tokens, on the high side for English prose."""
+    return int(len(text) / CHARACTERS_PER_TOKEN) + 1
+
+
+def cost(price: "ModelCost", usage: "ModelUsage") -> float:
+    """Return the dollars of a call's token usage."""
+    million = (
+        usage.input_tokens * price.input
+        + usage.output_tokens * price.output
+        + (usage.input_tokens_cache_write or 0) * price.input_cache_write
+        + (usage.input_tokens_cache_read or 0) * price.input_cache_read
+    )
+    return million / 1e6
+
+
+@dataclass
+class Budget:
+    """Dollars that may be spent by one command; each call reserves its highest cost before it is made."""
+
+    limit: float | None = None
+    prices: dict[str, "ModelCost"] = field(default_factory=dict)
+    spent: float = 0.0
+    reserved: float = 0.0
+    refused: int = 0
+
+    @asynccontextmanager
+    async def call(self, model: str, prompt: str, max_tokens: int) -> AsyncIterator[list["ModelUsage"]]:
+        """Reserve a call's highest cost; the block appends the usage it had, which replaces the reserve."""
+        import anyio
+
+        price = price_of(model, self.prices)
+        usages: list[ModelUsage] = []
+        if price is None:
+            yield usages
+            return
+        dearest = max(price.input, price.input_cache_write)
+        highest = (tokens(prompt) * dearest + max_tokens * price.output) / 1e6
+        while self.limit is not None and self.spent + self.reserved + highest > self.limit:
+            if self.reserved <= 0:
+                self.refused += 1
+                raise BudgetReachedError(f"not asked: the budget of ${self.limit:g} would be exceeded")
+            await anyio.sleep(0.02)
+        self.reserved += highest
+        try:
+            yield usages
+        finally:
+            self.reserved = max(0.0, self.reserved - highest)
+            if self.reserved < 1e-12:
+                self.reserved = 0.0
+            self.spent += sum(cost(price, usage) for usage in usages)
+
+
+_current = Budget()
+
+
+def current() -> Budget:
+    """Return the budget of the running command (unlimited unless one was set)."""
+    return _current
+
+
+def use(budget: Budget) -> None:
+    """Make `budget` the one that calls are charged to."""
+    global _current
+    _current = budget
