@@ -1,0 +1,389 @@
+"""From tables to features, labels and groups: one small function for each kind of table.
+
+Each recipe takes the task, a loader of tables and the protocol. ``aligned`` joins every part by identifier;
+``published`` pairs by position where the published numbers were computed so.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from somb_utils import tasks as t
+from somb_utils.errors import SombError
+from somb_utils.paths import DATA
+
+Load = Callable[[str], pd.DataFrame]
+
+SAMPLE_COLUMNS = [
+    "sample_id",
+    "crew",
+    "tissue",
+    "month_tp",
+    "timepoint",
+    "timepoint_days",
+    "phase",
+    "mission",
+]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features, labels and split groups of one task, all indexed by row identifier.
+
+    Attributes
+    ----------
+    X : rows × features, float64.
+    y : labels; a Series, or a DataFrame of 0/1 columns for multilabel tasks.
+    groups : crew (LOCO) or time point (LOTO) a row; None for feature tasks.
+    stratify : labels in the row order that the split was stratified on.
+    annotations : facts a row that a metric needs beside the prediction, such as ``concordant``.
+    """
+
+    X: pd.DataFrame
+    y: pd.Series | pd.DataFrame
+    groups: pd.Series | None = None
+    stratify: np.ndarray | None = None
+    annotations: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def build(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
+    """Return the features of `task`.
+
+    Raises
+    ------
+    SombError
+        If a table lacks a column, holds text where numbers are due, an unknown class, or repeated ids.
+    """
+    features = _RECIPES[task.features.recipe](task, load, protocol)
+    features = replace(features, X=_numeric(features.X, task))
+    _check(features, task)
+    if protocol == "aligned":
+        features = _canonical(features, task)
+    if features.stratify is None and features.groups is None:
+        features = replace(features, stratify=_stratum(features.y, task))
+    return features
+
+
+def _samples(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
+    spec: t.Samples = task.features  # type: ignore[assignment]
+    frames = [load(name).set_index("sample_id") for name in spec.tables]
+    first = frames[0]
+    blocks = [frame.drop(columns=SAMPLE_COLUMNS, errors="ignore") for frame in frames]
+    X = _concat(blocks, task)
+    if spec.missing_is_zero:
+        X = _zero_filled(X)
+    return Features(X, _column(first, spec.label, task), _column(first, "crew", task))
+
+
+def _sample_columns(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
+    spec: t.SampleColumns = task.features  # type: ignore[assignment]
+    samples = _human(load(spec.metadata))
+    table = _sample_matrix(load(spec.table), spec.id)
+    if protocol == "published":
+        X = _by_position(table, samples.index, task)
+    else:
+        X = _by_sample(table, samples.index, task)
+    return Features(X, _column(samples, spec.label, task), samples["crew"])
+
+
+def _shared_taxa(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
+    spec: t.SharedTaxa = task.features  # type: ignore[assignment]
+    human = _sample_matrix(load(spec.human), spec.id)
+    environmental = _sample_matrix(load(spec.environmental), spec.id)
+    # The capsule's columns read I4_Capsule_LM92_6 where the metadata says capsule_L-92_6.
+    environmental.index = environmental.index.str.replace(
+        r"^I4_Capsule_", "capsule_", regex=True
+    ).str.replace(r"_LM(?=\d)", "_L-", regex=True)
+    shared = [taxid for taxid in human.columns if taxid in set(environmental.columns)]
+    X = pd.concat([human[shared], environmental[shared]])
+    metadata = load(spec.metadata).set_index("sample_id")
+    source = _column(metadata, spec.label, task)
+    samples = pd.concat([metadata[source == "human"], metadata[source == "environmental"]])
+    X = (
+        _by_position(X, samples.index, task)
+        if protocol == "published"
+        else _by_sample(X, samples.index, task)
+    )
+    return Features(X, samples[spec.label], samples["timepoint"])
+
+
+def _multimodal(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
+    spec: t.Multimodal = task.features  # type: ignore[assignment]
+    day = ["crew", "timepoint_days"]
+    clinical = _concat(
+        [load(name).set_index("sample_id") for name in spec.clinical[:1]]
+        + [
+            load(name).set_index("sample_id").drop(columns=SAMPLE_COLUMNS, errors="ignore")
+            for name in spec.clinical[1:]
+        ],
+        task,
+    )
+    proteomics = load(spec.proteomics)
+    matrix = load(spec.metabolomics).set_index("metabolite_name").T
+    metadata = load(spec.metabolomics_metadata).set_index("sample_id")
+    metabolites = matrix.loc[[c for c in matrix.index if c in metadata.index]]
+
+    keys = [
+        pd.MultiIndex.from_frame(frame[day])
+        for frame in (clinical, proteomics, metadata.loc[metabolites.index])
+    ]
+    in_all = [key.isin(keys[0]) & key.isin(keys[1]) & key.isin(keys[2]) for key in keys]
+    draws = clinical[in_all[0]]
+    blocks = {
+        "clinical:": draws.drop(columns=SAMPLE_COLUMNS, errors="ignore"),
+        "proteomics:": _zero_filled(proteomics.drop(columns=SAMPLE_COLUMNS, errors="ignore")),
+        "metabolomics:": _zero_filled(metabolites),
+    }
+    if protocol == "published":
+        blocks["proteomics:"] = blocks["proteomics:"][in_all[1]]
+        blocks["metabolomics:"] = blocks["metabolomics:"].iloc[: len(draws)]
+    else:
+        for block, key in zip(("proteomics:", "metabolomics:"), keys[1:], strict=True):
+            blocks[block] = blocks[block].set_axis(key).reindex(keys[0][in_all[0]])
+    X = pd.concat(
+        [block.set_axis(draws.index).add_prefix(prefix) for prefix, block in blocks.items()], axis=1
+    )
+    return Features(X, _column(draws, spec.label, task), draws["crew"])
+
+
+def _rows(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
+    spec: t.Rows = task.features  # type: ignore[assignment]
+    table = load(spec.table)
+    table = table.set_axis(_unique(_column(table, spec.id, task)))
+    if spec.member_of:
+        y = table[spec.id].isin(load(spec.member_of)[spec.id])
+    else:
+        y = _column(table, str(spec.label), task)
+    return Features(_columns(table, spec.columns, task), _binary(y, task))
+
+
+def _differential_transfer(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
+    spec: t.DifferentialTransfer = task.features  # type: ignore[assignment]
+    table, target = (load(name).set_index(spec.id) for name in (spec.table, spec.target))
+    shared = target.index[target.index.isin(table.index)]
+    changed = _column(target, "adj_pval", task).fillna(1.0) < spec.alpha
+    annotations = pd.DataFrame()
+    stratify = None
+    if "direction_concordance" in task.metrics.secondary:
+        signs = np.sign(table.loc[shared, "logFC"]) == np.sign(target.loc[shared, "logFC"])
+        annotations = pd.DataFrame({"concordant": signs})
+        in_source_order = changed[table.index[table.index.isin(target.index)]]
+        stratify = in_source_order.to_numpy() if protocol == "published" else None
+        shared = shared.sort_values()
+    return Features(
+        _columns(table, spec.columns, task).loc[shared],
+        _binary(changed[shared], task),
+        stratify=stratify,
+        annotations=annotations.reindex(shared),
+    )
+
+
+def _correlation(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
+    spec: t.Correlation = task.features  # type: ignore[assignment]
+    labels = load(spec.labels).set_index(spec.id)
+    y = _columns(labels, task.classes, task)
+    if not y.isin([0, 1]).all(axis=None):
+        raise SombError(f"{task.id}: {spec.labels} holds a label that is neither 0 nor 1")
+    X = load(spec.table).set_index(spec.id)
+    return Features(_by_sample(X, labels.index, task), y.astype(int))
+
+
+def _metabolites(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
+    spec: t.Metabolites = task.features  # type: ignore[assignment]
+    table = load(spec.table).set_index(spec.id)
+    numeric = _zero_filled(_columns(table, spec.numeric, task))
+    one_hot = pd.get_dummies(
+        _columns(table, spec.categorical, task), prefix=list(spec.categorical), dtype=float
+    )
+    count = _published_atoms if protocol == "published" else _atoms
+    formulas = _column(table, spec.formula, task).fillna("")
+    atoms = pd.DataFrame([count(formula) for formula in formulas], index=table.index)
+    return Features(
+        pd.concat([numeric, one_hot, atoms], axis=1), _binary(_column(table, spec.label, task), task)
+    )
+
+
+_RECIPES: dict[str, Callable[[Any, Load, t.Protocol], Features]] = {
+    "samples": _samples,
+    "sample_columns": _sample_columns,
+    "shared_taxa": _shared_taxa,
+    "multimodal": _multimodal,
+    "rows": _rows,
+    "differential_transfer": _differential_transfer,
+    "correlation": _correlation,
+    "metabolites": _metabolites,
+}
+
+_ELEMENTS = ("C", "H", "N", "O", "S", "P")
+
+
+def _atoms(formula: str) -> dict[str, int]:
+    counts = dict.fromkeys(_ELEMENTS, 0)
+    for element, number in re.findall(r"([A-Z][a-z]?)(\d*)", formula):
+        if element in counts:
+            counts[element] += int(number or 1)
+    return {f"n_{element}": counts[element] for element in _ELEMENTS}
+
+
+def _published_atoms(formula: str) -> dict[str, int]:
+    return {
+        f"n_{element}": sum(int(n or 1) for n in re.findall(rf"{element}(\d*)", formula))
+        for element in _ELEMENTS
+    }
+
+
+def _zero_filled(table: pd.DataFrame) -> pd.DataFrame:
+    return table.apply(pd.to_numeric, errors="coerce").fillna(0.0)
+
+
+def _human(metadata: pd.DataFrame) -> pd.DataFrame:
+    return metadata[metadata["source"] == "human"].set_index("sample_id")
+
+
+def _sample_matrix(table: pd.DataFrame, ident: str) -> pd.DataFrame:
+    ranks = ["domain", "phylum", "class", "order", "family", "genus", "species"]
+    return table.set_index(ident).drop(columns=ranks, errors="ignore").T
+
+
+def _by_sample(table: pd.DataFrame, ids: pd.Index, task: t.Task) -> pd.DataFrame:
+    absent = ids.difference(table.index)
+    if len(absent):
+        raise SombError(
+            f"{task.id}: {len(absent)} rows have labels but no features, the first is '{absent[0]}'"
+        )
+    return table.loc[ids]
+
+
+def _by_position(table: pd.DataFrame, ids: pd.Index, task: t.Task) -> pd.DataFrame:
+    if len(table) < len(ids):
+        raise SombError(
+            f"{task.id}: {len(ids)} labelled samples, but the feature table has only {len(table)}"
+        )
+    return table.iloc[: len(ids)].set_axis(ids)
+
+
+def _concat(frames: list[pd.DataFrame], task: t.Task) -> pd.DataFrame:
+    ids = frames[0].index
+    for frame in frames[1:]:
+        if set(frame.index) != set(ids):
+            odd = ids.symmetric_difference(frame.index)[0]
+            raise SombError(f"{task.id}: sample '{odd}' is not in all of its tables")
+    return pd.concat([frame.loc[ids] for frame in frames], axis=1)
+
+
+def _column(table: pd.DataFrame, name: str, task: t.Task) -> pd.Series:
+    return _columns(table, (name,), task)[name]
+
+
+def _columns(table: pd.DataFrame, names: tuple[str, ...], task: t.Task) -> pd.DataFrame:
+    absent = [name for name in names if name not in table.columns]
+    if absent:
+        raise SombError(
+            f"{task.id}: column '{absent[0]}' is missing from its table ({', '.join(task.tables)})"
+        )
+    return table[list(names)]
+
+
+def _binary(y: pd.Series, task: t.Task) -> pd.Series:
+    if not y.isin([0, 1]).all():
+        raise SombError(f"{task.id}: the label column holds a value that is neither 0 nor 1")
+    negative, positive = task.classes
+    return y.astype(bool).map({False: negative, True: positive})
+
+
+def _unique(ids: pd.Series) -> pd.Index:
+    nth = ids.groupby(ids).cumcount() + 1
+    return pd.Index(ids.where(nth == 1, ids + "#" + nth.astype(str)), name=ids.name)
+
+
+def _numeric(X: pd.DataFrame, task: t.Task) -> pd.DataFrame:
+    try:
+        X = X.astype(np.float64)
+    except (ValueError, TypeError):
+        for column in X:
+            bad = pd.to_numeric(X[column], errors="coerce").isna() & X[column].notna()
+            if bad.any():
+                raise SombError(
+                    f"{task.id}: feature '{column}' of row '{bad.idxmax()}' is not a number: "
+                    f"{X[column][bad].iloc[0]!r}"
+                ) from None
+        raise
+    infinite = np.isinf(X.to_numpy())
+    if infinite.any():
+        row, column = np.argwhere(infinite)[0]
+        raise SombError(f"{task.id}: feature '{X.columns[column]}' of row '{X.index[row]}' is infinite")
+    return X.set_axis(X.columns.astype(str), axis=1)
+
+
+def _check(features: Features, task: t.Task) -> None:
+    for part in (features.X, features.y, features.groups):
+        if part is not None and not part.index.equals(features.X.index):
+            raise SombError(f"{task.id}: features, labels and groups do not stand on the same rows")
+    twice = features.X.index.duplicated()
+    if twice.any():
+        raise SombError(f"{task.id}: row identifier '{features.X.index[twice.argmax()]}' stands twice")
+    if task.type != "multilabel":
+        unknown = sorted(set(features.y.dropna()) - set(task.classes))
+        if unknown or features.y.isna().any():
+            raise SombError(
+                f"{task.id}: label {unknown[0] if unknown else 'missing'!r} is not one of {', '.join(task.classes)}"
+            )
+
+
+def _stratum(y: pd.Series | pd.DataFrame, task: t.Task) -> np.ndarray:
+    # Codes, not names: a shuffle split draws class by class, in sorted order.
+    return (
+        (y.sum(axis=1) > 0).to_numpy()
+        if isinstance(y, pd.DataFrame)
+        else y.map(task.classes.index).to_numpy()
+    )
+
+
+@cache
+def _stored_order() -> dict[str, Any]:
+    return json.loads((DATA / "row_order.json").read_text(encoding="utf-8"))
+
+
+def _canonical(features: Features, task: t.Task) -> Features:
+    """Put rows in the published label order and free columns by name, whatever the tables' order was."""
+    ids = features.X.index
+    if task.order == "crew_site_day":
+        order = _crew_site_day(ids)
+    elif task.order == "id_casefold":
+        order = sorted(ids, key=lambda i: (i.casefold(), i))
+    else:
+        order = sorted(ids)
+        if task.order == "stored":
+            stored = _stored_order()[task.id]
+            if hashlib.sha256("\n".join(order).encode()).hexdigest() == stored["ids_sha256"]:
+                order = [order[rank] for rank in stored["ranks"]]
+    columns = list(features.X.columns)
+    if not hasattr(task.features, "columns"):
+        columns = sorted(columns)
+    return replace(
+        features,
+        X=features.X.loc[order, columns],
+        y=features.y.loc[order],
+        groups=None if features.groups is None else features.groups.loc[order],
+        annotations=features.annotations.reindex(order)
+        if len(features.annotations)
+        else features.annotations,
+    )
+
+
+def _crew_site_day(ids: pd.Index) -> list[str]:
+    """Sort swabs such as C001_R+1_ARM and capsule_L-92_6: people first, then crew, site and day of mission."""
+
+    def key(sample: str) -> tuple[bool, str, str, int]:
+        crew, day, site = sample.split("_")
+        number = int(day[2:]) if day.startswith("FD") else int(day.replace("L-", "-").replace("R+", ""))
+        return crew == "capsule", crew, site, number
+
+    return sorted(ids, key=key)

@@ -1,0 +1,59 @@
+"""The fold rules. They give the published index lists exactly, so no list is stored."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+
+SEED = 42
+REPETITIONS = 5
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row positions of one train and test pair; `label` is the crew, time point or repetition held out."""
+
+    label: str
+    train: np.ndarray
+    test: np.ndarray
+
+
+def leave_one_group_out(groups: np.ndarray) -> list[Fold]:
+    """Return one fold a group, groups sorted as text (LOCO over crew, LOTO over time points).
+
+    Parameters
+    ----------
+    groups : array of str, shape (n_rows,)
+    """
+    rows = np.arange(len(groups))
+    return [
+        Fold(str(group), rows[groups != group], rows[groups == group])
+        for group in sorted(set(groups.tolist()))
+    ]
+
+
+def repeated_first_fold(stratify: np.ndarray) -> list[Fold]:
+    """Return the first fold of five differently seeded stratified 5-fold splits (SKF5).
+
+    Parameters
+    ----------
+    stratify : array, shape (n_rows,), the labels that each fold's class shares follow
+    """
+    folds = []
+    for repetition in range(REPETITIONS):
+        splitter = StratifiedKFold(5, shuffle=True, random_state=SEED + repetition)
+        train, test = next(splitter.split(np.zeros(len(stratify)), stratify))
+        folds.append(Fold(str(repetition), train, test))
+    return folds
+
+
+def shuffled(stratify: np.ndarray) -> list[Fold]:
+    """Return five stratified 80/20 shuffles (SSS5); test positions stand in the order the shuffle drew them.
+
+    Parameters
+    ----------
+    stratify : array, shape (n_rows,)
+    """
+    splitter = StratifiedShuffleSplit(n_splits=REPETITIONS, train_size=0.8, random_state=SEED)
+    pairs = splitter.split(np.zeros(len(stratify)), stratify)
+    return [Fold(str(repetition), train, test) for repetition, (train, test) in enumerate(pairs)]
