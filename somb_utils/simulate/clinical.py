@@ -139,7 +139,7 @@ PANELS = {
     "clinical_cmp": ("cmp", "serum", CMP),
     "clinical_cytokines_eve": ("eve_immune", "serum", CYTOKINES),
 }
-STRENGTH = {"clinical_cbc": 0.8, "clinical_cmp": 0.8, "clinical_cytokines_eve": 0.6}
+STRENGTH = {"clinical_cbc": 0.6, "clinical_cmp": 0.6, "clinical_cytokines_eve": 0.55}
 
 
 def phase_of(days: int) -> str:
@@ -172,9 +172,7 @@ def clinical_panel(name: str, spec: Spec) -> pd.DataFrame:
     return pd.concat([meta, pd.DataFrame(columns)], axis=1)
 
 
-def _analyte(
-    rng: np.random.Generator, z: Floats, label: str, figures: tuple[float, float, float, int]
-) -> pd.Series:
+def _analyte(rng: np.random.Generator, z: Floats, label: str, figures: tuple[float, float, float, int]) -> pd.Series:
     median, _, within, decimals = figures
     value = significant(median * np.exp(within * z)).round(decimals)
     if label in MISSING:

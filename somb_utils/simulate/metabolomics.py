@@ -83,8 +83,9 @@ def compounds(seed: int, n: int) -> pd.DataFrame:
         }
     )
     frame["RT"] = frame["RT"].clip(lower=0.9).round(2)
-    frame.loc[frame.index[-3:], ["SuperPathway", "SubPathway"]] = np.nan
-    frame.loc[frame.index[-1:], "Formula"] = np.nan
+    bare = _largest(frame)[-3:]
+    frame.loc[bare, ["SuperPathway", "SubPathway"]] = np.nan
+    frame.loc[bare[-1:], "Formula"] = np.nan
     return frame
 
 
@@ -129,7 +130,15 @@ def _measured(spec: Spec, own: int) -> tuple[pd.DataFrame, Ints]:
     """Return the compounds of the matrix, and the positions of those in the response table."""
     frame = compounds(spec.seed, spec.size(MATRIX, own))
     n = scaled(RESPONSE, len(frame), MATRIX)
-    return frame, np.sort(stream(spec.seed, "compounds", "tested").permutation(len(frame))[:n])
+    # What was not tested comes from the largest super-pathway, so that no pathway is lost.
+    untested = stream(spec.seed, "compounds", "tested").permutation(_largest(frame))[: len(frame) - n]
+    return frame, np.setdiff1d(np.arange(len(frame)), untested)
+
+
+def _largest(frame: pd.DataFrame) -> Ints:
+    """Return the positions of the largest super-pathway but for the first of each of its sub-pathways."""
+    first = ~frame["SubPathway"].duplicated()
+    return np.flatnonzero((frame["SuperPathway"] == "SYN_super_01") & ~first)
 
 
 def metabolomics_spaceflight_response(name: str, spec: Spec) -> pd.DataFrame:
@@ -148,7 +157,7 @@ def _responds(spec: Spec, frame: pd.DataFrame) -> Bools:
     pathway = 0.5 * rng.standard_normal(len(levels))[code]
     heavy = np.cos(frame["Mass"].to_numpy() / 60)
     late = np.sin(1.2 * frame["RT"].to_numpy())
-    logit = spec.effect * (pathway + 0.9 * late + 0.6 * heavy)
+    logit = spec.effect * (pathway + 1.6 * late + 0.8 * heavy)
     return pick(rng, logit, scaled(POSITIVE, len(frame), RESPONSE))
 
 
@@ -222,5 +231,5 @@ def _missing(rng: np.random.Generator, values: Floats) -> Bools:
     """Hide `MISSING` of the cells, in `MISSING_ROWS` of the rows."""
     score = rng.random(values.shape) * rng.random((len(values), 1))
     score[rng.random(len(values)) > MISSING_ROWS] = -1
-    hidden: Bools = score > np.quantile(score, 1 - MISSING)
+    hidden: Bools = score > np.quantile(score, 1 - MISSING, method="higher")
     return hidden

@@ -8,6 +8,7 @@ import pandas as pd
 
 from somb_utils.simulate.core import (
     MISSION,
+    Bools,
     Floats,
     Ints,
     Spec,
@@ -42,12 +43,13 @@ FIRST_TAXID = 9_900_000_000  # NCBI's have at most seven digits
 # Of microbiome_env_taxonomy_cpm: 92.4 % zeros; log of the others: mean 4.39, deviation 1.82.
 # Detection is a logistic of these terms: mean, deviations over taxa, over samples, of crew and of site.
 PREVALENCE, PREVALENCE_SD, DEPTH_SD, CREW_SD = -4.0, 1.6, 0.9, 0.7
-SITE_SD, PHASE_SD, CAPSULE_SD = 0.45, 0.1, 0.8
-ABUNDANCE_SD = 1.6
+SITE_SD, PHASE_SD, CAPSULE_SD = 0.45, 0.08, 0.45
+ABUNDANCE_SD, DOMINANCE = 1.4, 2.5  # the second for the 2 % most common taxa
+SHARED_CPM = 800_000  # of a sample, in the taxa that both tables hold
 # Of microbiome_human_pathways_cpm: median share unmapped and unintegrated, 60 % zeros, and the like.
 UNMAPPED, UNINTEGRATED = (0.256, 0.12), 0.94
 PATHWAY_DETECTION, PATHWAY_SPREAD, PATHWAY_DEPTH = -0.9, 2.6, 1.3
-PATHWAY_CREW, PATHWAY_SITE, PATHWAY_PHASE = 0.4, 0.3, 0.08
+PATHWAY_CREW, PATHWAY_SITE, PATHWAY_PHASE = 0.4, 0.24, 0.07
 
 
 def microbiome_metadata(name: str, spec: Spec) -> pd.DataFrame:
@@ -85,6 +87,7 @@ class Taxa:
 
     human: Ints
     capsule: Ints
+    shared: Bools
     prevalence: Floats
     crew: Floats
 
@@ -97,7 +100,8 @@ def taxa(seed: int, n_human: int, n_crew: int) -> Taxa:
     order = rng.permutation(n_human + alone)
     human, capsule = np.sort(order[:n_human]), np.sort(order[n_human - shared :])
     prevalence = PREVALENCE + PREVALENCE_SD * rng.standard_normal(len(order))
-    return Taxa(human, capsule, prevalence, CREW_SD * rng.standard_normal((n_crew, len(order))))
+    both = np.isin(np.arange(len(order)), human) & np.isin(np.arange(len(order)), capsule)
+    return Taxa(human, capsule, both, prevalence, CREW_SD * rng.standard_normal((n_crew, len(order))))
 
 
 def _ranks(seed: int, numbers: Ints, total: int) -> pd.DataFrame:
@@ -112,16 +116,23 @@ def _ranks(seed: int, numbers: Ints, total: int) -> pd.DataFrame:
     return frame
 
 
-def _compositions(rng: np.random.Generator, logit: Floats, prevalence: Floats) -> Floats:
-    """Return samples × taxa in counts a million: detected by `logit`, log-normal where detected."""
+def _compositions(rng: np.random.Generator, logit: Floats, prevalence: Floats, shared: Bools) -> Floats:
+    """Return samples × taxa in counts a million: detected by `logit`, log-normal where detected.
+
+    The shared taxa make up the same share of every sample, so that capsule and crew do not differ in scale.
+    """
     present = rng.random(logit.shape) < 1 / (1 + np.exp(-logit))
-    present[:, np.argmax(prevalence)] = True
+    for part in (shared, ~shared):
+        present[:, np.argmax(np.where(part, prevalence, -np.inf))] = True
     sample, taxon = np.nonzero(present)
-    mean = 0.8 * prevalence[taxon] + 0.25 * logit[sample, taxon]
+    mean = 0.4 * prevalence[taxon] + 0.2 * logit[sample, taxon]
+    mean += DOMINANCE * (prevalence[taxon] > PREVALENCE + 2 * PREVALENCE_SD)
     abundance = np.exp(mean + ABUNDANCE_SD * rng.standard_normal(len(taxon)))
-    total = np.bincount(sample, abundance, minlength=len(logit))
+    block = 2 * sample + shared[taxon]
+    total = np.bincount(block, abundance, minlength=2 * len(logit))
+    share = np.where(shared[taxon], SHARED_CPM, 1e6 - SHARED_CPM)
     table = np.zeros(logit.shape)
-    table[sample, taxon] = significant(abundance * 1e6 / total[sample])
+    table[sample, taxon] = significant(abundance * share / total[block])
     return table
 
 
@@ -146,13 +157,13 @@ def microbiome_human_taxonomy_cpm(name: str, spec: Spec) -> pd.DataFrame:
     logit = (known.prevalence + known.crew)[:, numbers][_codes(meta["crew"], crew_names(spec.n_crew))]
     logit += site[_codes(meta["body_site"], list(SITES))] + phase[_phase_codes(meta)]
     logit += DEPTH_SD * rng.standard_normal((len(meta), 1))
-    values = _compositions(rng, logit, known.prevalence[numbers])
+    values = _compositions(rng, logit, known.prevalence[numbers], known.shared[numbers])
     lineage = _ranks(spec.seed, numbers, len(known.prevalence))
     return pd.concat([lineage, pd.DataFrame(values.T, columns=meta["sample_id"].tolist())], axis=1)
 
 
 def microbiome_env_taxonomy_cpm(name: str, spec: Spec) -> pd.DataFrame:
-    """Simulate the capsule's taxa: a crew member's at each place, shifted by what is the capsule's own."""
+    """Simulate the capsule's taxa: those of whoever touched a place, shifted by what is its own."""
     meta = microbiome_metadata("", spec)
     meta = meta[meta["source"] == "environmental"]
     columns = "I4_Capsule_" + meta["timepoint"].str.replace("L-", "LM") + "_" + meta["sample_id"].str[-1]
@@ -160,11 +171,11 @@ def microbiome_env_taxonomy_cpm(name: str, spec: Spec) -> pd.DataFrame:
     known = taxa(spec.seed, spec.size(HUMAN), spec.n_crew)
     rng = stream(spec.seed, name)
     numbers = known.capsule
-    place = meta["sample_id"].str[-1].astype(np.int64).to_numpy() % spec.n_crew
-    logit = (known.prevalence + known.crew)[:, numbers][place]
+    touched_by = rng.integers(spec.n_crew, size=len(meta))
+    logit = (known.prevalence + known.crew)[:, numbers][touched_by]
     logit += spec.effect * CAPSULE_SD * rng.standard_normal(len(numbers))
     logit += DEPTH_SD * rng.standard_normal((len(meta), 1))
-    values = _compositions(rng, logit, known.prevalence[numbers])
+    values = _compositions(rng, logit, known.prevalence[numbers], known.shared[numbers])
     lineage = _ranks(spec.seed, numbers, len(known.prevalence))
     return pd.concat([lineage, pd.DataFrame(values.T, columns=meta["column"].tolist())], axis=1)
 
@@ -178,9 +189,7 @@ def microbiome_human_pathways_cpm(name: str, spec: Spec) -> pd.DataFrame:
         meta = pd.concat(
             [
                 meta,
-                pd.DataFrame(
-                    [("_".join(s), s[0], s[2], PHASES[s[1]]) for s in extra], columns=list(meta.columns)
-                ),
+                pd.DataFrame([("_".join(s), s[0], s[2], PHASES[s[1]]) for s in extra], columns=list(meta.columns)),
             ]
         )
     meta = meta.sort_values("sample_id", ignore_index=True)

@@ -42,7 +42,7 @@ ABSENT = ("C001_Nov_Post", "C002_Sept_Pre", "C003_Nov_Post")
 # between crew; 43 % of the columns are complete, 28.4 % of the cells are missing, rows between 5 and 42 %.
 LEVEL, LEVEL_SD, WITHIN, BETWEEN = 3.88, 0.83, 0.29, 0.18
 COMPLETE, MISSING = 0.43, 0.284
-STRENGTH = 0.5
+STRENGTH = 0.75
 
 
 def protein_numbers(seed: int, n_matrix: int) -> dict[str, Ints]:
@@ -84,7 +84,7 @@ def _missing(rng: np.random.Generator, level: Floats, z: Floats) -> Bools:
     column = -0.9 * level + 1.5 * rng.standard_normal(z.shape[1])
     score = column + rng.standard_normal((len(z), 1)) + rng.standard_normal(z.shape) - 0.5 * z
     score[:, column <= np.quantile(column, COMPLETE)] = -np.inf
-    hidden: Bools = score > np.quantile(score, 1 - MISSING)
+    hidden: Bools = score > np.quantile(score, 1 - MISSING, method="higher")
     return hidden
 
 

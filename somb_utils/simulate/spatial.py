@@ -33,9 +33,9 @@ LAYERS = {
 # Log odds of a layer's genes a deviation of log baseMean, and a unit of the absolute all-skin statistic.
 SIGNAL = {
     "all_skin": (0.6, 0.0),
-    "outer_epidermis": (0.2, 0.5),
+    "outer_epidermis": (0.5, 0.5),
     "inner_epidermis": (0.5, 0.4),
-    "outer_dermis": (0.9, 0.5),
+    "outer_dermis": (0.0, 0.3),
     "epidermis": (0.5, 0.6),
 }
 
@@ -61,11 +61,12 @@ def _statistics(layer: str, spec: Spec, expression: Floats, whole: Floats) -> pd
     n = len(expression)
     n_positive, n_missing, error, inflation = LAYERS[layer]
     rng = stream(spec.seed, "spatial", layer)
-    missing = scaled(n_missing, n, GENES) if n_missing else 0
+    k = scaled(n_positive, n, GENES)
+    missing = min(scaled(n_missing, n, GENES), n - k) if n_missing else 0
     by_expression, by_statistic = SIGNAL[layer]
     tested = np.argsort(np.argsort(expression, kind="stable"), kind="stable") >= missing
     logit = spec.effect * (by_expression * expression + by_statistic * whole + 12.0 * tested)
-    positive = pick(rng, logit, scaled(n_positive, n, GENES))
+    positive = pick(rng, logit, k)
     hidden = _lowest(expression, ~positive, missing)
     p = np.empty(n)
     p[~hidden] = p_values(rng, positive[~hidden], 1.2, inflation)
@@ -74,9 +75,7 @@ def _statistics(layer: str, spec: Spec, expression: Floats, whole: Floats) -> pd
     se = error * np.exp(0.11 * rng.standard_normal(n) - 0.06 * expression)
     adjusted = np.full(n, np.nan)
     adjusted[~hidden] = benjamini_hochberg(p[~hidden])
-    return pd.DataFrame(
-        {"log2FoldChange": stat * se, "lfcSE": se, "stat": stat, "pval": p, "adj_pval": adjusted}
-    )
+    return pd.DataFrame({"log2FoldChange": stat * se, "lfcSE": se, "stat": stat, "pval": p, "adj_pval": adjusted})
 
 
 def _lowest(expression: Floats, allowed: Bools, k: int) -> Bools:
