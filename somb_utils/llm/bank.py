@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -21,9 +22,7 @@ Modality = Literal[
     "multi_omics", "methods",
 ]  # fmt: skip
 Difficulty = Literal["easy", "medium", "hard", "expert"]
-Kind = Literal[
-    "factual", "interpretation", "reasoning", "counterfactual", "experimental_design", "cross_mission"
-]
+Kind = Literal["factual", "interpretation", "reasoning", "counterfactual", "experimental_design", "cross_mission"]
 Context = Literal[
     "overview", "clinical", "transcriptomics", "proteomics", "metabolomics", "spatial", "microbiome",
     "cross_mission", "multi_omics", "hemoglobin", "methods",
@@ -39,9 +38,7 @@ KINDS: tuple[str, ...] = get_args(Kind)
 CONTEXTS: tuple[str, ...] = get_args(Context)
 DIMENSIONS: tuple[str, ...] = get_args(DimensionName)
 GROUND_TRUTH = "ground_truth"
-PREFIXES = dict(
-    zip(MODALITIES, ["CLIN", "TRAN", "PROT", "METB", "SPAT", "MICR", "XMIS", "MULT", "METH"], strict=True)
-)
+PREFIXES = dict(zip(MODALITIES, ["CLIN", "TRAN", "PROT", "METB", "SPAT", "MICR", "XMIS", "MULT", "METH"], strict=True))
 LETTERS = {"easy": "E", "medium": "M", "hard": "H", "expert": "X"}
 LLM = DATA / "llm"
 SCHEMA = LLM / "question.schema.json"
@@ -120,11 +117,18 @@ class Rubric(_Frozen):
 
 def _read_yaml(path: Path) -> object:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SombError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        ids = re.findall(r"^- id: *(\S+)", "\n".join(text.splitlines()[:line]), re.MULTILINE)
+        where = f"{path.name}, line {line}" + (f", question {ids[-1]}" if ids else "")
+        raise SombError(f"{where}: not valid YAML: {error.problem}") from error
     except yaml.YAMLError as error:
-        raise SombError(f"{path} is not valid YAML: {error}") from error
+        raise SombError(f"{path.name}: not valid YAML: {error}") from error
 
 
 def _reasons(error: ValidationError) -> str:

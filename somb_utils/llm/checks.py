@@ -24,7 +24,7 @@ Loader = Callable[[str], pd.DataFrame]
 Op = Literal[
     "count", "columns", "nunique", "values", "value", "fraction", "missing",
     "mean", "median", "sum", "min", "max", "std",
-    "ratio", "difference", "corr", "agreement", "overlap", "top", "bottom", "score",
+    "ratio", "difference", "corr", "agreement", "overlap", "auroc", "top", "bottom", "score",
 ]  # fmt: skip
 
 
@@ -42,9 +42,10 @@ class Check(BaseModel):
     table, other
         Table stems, such as ``clinical_cbc``; `other` only for operations on two tables (default: `table`).
     where, other_where
-        Row conditions. For `fraction` the rows counted; for `ratio` and `difference` the two groups compared.
+        Row conditions. For `fraction` the rows counted, for `auroc` the positives; for `ratio` and `difference` the
+        two groups compared.
     given
-        Row condition applied first (`fraction`, `ratio`, `difference`): the rows the operation is about.
+        Row condition applied first (`fraction`, `ratio`, `difference`, `auroc`): the rows it is about.
     column, other_column
         Columns read; `other_column` defaults to `column`.
     match
@@ -116,6 +117,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "corr": ("table", "column"),
     "agreement": ("table", "column", "on"),
     "overlap": ("table", "other", "on"),
+    "auroc": ("table", "column", "where"),
     "top": ("table", "column", "id"),
     "bottom": ("table", "column", "id"),
     "score": ("task", "model", "metric"),
@@ -276,6 +278,17 @@ def _overlap(check: Check, load: Loader) -> Value:
     return len(set(a.dropna()) & set(b.dropna()))
 
 
+def _auroc(check: Check, load: Loader) -> Value:
+    """Chance that a row that meets `where` has a larger value than one that does not; ties count half."""
+    base = rows(load(check.table), check.given).reset_index(drop=True)
+    ranks = _numbers(base, check)[check.column].rank()
+    positive = base.index.isin(rows(base, check.where).index)
+    n, m = int(positive.sum()), int((~positive).sum())
+    if not n or not m:
+        raise SombError(f"{check.table}: {check.where!r} does not split the rows in two")
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
+
+
 def _extreme(check: Check, load: Loader) -> Value:
     found = rows(load(check.table), check.where).reset_index(drop=True)
     numbers = _numbers(found, check)[check.column]
@@ -305,7 +318,7 @@ OPERATIONS: dict[str, Callable[[Check, Loader], Value]] = {
     "fraction": _fraction, "missing": _missing,
     **dict.fromkeys(("mean", "median", "sum", "min", "max", "std"), _reduce),
     "ratio": _ratio, "difference": _difference, "corr": _corr, "agreement": _agreement, "overlap": _overlap,
-    "top": _extreme, "bottom": _extreme, "score": _score,
+    "auroc": _auroc, "top": _extreme, "bottom": _extreme, "score": _score,
 }  # fmt: skip
 
 
