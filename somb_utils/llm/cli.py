@@ -14,6 +14,7 @@ app = typer.Typer(
     help="Evaluate language models on the 100 questions: run, judge, report.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
 )
 
 Models = Annotated[list[str], typer.Option("--model", "-m", help="PROVIDER/MODEL; may be repeated.")]
@@ -23,12 +24,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would use a
 MaxCost = Annotated[float | None, typer.Option(help="Dollars; calls that could exceed it are not made.")]
 Prices = Annotated[Path | None, typer.Option(help="YAML file of prices that add to the project's.")]
 Batch = Annotated[bool, typer.Option("--batch", help="Use the provider's batch mode: cheaper, slower.")]
-Connections = Annotated[
-    int | None, typer.Option(help="Requests at a time (default: adapts to the provider).")
-]
-Retries = Annotated[
-    int, typer.Option(help="Retries of a request after a rate limit, overload or broken link.")
-]
+Connections = Annotated[int | None, typer.Option(help="Requests at a time (default: adapts to the provider).")]
+Retries = Annotated[int, typer.Option(help="Retries of a request after a rate limit, overload or broken link.")]
 Wait = Annotated[float, typer.Option(help="Seconds before the first retry; doubles each time.")]
 Timeout = Annotated[int, typer.Option(help="Seconds that one request may take.")]
 
@@ -77,14 +74,12 @@ def _finish(outcome: "Outcome", what: str, max_cost: float | None, next_step: st
     problems = []
     if outcome.not_asked:
         problems.append(
-            f"Stopped at --max-cost {max_cost:g}: {outcome.not_asked} {what} not asked for. All others are kept. "
+            f"Stopped at --max-cost {max_cost:g}: {outcome.not_asked} {what} not asked for, all others kept. "
             "Run the same command again to go on"
         )
     if outcome.failed:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in outcome.reasons.most_common(3))
-        problems.append(
-            f"{outcome.failed} {what} failed ({reasons}). Run the same command again to retry these alone"
-        )
+        problems.append(f"{outcome.failed} {what} failed ({reasons}). Run the same command again to retry these alone")
     if problems:
         raise SombError("\n".join(problems))
     typer.echo(f"Next: {next_step}")
@@ -105,9 +100,7 @@ def run(
     full: Annotated[bool, typer.Option("--full", help="All 100 questions.")] = False,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 42,
     repeats: Annotated[int, typer.Option(min=1, help="How often each question is asked.")] = 1,
-    log_dir: Annotated[Path, typer.Option(help="Where logs are written, and found again.")] = Path(
-        "logs/llm"
-    ),
+    log_dir: Annotated[Path, typer.Option(help="Where logs are written, and found again.")] = Path("logs/llm"),
     temperature: Annotated[float, typer.Option(help="Of the answering models.")] = 0.3,
     max_tokens: Annotated[int | None, typer.Option(help="Default: 2000, or 8192 if it reasons.")] = None,
     dry_run: DryRun = False,
@@ -224,9 +217,7 @@ def view(
 @app.command("import", epilog="Example: `somb llm import scored_eval_gpt-4o.json --out published`")
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Published scored files (scored_eval_*.json).")],
-    out: Annotated[Path, typer.Option(help="Folder for answers.parquet and judgements.parquet.")] = Path(
-        "llm_import"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for answers.parquet and judgements.parquet.")] = Path("llm_import"),
 ) -> None:
     """Turn published scored files into the report's tables, and say how they agree with what they state."""
     from somb_utils.llm.imports import compare_with_stated, differing_scores

@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from somb_utils.errors import SombError
 from somb_utils.llm.bank import DIMENSIONS
 from somb_utils.llm.judge import FLAGS, weighted
@@ -68,6 +70,39 @@ def _judgement(about: dict[str, Any], judge: str, scores: dict[str, Any], source
     )
 
 
+def differing_scores(judgements: pd.DataFrame, tolerance: float = 0.005) -> pd.DataFrame:
+    """Return the judgements whose own weighted score is not the recomputed one, rounding to two digits apart."""
+    own = judgements["judge_weighted_score"]
+    differing = judgements[own.notna() & ((own - judgements["weighted_score"]).abs() > tolerance + 1e-9)]
+    columns = ["source", "model", "judge", "question_id", "weighted_score", "judge_weighted_score"]
+    return differing[columns].reset_index(drop=True)
+
+
+def _rounded_mean(values: pd.Series) -> float:
+    """Return the mean to three digits, added up in the files' order (a tie at the fourth digit hangs on it)."""
+    return round(float(sum(values.tolist())) / len(values), 3)
+
+
+def compare_with_stated(path: Path) -> pd.DataFrame:
+    """Return each average and count a scored file states beside the one computed from its answers' scores.
+
+    Computed figures are rounded to the digits stated, three for averages.
+    """
+    from somb_utils.llm.logs import evaluation
+
+    stated = read_scored_document(path).get("summary", {})
+    scored = evaluation(*read_scored_file(path)).scored
+    computed: dict[str, float] = {"n_scored": len(scored)}
+    for name in (*DIMENSIONS, "weighted_score"):
+        computed[f"avg_{name}"] = _rounded_mean(scored[name])
+    for group in ("difficulty", "modality"):
+        for level, values in scored.groupby(group)["weighted_score"]:
+            computed[f"avg_{level}"] = _rounded_mean(values)
+    computed |= {f"flag_{name}": int(scored[name].sum()) for name in FLAGS}
+    rows = [{"name": name, "stated": value, "computed": computed.get(name)} for name, value in stated.items()]
+    return pd.DataFrame(rows, columns=["name", "stated", "computed"])
+
+
 def read_scored_file(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the answer rows and judgement rows of a scored file.
 
@@ -100,9 +135,7 @@ def read_scored_file(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, A
             scores = result.get("scores")
             if scores:
                 row = _judgement(about, str(metadata["judge_model"]), scores, path.name)
-                judgements.append(
-                    row | {"mode": metadata.get("scoring_mode", ""), "answer_digest": digest(text)}
-                )
+                judgements.append(row | {"mode": metadata.get("scoring_mode", ""), "answer_digest": digest(text)})
     except (KeyError, TypeError, AttributeError) as error:
         raise SombError(f"{path} is not a scored file of the known form: {error!r}") from error
     return answers, judgements
