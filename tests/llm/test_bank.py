@@ -100,7 +100,7 @@ def _spellings(value: object) -> list[str]:
         return [str(value)]
     if isinstance(value, int):
         return [str(value), f"{value:,}"]
-    if isinstance(value, float):
+    if isinstance(value, float) and value not in (0, 1):
         return [f"{value:.{digits}f}" for digits in (2, 3, 4)]
     return []
 
