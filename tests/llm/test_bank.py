@@ -17,6 +17,7 @@ from somb_utils.llm.checks import Check, NotEvaluable, agrees, evaluate, failure
 
 ROOT = Path(__file__).parents[2]
 OPEN = Path(os.environ.get("SOMB_OPEN_DATA") or ROOT.parent / "shared" / "open-data")
+LOAD_OPEN = folder_loader(OPEN / "processed")
 needs_tables = pytest.mark.skipif(not (OPEN / "processed").is_dir(), reason=f"no open tables in {OPEN}")
 
 DISTRIBUTION = {  # easy, medium, hard, expert
@@ -58,19 +59,17 @@ def test_each_question_stands_in_the_file_of_its_modality() -> None:
 @needs_tables
 @each_question
 def test_key_facts_hold_on_the_open_tables(question: bank.Question) -> None:
-    load = folder_loader(OPEN / "processed")
     checks = [(f"{question.id}: {k.text}", k.check) for k in question.key_facts if k.check]
-    assert failures(checks, load) == []
+    assert failures(checks, LOAD_OPEN) == []
 
 
 @needs_tables
 def test_nearly_all_checks_can_be_evaluated() -> None:
-    load = folder_loader(OPEN / "processed")
     missing = []
     for question in QUESTIONS:
         for check in (k.check for k in question.key_facts if k.check):
             try:
-                evaluate(check, load)
+                evaluate(check, LOAD_OPEN)
             except NotEvaluable as error:
                 missing.append(f"{question.id}: {error}")
     total = sum(bool(k.check) for q in QUESTIONS for k in q.key_facts)
