@@ -1,1 +1,52 @@
-"""SpaceOmicsBench: 21 machine-learning tasks on spaceflight multi-omics, with honest statistics."""
+"""SpaceOmicsBench: 21 machine-learning tasks on spaceflight multi-omics, with honest statistics.
+
+>>> import somb_utils as somb
+>>> data = somb.load_task("A1", source="simulated")
+>>> result = somb.run("A1", ["majority"], source="simulated", n_jobs=1)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from somb_utils.errors import SombError, UsageError
+    from somb_utils.load import TaskData, load_task
+    from somb_utils.results import RunResult, load_run
+    from somb_utils.run import run
+    from somb_utils.tables import load_table
+    from somb_utils.tasks import get_task, select_tasks
+
+# Loaded when first used, so that importing the package costs next to nothing.
+_HOME = {
+    "SombError": "errors",
+    "UsageError": "errors",
+    "TaskData": "load",
+    "load_task": "load",
+    "RunResult": "results",
+    "load_run": "results",
+    "run": "run",
+    "load_table": "tables",
+    "get_task": "tasks",
+    "select_tasks": "tasks",
+}
+
+__all__ = [
+    "RunResult",
+    "SombError",
+    "TaskData",
+    "UsageError",
+    "get_task",
+    "load_run",
+    "load_table",
+    "load_task",
+    "run",
+    "select_tasks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'somb_utils' has no attribute '{name}'")
+    value = getattr(import_module(f"somb_utils.{_HOME[name]}"), name)
+    globals()[name] = value  # `import somb_utils.run` would otherwise bind the module to the name
+    return value

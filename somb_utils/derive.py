@@ -70,9 +70,7 @@ def derive_cross_mission_pathway_features(tables: Tables) -> pd.DataFrame:
             "direction_consistency": np.maximum(pathways["up"].mean(), pathways["down"].mean()),
         }
     ).reset_index()
-    table["label"] = (
-        table["pathway"].isin(tables["gt_conserved_pathways_NASA_Twins"]["Pathway"]).astype("int64")
-    )
+    table["label"] = table["pathway"].isin(tables["gt_conserved_pathways_NASA_Twins"]["Pathway"]).astype("int64")
     return table
 
 
@@ -89,10 +87,9 @@ def derive_conserved_pbmc_to_skin(tables: Tables) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def derive_cfrna_label(genes: pd.Series, responsive: pd.DataFrame) -> pd.DataFrame:
-    """Label genes for B1: 1 if a gene is among the 466 differentially regulated ones of `cfrna_466drr`."""
-    label = genes.isin(responsive["gene"]).astype("int64")
-    return pd.DataFrame({"gene": genes, "label": label}).reset_index(drop=True)
+def membership(genes: pd.Series, responsive: pd.DataFrame) -> pd.Series:
+    """Rebuild B1's label: 1 for a gene of `cfrna_466drr`, else 0, in the order of `genes`."""
+    return genes.isin(responsive["gene"]).astype("int64")
 
 
 def derive_gt_cfrna_cluster_labels(tables: Tables) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from somb_utils import tasks as t
+from somb_utils.derive import membership
 from somb_utils.errors import SombError
 from somb_utils.paths import DATA
 
@@ -86,10 +87,8 @@ def _sample_columns(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.SampleColumns = task.features  # type: ignore[assignment]
     samples = _human(load(spec.metadata))
     table = _sample_matrix(load(spec.table), spec.id)
-    if protocol == "published":
-        X = _by_position(table, samples.index, task)
-    else:
-        X = _by_sample(table, samples.index, task)
+    pair = _by_position if protocol == "published" else _by_sample
+    X = pair(table, samples.index, task)
     return Features(X, _column(samples, spec.label, task), samples["crew"])
 
 
@@ -98,20 +97,16 @@ def _shared_taxa(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     human = _sample_matrix(load(spec.human), spec.id)
     environmental = _sample_matrix(load(spec.environmental), spec.id)
     # The capsule's columns read I4_Capsule_LM92_6 where the metadata says capsule_L-92_6.
-    environmental.index = environmental.index.str.replace(
-        r"^I4_Capsule_", "capsule_", regex=True
-    ).str.replace(r"_LM(?=\d)", "_L-", regex=True)
-    shared = [taxid for taxid in human.columns if taxid in set(environmental.columns)]
+    environmental.index = environmental.index.str.replace(r"^I4_Capsule_", "capsule_", regex=True).str.replace(
+        r"_LM(?=\d)", "_L-", regex=True
+    )
+    shared = human.columns[human.columns.isin(environmental.columns)]
     X = pd.concat([human[shared], environmental[shared]])
     metadata = load(spec.metadata).set_index("sample_id")
     source = _column(metadata, spec.label, task)
     samples = pd.concat([metadata[source == "human"], metadata[source == "environmental"]])
-    X = (
-        _by_position(X, samples.index, task)
-        if protocol == "published"
-        else _by_sample(X, samples.index, task)
-    )
-    return Features(X, samples[spec.label], samples["timepoint"])
+    pair = _by_position if protocol == "published" else _by_sample
+    return Features(pair(X, samples.index, task), samples[spec.label], samples["timepoint"])
 
 
 def _multimodal(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
@@ -130,10 +125,7 @@ def _multimodal(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     metadata = load(spec.metabolomics_metadata).set_index("sample_id")
     metabolites = matrix.loc[[c for c in matrix.index if c in metadata.index]]
 
-    keys = [
-        pd.MultiIndex.from_frame(frame[day])
-        for frame in (clinical, proteomics, metadata.loc[metabolites.index])
-    ]
+    keys = [pd.MultiIndex.from_frame(frame[day]) for frame in (clinical, proteomics, metadata.loc[metabolites.index])]
     in_all = [key.isin(keys[0]) & key.isin(keys[1]) & key.isin(keys[2]) for key in keys]
     draws = clinical[in_all[0]]
     blocks = {
@@ -147,9 +139,7 @@ def _multimodal(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     else:
         for block, key in zip(("proteomics:", "metabolomics:"), keys[1:], strict=True):
             blocks[block] = blocks[block].set_axis(key).reindex(keys[0][in_all[0]])
-    X = pd.concat(
-        [block.set_axis(draws.index).add_prefix(prefix) for prefix, block in blocks.items()], axis=1
-    )
+    X = pd.concat([block.set_axis(draws.index).add_prefix(prefix) for prefix, block in blocks.items()], axis=1)
     return Features(X, _column(draws, spec.label, task), draws["crew"])
 
 
@@ -158,9 +148,8 @@ def _rows(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     table = load(spec.table)
     table = table.set_axis(_unique(_column(table, spec.id, task)))
     if spec.member_of:
-        y = table[spec.id].isin(load(spec.member_of)[spec.id])
-    else:
-        y = _column(table, str(spec.label), task)
+        table = table.assign(label=membership(table[spec.id], load(spec.member_of)))
+    y = _column(table, spec.label or "label", task)
     return Features(_columns(table, spec.columns, task), _binary(y, task))
 
 
@@ -199,15 +188,11 @@ def _metabolites(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Metabolites = task.features  # type: ignore[assignment]
     table = load(spec.table).set_index(spec.id)
     numeric = _zero_filled(_columns(table, spec.numeric, task))
-    one_hot = pd.get_dummies(
-        _columns(table, spec.categorical, task), prefix=list(spec.categorical), dtype=float
-    )
+    one_hot = pd.get_dummies(_columns(table, spec.categorical, task), prefix=list(spec.categorical), dtype=float)
     count = _published_atoms if protocol == "published" else _atoms
     formulas = _column(table, spec.formula, task).fillna("")
     atoms = pd.DataFrame([count(formula) for formula in formulas], index=table.index)
-    return Features(
-        pd.concat([numeric, one_hot, atoms], axis=1), _binary(_column(table, spec.label, task), task)
-    )
+    return Features(pd.concat([numeric, one_hot, atoms], axis=1), _binary(_column(table, spec.label, task), task))
 
 
 _RECIPES: dict[str, Callable[[Any, Load, t.Protocol], Features]] = {
@@ -233,10 +218,7 @@ def _atoms(formula: str) -> dict[str, int]:
 
 
 def _published_atoms(formula: str) -> dict[str, int]:
-    return {
-        f"n_{element}": sum(int(n or 1) for n in re.findall(rf"{element}(\d*)", formula))
-        for element in _ELEMENTS
-    }
+    return {f"n_{element}": sum(int(n or 1) for n in re.findall(rf"{element}(\d*)", formula)) for element in _ELEMENTS}
 
 
 def _zero_filled(table: pd.DataFrame) -> pd.DataFrame:
@@ -255,17 +237,13 @@ def _sample_matrix(table: pd.DataFrame, ident: str) -> pd.DataFrame:
 def _by_sample(table: pd.DataFrame, ids: pd.Index, task: t.Task) -> pd.DataFrame:
     absent = ids.difference(table.index)
     if len(absent):
-        raise SombError(
-            f"{task.id}: {len(absent)} rows have labels but no features, the first is '{absent[0]}'"
-        )
+        raise SombError(f"{task.id}: {len(absent)} rows have labels but no features, the first is '{absent[0]}'")
     return table.loc[ids]
 
 
 def _by_position(table: pd.DataFrame, ids: pd.Index, task: t.Task) -> pd.DataFrame:
     if len(table) < len(ids):
-        raise SombError(
-            f"{task.id}: {len(ids)} labelled samples, but the feature table has only {len(table)}"
-        )
+        raise SombError(f"{task.id}: {len(ids)} labelled samples, but the feature table has only {len(table)}")
     return table.iloc[: len(ids)].set_axis(ids)
 
 
@@ -285,9 +263,7 @@ def _column(table: pd.DataFrame, name: str, task: t.Task) -> pd.Series:
 def _columns(table: pd.DataFrame, names: tuple[str, ...], task: t.Task) -> pd.DataFrame:
     absent = [name for name in names if name not in table.columns]
     if absent:
-        raise SombError(
-            f"{task.id}: column '{absent[0]}' is missing from its table ({', '.join(task.tables)})"
-        )
+        raise SombError(f"{task.id}: column '{absent[0]}' is missing from its table ({', '.join(task.tables)})")
     return table[list(names)]
 
 
@@ -311,8 +287,7 @@ def _numeric(X: pd.DataFrame, task: t.Task) -> pd.DataFrame:
             bad = pd.to_numeric(X[column], errors="coerce").isna() & X[column].notna()
             if bad.any():
                 raise SombError(
-                    f"{task.id}: feature '{column}' of row '{bad.idxmax()}' is not a number: "
-                    f"{X[column][bad].iloc[0]!r}"
+                    f"{task.id}: feature '{column}' of row '{bad.idxmax()}' is not a number: {X[column][bad].iloc[0]!r}"
                 ) from None
         raise
     infinite = np.isinf(X.to_numpy())
@@ -328,7 +303,7 @@ def _check(features: Features, task: t.Task) -> None:
             raise SombError(f"{task.id}: features, labels and groups do not stand on the same rows")
     twice = features.X.index.duplicated()
     if twice.any():
-        raise SombError(f"{task.id}: row identifier '{features.X.index[twice.argmax()]}' stands twice")
+        raise SombError(f"{task.id}: row identifier '{features.X.index[twice][0]}' stands twice")
     if task.type != "multilabel":
         unknown = sorted(set(features.y.dropna()) - set(task.classes))
         if unknown or features.y.isna().any():
@@ -339,11 +314,7 @@ def _check(features: Features, task: t.Task) -> None:
 
 def _stratum(y: pd.Series | pd.DataFrame, task: t.Task) -> np.ndarray:
     # Codes, not names: a shuffle split draws class by class, in sorted order.
-    return (
-        (y.sum(axis=1) > 0).to_numpy()
-        if isinstance(y, pd.DataFrame)
-        else y.map(task.classes.index).to_numpy()
-    )
+    return (y.sum(axis=1) > 0).to_numpy() if isinstance(y, pd.DataFrame) else y.map(task.classes.index).to_numpy()
 
 
 @cache
@@ -372,9 +343,7 @@ def _canonical(features: Features, task: t.Task) -> Features:
         X=features.X.loc[order, columns],
         y=features.y.loc[order],
         groups=None if features.groups is None else features.groups.loc[order],
-        annotations=features.annotations.reindex(order)
-        if len(features.annotations)
-        else features.annotations,
+        annotations=features.annotations.reindex(order) if len(features.annotations) else features.annotations,
     )
 
 

@@ -140,9 +140,7 @@ class ResumingDownloader:
             self.part.unlink()
             if start:
                 raise _BrokenTransferError(problem)
-            raise SombError(
-                f"what {url} sent {problem}; it was discarded. A proxy or login page may answer for it"
-            )
+            raise SombError(f"what {url} sent {problem}; it was discarded. A proxy or login page may answer for it")
         self.part.replace(output_file)
 
 
@@ -188,9 +186,7 @@ def _download(downloader: ResumingDownloader, folder: Path, base_url: str, retri
         except (requests.ConnectionError, requests.Timeout) as error:
             failure: Exception = error
         except (_BrokenTransferError, requests.exceptions.ChunkedEncodingError) as error:
-            failure = SombError(
-                f"the transfer of {url} broke ({error}); try again, it continues where it stopped"
-            )
+            failure = SombError(f"the transfer of {url} broke ({error}); try again, it continues where it stopped")
         except requests.HTTPError as error:
             answer = f"{url} answered {error.response.status_code} {error.response.reason}"
             if error.response.status_code not in TRANSIENT:

@@ -13,7 +13,6 @@ from somb_utils.errors import SombError
 from somb_utils.load import TaskData
 from somb_utils.metrics import Scores, score_binary, score_multiclass, score_multilabel
 from somb_utils.models import SEED, Model
-from somb_utils.splits import Fold
 from somb_utils.tasks import Task
 
 
@@ -50,9 +49,9 @@ class Outcome:
     error: str = ""
 
 
-def prepare(data: TaskData, fold: Fold) -> PreparedFold:
+def prepare(data: TaskData, number: int) -> PreparedFold:
     """Impute by training means, reduce blocks by PCA where the task says so, scale to unit variance."""
-    X = data.X.to_numpy()
+    X, fold = data.X.to_numpy(), data.folds[number]
     imputer = SimpleImputer(keep_empty_features=True).fit(X[fold.train])
     train, test = imputer.transform(X[fold.train]), imputer.transform(X[fold.test])
     if data.task.pca:
@@ -60,12 +59,12 @@ def prepare(data: TaskData, fold: Fold) -> PreparedFold:
     scaler = StandardScaler().fit(train)
     return PreparedFold(
         task=data.task,
-        number=data.folds.index(fold) if fold in data.folds else 0,
+        number=number,
         X_train=scaler.transform(train),
         X_test=scaler.transform(test),
         y_train=data.codes[fold.train],
         y_test=data.codes[fold.test],
-        annotations={c: data.annotations[c].to_numpy()[fold.test] for c in data.annotations},
+        annotations={str(c): data.annotations[c].to_numpy()[fold.test] for c in data.annotations},
     )
 
 
@@ -107,9 +106,7 @@ def _predict(fold: PreparedFold, model: Model, seed: int) -> tuple[np.ndarray, n
         estimator.fit(fold.X_train, fold.y_train)
         shape = (n, len(fold.task.classes))
         y_pred = _checked(estimator.predict(fold.X_test), shape, "predict")
-        return y_pred.astype(np.int64), _checked(
-            _multilabel_scores(estimator, fold.X_test), shape, "predict_proba"
-        )
+        return y_pred.astype(np.int64), _checked(_multilabel_scores(estimator, fold.X_test), shape, "predict_proba")
     # Estimators see consecutive codes, since a training fold may lack a class.
     present, codes = np.unique(fold.y_train, return_inverse=True)
     estimator.fit(fold.X_train, codes)

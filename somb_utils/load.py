@@ -160,6 +160,4 @@ def _folds(task: Task, made: features.Features) -> list[Fold]:
     if made.groups is not None:
         return splits.leave_one_group_out(made.groups.to_numpy())
     assert made.stratify is not None
-    return (
-        splits.repeated_first_fold(made.stratify) if task.split == "skf5" else splits.shuffled(made.stratify)
-    )
+    return splits.repeated_first_fold(made.stratify) if task.split == "skf5" else splits.shuffled(made.stratify)

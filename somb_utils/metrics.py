@@ -79,9 +79,7 @@ def ndcg_at(y_true: np.ndarray, y_score: np.ndarray, k: int) -> float:
     return float(ndcg_score(y_true[None], y_score[None], k=k))
 
 
-def score_multilabel(
-    y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray, labels: Sequence[str]
-) -> Scores:
+def score_multilabel(y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray, labels: Sequence[str]) -> Scores:
     """Return micro and macro F1, Hamming loss, AUROC by label and its mean over labels with both classes.
 
     Parameters

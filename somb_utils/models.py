@@ -68,11 +68,7 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
         models = BASELINES
     elif isinstance(models, str):
         models = [name.strip() for name in models.split(",") if name.strip()]
-    elif (
-        isinstance(models, Model)
-        or hasattr(models, "fit")
-        or (callable(models) and not isinstance(models, Mapping))
-    ):
+    elif isinstance(models, Model) or hasattr(models, "fit") or (callable(models) and not isinstance(models, Mapping)):
         models = [models]
     pairs = models.items() if isinstance(models, Mapping) else [(None, m) for m in models]
     params = params or {}
@@ -100,8 +96,8 @@ def _resolve(name: str | None, target: Any, params: Mapping[str, Mapping[str, An
                 f"unknown model '{target}'; the baselines are {', '.join(BASELINES)}, "
                 "your own is named as package.module:object"
             )
-    name = name or (target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__))
-    return Model(name, target, dict(params.get(name, {})))
+    own = target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__)
+    return Model(name or own, target, dict(params.get(name or own, {})))
 
 
 def _import(target: str) -> Any:
@@ -109,9 +105,7 @@ def _import(target: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except ImportError as error:
-        raise UsageError(
-            f"model '{target}': cannot import {module} ({error}); is it on PYTHONPATH?"
-        ) from None
+        raise UsageError(f"model '{target}': cannot import {module} ({error}); is it on PYTHONPATH?") from None
     except AttributeError:
         raise UsageError(f"model '{target}': module {module} has no '{attribute}'") from None
 
@@ -184,17 +178,13 @@ def _xgboost(task: Task, fold: int, seed: int) -> Any:
     from xgboost import XGBClassifier
 
     metric = "mlogloss" if task.type == "multiclass" else "logloss"
-    return XGBClassifier(
-        n_estimators=100, max_depth=6, eval_metric=metric, random_state=seed, n_jobs=1, verbosity=0
-    )
+    return XGBClassifier(n_estimators=100, max_depth=6, eval_metric=metric, random_state=seed, n_jobs=1, verbosity=0)
 
 
 def _lightgbm(task: Task, fold: int, seed: int) -> Any:
     from lightgbm import LGBMClassifier
 
-    return LGBMClassifier(
-        n_estimators=100, max_depth=6, num_leaves=31, random_state=seed, n_jobs=1, verbose=-1
-    )
+    return LGBMClassifier(n_estimators=100, max_depth=6, num_leaves=31, random_state=seed, n_jobs=1, verbose=-1)
 
 
 class RandomBaseline(ClassifierMixin, BaseEstimator):
@@ -215,9 +205,7 @@ class RandomBaseline(ClassifierMixin, BaseEstimator):
     def _draw(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.RandomState(self.seed)
         if not hasattr(self, "classes_"):
-            return (rng.random((n, len(self.prior_))) < self.prior_).astype(int), rng.random(
-                (n, len(self.prior_))
-            )
+            return (rng.random((n, len(self.prior_))) < self.prior_).astype(int), rng.random((n, len(self.prior_)))
         labels = rng.choice(self.classes_, size=n, p=self.prior_)
         score = rng.random(n)
         if len(self.classes_) == 2:

@@ -26,10 +26,7 @@ def leave_one_group_out(groups: np.ndarray) -> list[Fold]:
     groups : array of str, shape (n_rows,)
     """
     rows = np.arange(len(groups))
-    return [
-        Fold(str(group), rows[groups != group], rows[groups == group])
-        for group in sorted(set(groups.tolist()))
-    ]
+    return [Fold(str(group), rows[groups != group], rows[groups == group]) for group in sorted(set(groups.tolist()))]
 
 
 def repeated_first_fold(stratify: np.ndarray) -> list[Fold]:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -197,8 +198,7 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
         raise SombError(f"{info.file}: column '{table.columns[table.columns.duplicated()][0]}' stands twice")
     if exact and info.rows is not None and table.shape != (info.rows, info.columns):
         raise SombError(
-            f"{info.file}: {table.shape[0]} rows and {table.shape[1]} columns, "
-            f"expected {info.rows} and {info.columns}"
+            f"{info.file}: {table.shape[0]} rows and {table.shape[1]} columns, expected {info.rows} and {info.columns}"
         )
     missing = [column for column in info.id if column not in table.columns]
     if missing:
@@ -231,10 +231,10 @@ def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
         raise SombError(f"{path} cannot be read as CSV: {error}") from None
 
 
+@cache
 def _simulator_hash() -> str:
-    import somb_utils.simulate as simulate
-
-    return hashlib.sha256(Path(simulate.__file__).read_bytes()).hexdigest()
+    folder = Path(__file__).parent / "simulate"
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))).hexdigest()
 
 
 _said = False

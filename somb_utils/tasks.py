@@ -144,14 +144,7 @@ class Metabolites(_Spec):
 
 
 FeatureSpec = Annotated[
-    Samples
-    | SampleColumns
-    | SharedTaxa
-    | Multimodal
-    | Rows
-    | DifferentialTransfer
-    | Correlation
-    | Metabolites,
+    Samples | SampleColumns | SharedTaxa | Multimodal | Rows | DifferentialTransfer | Correlation | Metabolites,
     Field(discriminator="recipe"),
 ]
 
@@ -212,9 +205,7 @@ class Task(_Spec):
         parts = self.ablations[name]
         dropped = [p[1:] for p in parts if p.startswith("!")]
         kept = [p for p in parts if not p.startswith("!")]
-        return [
-            c for c in columns if not any(p in c for p in dropped) and (not kept or any(p in c for p in kept))
-        ]
+        return [c for c in columns if not any(p in c for p in dropped) and (not kept or any(p in c for p in kept))]
 
 
 def read_task(text: str, where: str) -> Task:

@@ -1,0 +1,139 @@
+"""``somb data``: get, check, simulate and rebuild tables."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from somb_utils.errors import SombError
+
+app = typer.Typer(help="Get, check, simulate and rebuild the tables.", no_args_is_help=True)
+
+Tasks = Annotated[str | None, typer.Option("--tasks", help="Only the tables of these tasks, e.g. A1,F*.")]
+Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
+
+
+@app.command()
+def fetch(tasks: Tasks = None) -> None:
+    """Download the open tables into the user cache, verify each, and continue where an earlier call stopped.
+
+    Examples: `somb data fetch`, `somb data fetch --tasks A1,F*`
+    """
+    from somb_utils.fetch import fetch as fetch_tables
+    from somb_utils.registry import open_folder
+
+    names = _names(tasks)
+    fetch_tables(names)
+    print(f"{len(names)} tables are in {open_folder()}, each as published")
+
+
+@app.command()
+def status(tasks: Tasks = None, data: Data = "auto") -> None:
+    """List the open tables: size, study, tasks, and which of them are at hand.
+
+    Examples: `somb data status`, `somb data status --tasks G1 --data open`
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from somb_utils.registry import table_info
+    from somb_utils.tables import resolve_source
+
+    source = resolve_source(data)
+    names = _names(tasks)
+    table = Table("table", "MB", "rows", "study", "tasks", "here", title=source.describe(), title_style="bold")
+    for info in map(table_info, names):
+        size = f"{info.bytes / 1e6:.2f}" if info.bytes else "?"
+        here = "yes" if source.has(info.name) else "[red]no[/red]"
+        table.add_row(info.name, size, str(info.rows or "?"), info.study, " ".join(info.tasks), here)
+    Console().print(table)
+    absent = [name for name in names if not source.has(name)]
+    print(f"{len(names) - len(absent)} of {len(names)} tables are at hand")
+    if absent and source.kind == "open":
+        print("Get the others with: somb data fetch" + (f" --tasks {tasks}" if tasks else ""))
+
+
+@app.command()
+def verify(tasks: Tasks = None, data: Data = "auto") -> None:
+    """Check the hash of every table at hand against the register.
+
+    Examples: `somb data verify`, `somb data verify --data ../open-data/processed`
+    """
+    from somb_utils.registry import file_problem, table_info
+    from somb_utils.tables import FolderSource, resolve_source
+
+    source = resolve_source(data)
+    if not isinstance(source, FolderSource):
+        raise SombError(f"there is no file to verify: {source.describe()}. Get them with: somb data fetch")
+    present = [table_info(name) for name in _names(tasks) if source.has(name)]
+    problems = {info.file: file_problem(source.folder / info.file, info) for info in present}
+    wrong = {file: problem for file, problem in problems.items() if problem}
+    for file, problem in wrong.items():
+        print(f"{source.folder / file} {problem}")
+    print(f"{len(present) - len(wrong)} of {len(present)} tables in {source.folder} are as published")
+    if wrong:
+        raise SombError("remove the tables named above and get them again with: somb data fetch")
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder for the CSV files.")],
+    seed: int = 42,
+    crew: Annotated[int, typer.Option(help="Number of crew members.")] = 4,
+    effect: Annotated[float, typer.Option(help="Size of the planted signal; 0 for none.")] = 1.0,
+) -> None:
+    """Write the simulated tables as CSV, to look at them or to try other tools on them.
+
+    Examples: `somb data simulate simulated/`, `somb data simulate null/ --effect 0`
+    """
+    from somb_utils.paths import replacing
+    from somb_utils.simulate import SIMULATED, simulate_table
+
+    for name in SIMULATED:
+        table = simulate_table(name, seed=seed, n_crew=crew, effect=effect)
+        with replacing(out / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False)
+    print(f"{len(SIMULATED)} SIMULATED tables are in {out}")
+
+
+@app.command()
+def derive(
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the rebuilt tables; none: compare.")] = None,
+    data: Data = "auto",
+) -> None:
+    """Rebuild the derived task tables from their source tables, and compare each with the published one.
+
+    Examples: `somb data derive`, `somb data derive --out rebuilt/`
+    """
+    from pandas.testing import assert_frame_equal
+
+    from somb_utils.derive import derive_all
+    from somb_utils.paths import replacing
+    from somb_utils.tables import resolve_source
+
+    source = resolve_source(data)
+    if source.kind == "simulated":
+        raise SombError("only real tables can be derived; get them with: somb data fetch, or name them with --data")
+    different = []
+    for name, table in derive_all(source.load).items():
+        if out is not None:
+            with replacing(out / f"{name}.csv") as temporary:
+                table.to_csv(temporary, index=False)
+        try:
+            assert_frame_equal(table, source.load(name), check_dtype=False, rtol=1e-9, atol=1e-12)
+        except AssertionError as error:
+            different.append(name)
+            print(f"{name}: {len(table)} rows, DIFFERS from the published table: {str(error).splitlines()[0]}")
+        else:
+            print(f"{name}: {len(table)} rows, equal to the published table")
+    if different:
+        raise SombError(f"{len(different)} rebuilt tables differ from the published ones")
+
+
+def _names(tasks: str | None) -> list[str]:
+    from somb_utils.registry import registry
+    from somb_utils.tasks import select_tasks
+
+    if tasks is None:
+        return list(registry())
+    return list(dict.fromkeys(name for task in select_tasks(tasks) for name in task.tables))

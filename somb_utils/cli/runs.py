@@ -1,0 +1,256 @@
+"""``somb run``, ``somb ablate`` and ``somb reproduce``: fit, score and print."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from somb_utils.cli.tasks import Format
+from somb_utils.errors import SombError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from somb_utils.load import TaskData
+    from somb_utils.results import RunResult
+
+Models = Annotated[
+    str | None, typer.Option("--models", help="Baselines or package.module:object, separated by commas.")
+]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("--model-params", help="model.key=value, or key=value for a single model; may be repeated."),
+]
+Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Fold jobs at once; -1: one a core.")]
+Seed = Annotated[int, typer.Option(help="Seed of every model. Folds do not depend on it.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/<data>-<protocol>].")]
+Print = Annotated[Format, typer.Option("--format", help="How to print the summary.")]
+
+
+def run(
+    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards, e.g. A1,F*. All: omit.")] = None,
+    models: Models = None,
+    model_params: Params = None,
+    protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
+    data: Data = "auto",
+    jobs: Jobs = -1,
+    seed: Seed = 42,
+    out: Out = None,
+    format: Print = Format.table,
+) -> None:
+    """Fit models on tasks, score them, and print the summary.
+
+    Results, predictions and provenance go to the run folder; the same command continues an interrupted run.
+
+    Examples:
+
+    `somb run --tasks A1,A2`
+
+    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300`
+
+    `somb run --models mypackage.models:make --data ../open-data/processed`
+    """
+    params = parse_params(model_params or [], models)
+    result = _execute(tasks, models, params, protocol, data, jobs, seed, out)
+    _print_summary(result, format)
+    _say_missing(tasks, data)
+    _report_failures(result)
+
+
+def ablate(
+    task: Annotated[str, typer.Argument(help="A task that defines ablations (B1).")],
+    models: Models = None,
+    model_params: Params = None,
+    protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
+    data: Data = "auto",
+    jobs: Jobs = -1,
+    seed: Seed = 42,
+    out: Out = None,
+    format: Print = Format.table,
+) -> None:
+    """Fit models on a task with all of its features and on each of its feature subsets.
+
+    Example: `somb ablate B1 --models logreg,lightgbm`
+    """
+    from somb_utils.load import load_task
+    from somb_utils.tables import resolve_source
+    from somb_utils.tasks import get_task
+
+    definition = get_task(task.upper())
+    if not definition.ablations:
+        raise UsageError(f"{definition.id} defines no ablation; B1 does")
+    source = resolve_source(data)
+    loaded = [load_task(definition, protocol, source, a) for a in (None, *definition.ablations)]  # type: ignore[arg-type]
+    params = parse_params(model_params or [], models)
+    result = _execute(loaded, models, params, protocol, data, jobs, seed, out)
+    _print_summary(result, format)
+    _report_failures(result)
+
+
+def reproduce(
+    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All: omit.")] = None,
+    data: Data = "auto",
+    jobs: Jobs = -1,
+    out: Out = None,
+    format: Print = Format.table,
+) -> None:
+    """Run the published protocol on the real tables and set every score beside the published one.
+
+    Example: `somb reproduce --data ../open-data/processed`
+    """
+    from somb_utils.cli.console import print_frame
+    from somb_utils.published import compare
+
+    result = _execute(tasks, None, {}, "published", data, jobs, 42, out)
+    if result.provenance["source"] != "open":
+        raise SombError("only real tables can reproduce the published scores; get them with: somb data fetch")
+    table = compare(result.summary())
+    shown = table.assign(**{c: table[c].map("{:.4f}".format) for c in ("published", "here", "difference")})
+    print_frame(shown, format, title="Primary metric, published and here")
+    _say_missing(tasks, data)
+    _report_failures(result)
+    wrong = table[table["verdict"] == "DIFFERS"]
+    print(f"{len(table) - len(wrong)} of {len(table)} scores are within their tolerance", file=sys.stderr)
+    if len(wrong):
+        raise SombError(f"{len(wrong)} scores differ from the published ones by more than their tolerance")
+
+
+def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, Any]]:
+    """Read ``model.key=value`` pairs; values are JSON where they parse as such, else text.
+
+    Raises
+    ------
+    UsageError
+        If a pair lacks ``=``, or names no model while several run.
+    """
+    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    parsed: dict[str, dict[str, Any]] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        owner = next((n for n in sorted(names, key=len, reverse=True) if key.startswith(f"{n}.")), None)
+        if owner is None and len(names) == 1:
+            owner, parameter = names[0], key
+        elif owner is None:
+            owner, _, parameter = key.partition(".")
+        else:
+            parameter = key.removeprefix(f"{owner}.")
+        if not equals or not parameter:
+            raise UsageError(f"--model-params '{pair}' is not of the form model.key=value, e.g. logreg.C=0.1")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        parsed.setdefault(owner, {})[parameter] = value
+    return parsed
+
+
+def _execute(
+    tasks: "str | list[TaskData] | None",
+    models: str | None,
+    params: dict[str, dict[str, Any]],
+    protocol: str,
+    data: str,
+    jobs: int,
+    seed: int,
+    out: Path | None,
+) -> "RunResult":
+    from somb_utils.cli.console import fit_progress
+    from somb_utils.run import run as run_models
+    from somb_utils.tables import resolve_source
+    from somb_utils.tasks import PROTOCOLS
+
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
+    if jobs == 0 or jobs < -1:
+        raise UsageError(f"--jobs {jobs}: give a number of jobs, or -1 for one a core")
+    sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
+    source = resolve_source(data)
+    folder = out or Path("results") / f"{source.kind}-{protocol}"
+    print(f"data: {source.describe()}\nrun folder: {folder}", file=sys.stderr)
+    try:
+        with fit_progress() as progress:
+            return run_models(
+                tasks,
+                models,
+                model_params=params,
+                protocol=protocol,
+                source=source,
+                seed=seed,
+                n_jobs=jobs,
+                out=folder,
+                on_start=progress.start,
+                on_done=progress.advance,
+            )
+    except KeyboardInterrupt:
+        print(
+            f"\nstopped; {progress.done} of {progress.jobs} fold jobs are kept in {folder}. "
+            "The same command continues from there.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130) from None
+
+
+def _print_summary(result: "RunResult", format: Format) -> None:
+    from somb_utils.cli.console import print_frame
+
+    summary = result.summary()
+    if format is Format.table:
+        mark = "SIMULATED tables: no score says anything of real biology" if _simulated(result) else "open tables"
+        print_frame(wide(summary), format, title=f"Primary metric, mean ± SD over folds ({mark})")
+        composite = result.composite().round(3).reset_index() if _has_composite(summary) else None
+        if composite is not None:
+            note = "share of the way from chance to perfect, averaged in groups, then over them"
+            print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")
+    else:
+        print_frame(summary, format)
+
+
+def wide(summary: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the summary with one row a task and one column a model, as text."""
+    import pandas as pd
+
+    def cell(row: Any) -> str:
+        counts = {"failed": row.failed, "undefined": row.undefined}
+        lost = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+        score = "" if pd.isna(row.mean) else f"{row.mean:.3f} ± {row.sd:.3f}"
+        return f"{score} ({lost})".strip() if lost else score
+
+    cells = summary.assign(cell=[cell(row) for row in summary.itertuples()])
+    table = cells.pivot(index="task", columns="model", values="cell").fillna("")
+    first = cells.drop_duplicates("task").set_index("task")
+    table = table[list(dict.fromkeys(summary["model"]))]
+    table.insert(0, "metric", first["metric"])
+    table.insert(1, "chance", first["chance"].map("{:.3f}".format))
+    return table.reset_index()
+
+
+def _has_composite(summary: "pd.DataFrame") -> bool:
+    aligned = set(summary["protocol"]) == {"aligned"}
+    random = summary.loc[summary["model"] == "random", "task"]
+    return aligned or set(summary["task"]) == set(random)
+
+
+def _simulated(result: "RunResult") -> bool:
+    return bool(result.provenance["source"] == "simulated")
+
+
+def _say_missing(tasks: str | None, data: str) -> None:
+    from somb_utils.run import unavailable
+    from somb_utils.tables import resolve_source
+    from somb_utils.tasks import select_tasks
+
+    for message in unavailable(select_tasks(tasks), resolve_source(data)).values():
+        print(f"left out: {message}", file=sys.stderr)
+
+
+def _report_failures(result: "RunResult") -> None:
+    failures = result.failures()
+    if len(failures):
+        for row in failures.itertuples():
+            print(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}", file=sys.stderr)
+        raise SombError(
+            f"{len(failures)} fold jobs failed and are left out of the means; mend the model and run the same command"
+        )

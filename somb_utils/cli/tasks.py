@@ -1,0 +1,111 @@
+"""``somb tasks`` and ``somb doctor``: what there is to run, and whether it can run here."""
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How a table is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+def tasks(
+    task: Annotated[str | None, typer.Argument(help="A task's id; all tasks when omitted.")] = None,
+    format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
+) -> None:
+    """Show the task catalogue, or one task whole.
+
+    Examples: `somb tasks`, `somb tasks B1`, `somb tasks --format csv`
+    """
+    import pandas as pd
+
+    from somb_utils.cli.console import print_frame
+    from somb_utils.tasks import get_task, select_tasks
+
+    if task is None:
+        chosen = select_tasks()
+        rows = [
+            {
+                "task": t.id,
+                "name": t.name,
+                "modality": t.modality,
+                "tier": t.tier + ("*" if t.supplementary else ""),
+                "type": t.type,
+                "rows": t.n_rows,
+                "features": t.n_features,
+                "metric": t.metrics.primary,
+                "split": t.split.upper(),
+            }
+            for t in chosen
+        ]
+        print_frame(pd.DataFrame(rows), format, title=f"{len(rows)} tasks (* supplementary: not in the composite)")
+        return
+    one = get_task(task)
+    if format is Format.json:
+        print(json.dumps(one.model_dump(), indent=2, ensure_ascii=False))
+        return
+    facts = {
+        "question": one.question,
+        "modality": f"{one.modality} ({', '.join(one.missions)})",
+        "tier": one.tier + (" (supplementary)" if one.supplementary else ""),
+        "type": one.type,
+        "rows × features": f"{one.n_rows:,} × {one.n_features:,}",
+        "classes": ", ".join(f"{name} {count:,}" for name, count in one.class_counts.items()),
+        "split": one.split.upper(),
+        "primary metric": one.metrics.primary,
+        "secondary metrics": ", ".join(one.metrics.secondary),
+        "tables": ", ".join(one.tables),
+        **{f"ablation {name}": " ".join(parts) for name, parts in one.ablations.items()},
+        **{"note" + " " * n: note for n, note in enumerate(one.notes)},
+    }
+    frame = pd.DataFrame({"": list(facts), f"{one.id}": list(facts.values())})
+    print_frame(frame, format, title=f"{one.id}: {one.name}")
+
+
+def doctor() -> None:
+    """Say what is installed, which data is in use, which tasks can run, and how to mend what is missing.
+
+    Example: `somb doctor`
+    """
+    import os
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from somb_utils.paths import DATA, cache_dir
+    from somb_utils.run import LIBRARIES, unavailable
+    from somb_utils.tables import resolve_source
+    from somb_utils.tasks import select_tasks
+
+    print(f"somb-utils {version('somb-utils')}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    print("libraries  " + ", ".join(f"{name} {version(name)}" for name in LIBRARIES))
+    for extra, packages in {
+        "book": ("jupyter-book", "papermill", "jupytext", "matplotlib"),
+        "llm": ("inspect-ai", "anthropic", "openai"),
+        "dask": ("dask", "distributed"),
+    }.items():
+        lacking = []
+        for package in packages:
+            try:
+                version(package)
+            except PackageNotFoundError:
+                lacking.append(package)
+        state = f"missing {', '.join(lacking)}; get it with: pip install 'somb-utils[{extra}]'" if lacking else "ready"
+        print(f"extra {extra:5}{state}")
+    print(f"definitions {DATA}")
+    print(f"cache      {cache_dir()}")
+    source = resolve_source("auto")
+    print(f"data       {source.describe()}" + (" (SOMB_DATA)" if os.environ.get("SOMB_DATA") else ""))
+    tasks = select_tasks()
+    lacking_tables = unavailable(tasks, source)
+    print(f"tasks      {len(tasks) - len(lacking_tables)} of {len(tasks)} can run")
+    for message in lacking_tables.values():
+        print(f"           {message}")
+    if source.kind == "simulated":
+        print("           the real tables: somb data fetch, or SOMB_DATA=folder")

@@ -1,0 +1,268 @@
+"""Results of a run: tidy tables, their summary and composite, and the folder they are kept in."""
+
+import json
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from somb_utils.errors import SombError, UsageError
+from somb_utils.fit import Outcome
+from somb_utils.load import TaskData
+from somb_utils.models import Model
+from somb_utils.paths import replacing
+from somb_utils.tasks import catalogue
+
+if TYPE_CHECKING:
+    from somb_utils.run import Job
+
+RESULT_COLUMNS = ["task", "protocol", "source", "model", "fold", "metric", "value", "status"]
+PREDICTION_COLUMNS = ["task", "protocol", "model", "fold", "id", "label", "y_true", "y_pred", "y_score"]
+_KEY = ["task", "protocol", "model"]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Scores and predictions of models on tasks.
+
+    Attributes
+    ----------
+    results : one row a task, model, fold and metric. ``status`` is ``ok``, ``undefined`` (the fold leaves the metric
+        undefined) or ``failed: reason``; `value` is missing unless ok.
+    predictions : one row a tested id (and label, if multilabel). `y_score` is missing for multiclass tasks.
+    provenance : data source and hashes, models and parameters, seed, versions, chance levels.
+    """
+
+    results: pd.DataFrame
+    predictions: pd.DataFrame
+    provenance: dict[str, Any]
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row a task and model: primary metric, mean, population SD, folds scored, chance level."""
+        return summarise(self.results, self.provenance)
+
+    def composite(self) -> pd.DataFrame:
+        """Return the composite score and its groups, one row a model (see :func:`composite`)."""
+        return composite_of(self.summary())
+
+    def failures(self) -> pd.DataFrame:
+        """Return task, protocol, model, fold and reason of every failed job."""
+        failed = self.results[self.results["status"].str.startswith("failed")]
+        reasons = failed.assign(reason=failed["status"].str.removeprefix("failed: "))
+        return reasons[[*_KEY, "fold", "reason"]].drop_duplicates().reset_index(drop=True)
+
+
+def outcome_rows(job: "Job", outcome: Outcome) -> pd.DataFrame:
+    """Return the result rows of one fold job."""
+    scores: Mapping[str, float] = outcome.scores or {job.data.task.metrics.primary: np.nan}
+    value = np.array(list(scores.values()), dtype=float)
+    status = f"failed: {outcome.error}" if outcome.error else np.where(np.isnan(value), "undefined", "ok")
+    return pd.DataFrame(
+        {
+            "task": job.data.name,
+            "protocol": job.data.protocol,
+            "source": job.data.provenance["source"],
+            "model": job.model.name,
+            "fold": job.data.folds[job.number].label,
+            "metric": list(scores),
+            "value": value,
+            "status": status,
+        }
+    )
+
+
+def prediction_rows(job: "Job", outcome: Outcome) -> pd.DataFrame:
+    """Return the prediction rows of one fold job; none if it failed."""
+    data, fold = job.data, job.data.folds[job.number]
+    if outcome.error:
+        return pd.DataFrame(columns=PREDICTION_COLUMNS)
+    ids = data.X.index.to_numpy(dtype=object)[fold.test]
+    names = np.array(data.task.classes, dtype=object)
+    truth = data.codes[fold.test]
+    if data.task.type == "multilabel":
+        n_labels = len(names)
+        columns = {
+            "id": np.repeat(ids, n_labels),
+            "label": np.tile(names, len(ids)),
+            "y_true": truth.ravel().astype(str),
+            "y_pred": outcome.y_pred.ravel().astype(str),
+            "y_score": outcome.y_score.ravel(),
+        }
+    else:
+        columns = {
+            "id": ids,
+            "label": None,
+            "y_true": names[truth],
+            "y_pred": names[outcome.y_pred],
+            "y_score": outcome.y_score if outcome.y_score.size else np.nan,
+        }
+    frame = pd.DataFrame(
+        {"task": data.name, "protocol": data.protocol, "model": job.model.name, "fold": fold.label, **columns}
+    )
+    return frame.astype({"id": str, "label": "str", "y_true": str, "y_pred": str, "y_score": float})
+
+
+def provenance(
+    loaded: Sequence[TaskData], models: Sequence[Model], seed: int, libraries: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what a reader needs to trust and repeat the run."""
+    return {
+        "source": loaded[0].provenance["source"],
+        "described": loaded[0].provenance["described"],
+        "tasks": {
+            f"{data.name}/{data.protocol}": {
+                "tables": data.provenance["tables"],
+                "data_sha256": data.fingerprint,
+                "rows": len(data.X),
+                "features": data.X.shape[1],
+                "metric": data.task.metrics.primary,
+                "chance": data.chance,
+            }
+            for data in loaded
+        },
+        "models": {
+            model.name: {
+                "target": model.target if isinstance(model.target, str) else repr(model.target),
+                "params": {key: repr(value) for key, value in model.params.items()},
+                "seed": seed,
+            }
+            for model in models
+        },
+        "versions": {"somb-utils": version("somb-utils"), "python": platform.python_version(), **libraries},
+        "platform": platform.platform(),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+    }
+
+
+def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFrame:
+    """Return one row a task and model on the primary metric.
+
+    Columns: task, protocol, model, source, metric, mean and sd (population) over the scored folds, folds (how many
+    those are), failed and undefined (how many are left out), chance.
+    """
+    metric = {key.split("/")[0]: entry["metric"] for key, entry in provenance["tasks"].items()}
+    primary = results[results["metric"] == results["task"].map(metric)]
+    grouped = primary.groupby([*_KEY, "source", "metric"], sort=False)
+    table = grouped.agg(
+        mean=("value", "mean"),
+        sd=("value", lambda v: float(np.std(v.dropna())) if v.notna().any() else np.nan),
+        folds=("value", "count"),
+        failed=("status", lambda s: int(s.str.startswith("failed").sum())),
+        undefined=("status", lambda s: int((s == "undefined").sum())),
+    ).reset_index()
+    keys = table["task"] + "/" + table["protocol"]
+    table["chance"] = [provenance["tasks"][key]["chance"] for key in keys]
+    return table
+
+
+def composite(scores: pd.DataFrame, reference: Mapping[str, float]) -> pd.DataFrame:
+    """Return the composite score: how far above guessing a model is, averaged in groups and over groups.
+
+    Each score becomes (score - reference) / (1 - reference), floored at 0; tasks are averaged in the groups A, B,
+    C, D, E, F_body_site, F_phase, F_source, G, H, I, then the groups are averaged. Supplementary tasks stay out.
+
+    Parameters
+    ----------
+    scores : columns task, model, mean (primary metric)
+    reference : what guessing scores, by task; below 1
+
+    Returns
+    -------
+    DataFrame
+        Indexed by model, best first: one column a group, ``composite`` and ``groups`` (how many it averages).
+    """
+    group = {task.id: task.composite_group for task in catalogue().values()}
+    kept = scores[scores["task"].map(group).notna() & scores["mean"].notna()]
+    base = kept["task"].map(dict(reference))
+    above = ((kept["mean"] - base) / (1 - base)).clip(lower=0)
+    table = kept.assign(group=kept["task"].map(group), above=above).pivot_table(
+        index="model", columns="group", values="above", aggfunc="mean"
+    )
+    groups = table.notna().sum(axis=1)
+    return table.assign(composite=table.mean(axis=1), groups=groups).sort_values("composite", ascending=False)
+
+
+def composite_of(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the composite of a run's summary, by the rule of its protocol.
+
+    ``aligned`` measures against the exact chance level. ``published`` measures against the random baseline's own
+    score and counts B2's models under names of their own, so that B2 enters nobody else's composite.
+
+    Raises
+    ------
+    UsageError
+        If the summary mixes protocols, or ``published`` lacks the random baseline.
+    """
+    protocols = summary["protocol"].unique()
+    if len(protocols) != 1:
+        raise UsageError(f"a composite needs one protocol, these results mix {', '.join(protocols)}")
+    if protocols[0] == "aligned":
+        return composite(summary, dict(zip(summary["task"], summary["chance"], strict=True)))
+    random = summary[summary["model"] == "random"]
+    reference = dict(zip(random["task"], random["mean"], strict=True))
+    lacking = sorted(set(summary["task"]) - set(reference))
+    if lacking:
+        raise UsageError(f"the published composite needs the random baseline, which is missing for {lacking[0]}")
+    renamed = (summary["task"] == "B2") & ~summary["model"].isin(["random", "majority"])
+    return composite(summary.assign(model=summary["model"].mask(renamed, "multilabel_" + summary["model"])), reference)
+
+
+def save(result: RunResult, folder: Path) -> RunResult:
+    """Add a run to `folder`, replacing rows of the same task, protocol and model, and return all it now holds.
+
+    Raises
+    ------
+    SombError
+        If the folder cannot be written, or what it holds cannot be read.
+    """
+    with FileLock(folder / ".lock"):
+        merged = _merge(load_run(folder), result) if (folder / "provenance.json").is_file() else result
+        for name, frame in (("results", merged.results), ("predictions", merged.predictions)):
+            with replacing(folder / f"{name}.parquet") as temporary:
+                frame.to_parquet(temporary, index=False, compression="zstd")
+        with replacing(folder / "provenance.json") as temporary:
+            temporary.write_text(json.dumps(merged.provenance, indent=2) + "\n", encoding="utf-8")
+    return merged
+
+
+def load_run(folder: str | Path) -> RunResult:
+    """Read the results, predictions and provenance of a run folder.
+
+    Raises
+    ------
+    SombError
+        If a file is missing or unreadable.
+    """
+    folder = Path(folder)
+    try:
+        return RunResult(
+            pd.read_parquet(folder / "results.parquet"),
+            pd.read_parquet(folder / "predictions.parquet"),
+            json.loads((folder / "provenance.json").read_text(encoding="utf-8")),
+        )
+    except (OSError, ValueError) as error:
+        raise SombError(f"{folder} is not a readable run folder: {error}") from None
+
+
+def _merge(before: RunResult, now: RunResult) -> RunResult:
+    new = set(map(tuple, now.results[_KEY].drop_duplicates().to_numpy()))
+
+    def joined(old: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+        kept = old[[tuple(row) not in new for row in old[_KEY].to_numpy()]]
+        return pd.concat([kept, fresh], ignore_index=True) if len(kept) else fresh
+
+    entries = {part: {**before.provenance[part], **now.provenance[part]} for part in ("tasks", "models")}
+    return RunResult(
+        joined(before.results, now.results),
+        joined(before.predictions, now.predictions),
+        {**now.provenance, **entries},
+    )
