@@ -64,16 +64,10 @@ def test_key_facts_hold_on_the_open_tables(question: bank.Question) -> None:
 
 
 @needs_tables
-def test_nearly_all_checks_can_be_evaluated() -> None:
-    missing = []
-    for question in QUESTIONS:
-        for check in (k.check for k in question.key_facts if k.check):
-            try:
-                evaluate(check, LOAD_OPEN)
-            except NotEvaluable as error:
-                missing.append(f"{question.id}: {error}")
-    total = sum(bool(k.check) for q in QUESTIONS for k in q.key_facts)
-    assert total - len(missing) >= 150, missing
+def test_at_least_150_checks_have_their_tables_here() -> None:
+    checks = [k.check for q in QUESTIONS for k in q.key_facts if k.check and k.check.op != "score"]
+    present = {path.stem for path in (OPEN / "processed").glob("*.csv")}
+    assert sum(set(check.tables) <= present for check in checks) >= 150
 
 
 @each_question
