@@ -55,7 +55,7 @@ def ids(name: str) -> set[str]:
     ("name", "digest"),
     [
         ("clinical_cbc", "522164c0f1873874dd490970b4cf1c3201643ff7bc3cb0581a63f20cead8b50c"),
-        ("cross_mission_hemoglobin_de", "eaa851518b486591bda8f18d06cddd0016ff668a8930eae1a9c3e45c76cc411d"),
+        ("cross_mission_hemoglobin_de", "615807cac5a23f6a7cd29bf2ac2dced17dc61e53ab92919db8960af95c0291be"),
         ("microbiome_human_pathways_cpm", "b8ce3b84458ec839962144caba2534a244662aa6a729ae50819f404873c1826c"),
     ],
 )

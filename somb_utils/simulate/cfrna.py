@@ -96,7 +96,7 @@ def panel(seed: int, n: int, effect: float) -> Panel:
     logit = effect * (0.55 * lfc + 0.25 * entries + 0.2 * expression)
     positive = pick(rng, logit, scaled(TWINS_POSITIVE, n, GENES))
     inside = twins[positive]
-    outside = np.setdiff1d(np.arange(n), twins)[: scaled(ANOVA - TWINS_POSITIVE, n, GENES)]
+    outside = rng.permutation(np.setdiff1d(np.arange(n), twins))[: scaled(ANOVA - TWINS_POSITIVE, n, GENES)]
     drr_inside = scaled(TWINS_DRR, n, GENES)
     chosen = np.concatenate(
         [inside[subset(rng, len(inside), drr_inside)], outside[: scaled(DRR, n, GENES) - drr_inside]]

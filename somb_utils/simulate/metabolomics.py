@@ -53,7 +53,7 @@ LEVEL, LEVEL_SD, WITHIN, BETWEEN = 5.25, 0.97, 0.151, 0.084
 MISSING, MISSING_ROWS = 0.0208, 0.2
 ACCESSIONS = {"CAS ID": 209 / 454, "KEGG": 214 / 454, "HMDB": 182 / 454}
 POSITIVE_MODE = 275 / 454
-STRENGTH = 0.4
+STRENGTH = 0.3
 FIGURES = {
     "df": 40, "tilt": 1.6, "inflation": 1.0, "scale": 0.35, "mean": 0.0, "sd": 0.035, "floor": -6.44,
     "slope": 0.32,

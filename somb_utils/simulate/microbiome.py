@@ -183,30 +183,25 @@ def microbiome_env_taxonomy_cpm(name: str, spec: Spec) -> pd.DataFrame:
 def microbiome_human_pathways_cpm(name: str, spec: Spec) -> pd.DataFrame:
     """Simulate the crew's pathways, after the two rows of what was not mapped or not integrated."""
     meta = microbiome_metadata("", spec)
-    meta = meta.loc[meta["source"] == "human", ["sample_id", "crew", "body_site", "phase"]]
-    if spec.n_crew >= 2:
-        extra = [s.split("_") for s in WITHOUT_METADATA]
-        meta = pd.concat(
-            [
-                meta,
-                pd.DataFrame([("_".join(s), s[0], s[2], PHASES[s[1]]) for s in extra], columns=list(meta.columns)),
-            ]
-        )
+    columns = ["sample_id", "crew", "body_site", "phase"]
+    rows = [(s, s.split("_")[0], s.split("_")[2], PHASES[s.split("_")[1]]) for s in WITHOUT_METADATA]
+    extra = pd.DataFrame(rows, columns=columns)
+    meta = pd.concat([meta.loc[meta["source"] == "human", columns], extra])
     meta = meta.sort_values("sample_id", ignore_index=True)
     rng = stream(spec.seed, name)
-    n, rows = spec.size(PATHWAYS), len(meta)
-    m = max(n - 2, 0)
+    n, n_samples = spec.size(PATHWAYS), len(meta)
+    m = max(n - 2, 0)  # the first two rows are not pathways
     level = rng.standard_normal(m)
     crew = PATHWAY_CREW * rng.standard_normal((spec.n_crew, m))[_codes(meta["crew"], crew_names(spec.n_crew))]
     site = rng.standard_normal((len(SITES), m))[_codes(meta["body_site"], list(SITES))]
     phase = rng.standard_normal((4, m))[_phase_codes(meta)]
-    depth = PATHWAY_DEPTH * rng.standard_normal((rows, 1))
+    depth = PATHWAY_DEPTH * rng.standard_normal((n_samples, 1))
     z = crew + spec.effect * (PATHWAY_SITE * site + PATHWAY_PHASE * phase)
     logit = PATHWAY_DETECTION + PATHWAY_SPREAD * level + depth + 2 * z
-    present = rng.random((rows, m)) < 1 / (1 + np.exp(-logit))
-    amount = np.where(present, np.exp(0.9 * level + z + 1.1 * rng.standard_normal((rows, m))), 0)
-    unmapped = 1 / (1 + np.exp(-(-1.07 + 0.8 * rng.standard_normal(rows))))
-    unintegrated = (1 - unmapped) * np.clip(UNINTEGRATED + 0.02 * rng.standard_normal(rows), 0.85, 0.99)
+    present = rng.random((n_samples, m)) < 1 / (1 + np.exp(-logit))
+    amount = np.where(present, np.exp(0.9 * level + z + 1.1 * rng.standard_normal((n_samples, m))), 0)
+    unmapped = 1 / (1 + np.exp(-(-1.07 + 0.8 * rng.standard_normal(n_samples))))
+    unintegrated = (1 - unmapped) * np.clip(UNINTEGRATED + 0.02 * rng.standard_normal(n_samples), 0.85, 0.99)
     rest = (1 - unmapped - unintegrated) / np.maximum(amount.sum(axis=1), 1e-9)
     values = 1e6 * np.column_stack([unmapped, unintegrated, amount * rest[:, None]])[:, :n]
     names = ["SYN-UNMAPPED", "SYN-UNINTEGRATED", *(f"SYN-PWY-{i + 1:04d}" for i in range(m))][:n]

@@ -42,7 +42,7 @@ ABSENT = ("C001_Nov_Post", "C002_Sept_Pre", "C003_Nov_Post")
 # between crew; 43 % of the columns are complete, 28.4 % of the cells are missing, rows between 5 and 42 %.
 LEVEL, LEVEL_SD, WITHIN, BETWEEN = 3.88, 0.83, 0.29, 0.18
 COMPLETE, MISSING = 0.43, 0.284
-STRENGTH = 0.75
+STRENGTH = 0.6
 
 
 def protein_numbers(seed: int, n_matrix: int) -> dict[str, Ints]:

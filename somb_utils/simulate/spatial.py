@@ -35,7 +35,7 @@ SIGNAL = {
     "all_skin": (0.6, 0.0),
     "outer_epidermis": (0.5, 0.5),
     "inner_epidermis": (0.5, 0.4),
-    "outer_dermis": (0.0, 0.3),
+    "outer_dermis": (0.0, 0.1),
     "epidermis": (0.5, 0.6),
 }
 
