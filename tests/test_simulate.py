@@ -13,7 +13,7 @@ from scipy import stats
 from somb_utils.errors import UsageError
 from somb_utils.simulate import SIMULATED, simulate_table
 
-REAL = Path(os.environ.get("SOMB_OPEN_DATA", Path(__file__).parents[2] / "shared" / "open-data")) / "processed"
+REAL = Path(os.environ.get("SOMB_OPEN_DATA") or Path(__file__).parents[2] / "shared" / "open-data") / "processed"
 NOT_REAL = ("cfrna_3group_de_noleak", "microbiome_human_taxonomy_cpm")  # not among the open tables
 ID_COLUMN = {"metabolomics_anppos_matrix": "metabolite_name"}
 LAYERS = ("all_skin", "outer_epidermis", "inner_epidermis", "outer_dermis", "epidermis")
@@ -357,6 +357,15 @@ def test_n_features(name: str, shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize("name", SIMULATED)
 def test_tiny_tables_can_be_made(name: str, n_features: int) -> None:
     assert len(simulate_table(name, n_features=n_features))
+
+
+@pytest.mark.parametrize("n_features", [50, 400])
+def test_fewer_genes_leave_positives_for_five_folds(n_features: int) -> None:
+    for layer in LAYERS:
+        skin = simulate_table(f"gt_spatial_de_{layer}", n_features=n_features)
+        assert (skin["adj_pval"] < 0.05).sum() >= 5
+    for name in ("cross_mission_hemoglobin_de", "cross_mission_gene_de", "cross_mission_pathway_features"):
+        assert simulate_table(name, n_features=n_features)["label"].sum() >= 5
 
 
 # Errors

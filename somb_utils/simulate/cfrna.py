@@ -20,6 +20,7 @@ from somb_utils.simulate.core import (
     gene_ids,
     p_values,
     pick,
+    positives,
     rounded,
     scaled,
     significant,
@@ -94,7 +95,7 @@ def panel(seed: int, n: int, effect: float) -> Panel:
         for c in ("mean_abs_log2fc", "mean_base_expr", "n_total_deg_entries")
     )
     logit = effect * (0.55 * lfc + 0.25 * entries + 0.2 * expression)
-    positive = pick(rng, logit, scaled(TWINS_POSITIVE, n, GENES))
+    positive = pick(rng, logit, positives(TWINS_POSITIVE, len(twins), TWINS))
     inside = twins[positive]
     outside = rng.permutation(np.setdiff1d(np.arange(n), twins))[: scaled(ANOVA - TWINS_POSITIVE, n, GENES)]
     drr_inside = scaled(TWINS_DRR, n, GENES)
@@ -273,7 +274,7 @@ def cross_mission_hemoglobin_de(name: str, spec: Spec) -> pd.DataFrame:
     frame = _profile(spec, GENES).frame
     fold = {f"fc_{a}_vs_{b}": frame[f"edge_{a}_vs_{b}_fc"] for a, b in PAIRS}
     size = standardized(np.log(np.abs(pd.DataFrame(fold).to_numpy())).max(axis=1))
-    label = pick(stream(spec.seed, name), -0.4 * spec.effect * size, spec.size(HEMOGLOBIN, GENES))
+    label = pick(stream(spec.seed, name), -0.4 * spec.effect * size, positives(HEMOGLOBIN, len(frame), GENES))
     return pd.DataFrame({"gene": frame["gene"], **fold, "label": label.astype(np.int64)})
 
 

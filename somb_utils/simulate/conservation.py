@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from somb_utils.simulate.core import Spec, gene_ids, pick, rounded, standardized, stream, subset
+from somb_utils.simulate.core import Spec, gene_ids, pick, positives, rounded, standardized, stream, subset
 
 GENES, UNIVERSE, SKIN = 731, 26_845, 32
 CELL_TYPES = ("CD4_T", "CD8_T", "other_T", "B", "NK", "CD14_Mono", "CD16_Mono", "DC", "other")
@@ -24,7 +24,7 @@ def conserved_pbmc_to_skin(name: str, spec: Spec) -> pd.DataFrame:
     values += np.where(falls, 0.25, 0.1) * rng.standard_normal((n, len(CELL_TYPES)))
     fall = np.where(falls[:, 0], np.clip(-values.mean(axis=1), 0, 2), 0)
     window = (fall > 0.5) & (fall < 0.8)
-    label = pick(rng, spec.effect * (1.6 * falls[:, 0] + 1.8 * window), spec.size(SKIN, GENES))
+    label = pick(rng, spec.effect * (1.6 * falls[:, 0] + 1.8 * window), positives(SKIN, n, GENES))
     frame = rounded(pd.DataFrame(values, columns=list(CELL_TYPES)))
     frame.insert(0, "human_gene", genes)
     return frame.assign(skin_de=label.astype(np.int64))
@@ -58,4 +58,4 @@ def cross_mission_pathway_features(name: str, spec: Spec) -> pd.DataFrame:
     )
     middle = np.abs(log_size - 0.3) < 0.7
     logit = spec.effect * (1.6 * middle + 0.3 * log_size + 0.3 * strength)
-    return rounded(frame).assign(label=pick(rng, logit, spec.size(CONSERVED, PATHWAYS)).astype(np.int64))
+    return rounded(frame).assign(label=pick(rng, logit, positives(CONSERVED, n, PATHWAYS)).astype(np.int64))

@@ -39,6 +39,11 @@ def scaled(count: int, n: int, published: int) -> int:
     return max(1, round(count * n / published))
 
 
+def positives(count: int, n: int, published: int) -> int:
+    """Return a number of positives scaled likewise, but five if it can be: as many as folds."""
+    return max(scaled(count, n, published), min(5, count, n // 2))
+
+
 def stream(seed: int, *key: object) -> np.random.Generator:
     """Return the random stream of (seed, key): PCG64, the same on every machine."""
     words = [seed, zlib.crc32("/".join(map(str, key)).encode())]

@@ -12,6 +12,7 @@ from somb_utils.simulate.core import (
     Spec,
     crew_names,
     pick,
+    positives,
     rounded,
     sample_latent,
     scaled,
@@ -158,7 +159,7 @@ def _responds(spec: Spec, frame: pd.DataFrame) -> Bools:
     heavy = np.cos(frame["Mass"].to_numpy() / 60)
     late = np.sin(1.2 * frame["RT"].to_numpy())
     logit = spec.effect * (pathway + 1.6 * late + 0.8 * heavy)
-    return pick(rng, logit, scaled(POSITIVE, len(frame), RESPONSE))
+    return pick(rng, logit, positives(POSITIVE, len(frame), RESPONSE))
 
 
 def metabolomics_de(name: str, spec: Spec) -> pd.DataFrame:
@@ -173,7 +174,7 @@ def metabolomics_de(name: str, spec: Spec) -> pd.DataFrame:
     others = n + rng.permutation(len(ids) - n)
     tables = []
     for contrast, (comparison, count, known) in CONTRASTS.items():
-        k, rest = (scaled(c, n, RESPONSE) if c else 0 for c in (known, count - known))
+        k, rest = (positives(c, n, RESPONSE) if c else 0 for c in (known, count - known))
         # The first contrast takes the head of the responding compounds, the others the tail: all are covered.
         members = responding[:k] if contrast == "I4-FP1" else responding[len(responding) - k :]
         positive = np.isin(np.arange(len(ids)), np.concatenate([members, others[:rest]]))

@@ -16,6 +16,7 @@ from somb_utils.simulate.core import (
     gene_ids,
     p_values,
     pick,
+    positives,
     published_gap,
     rounded,
     sample_latent,
@@ -149,7 +150,7 @@ def proteomics_evp_de_clean(name: str, spec: Spec) -> pd.DataFrame:
     strength = standardized(np.abs(plasma["t"].to_numpy()[:shared]))
     positive = np.concatenate(
         [
-            pick(rng, 0.2 * spec.effect * strength, scaled(SHARED_POSITIVE, shared, SHARED)),
+            pick(rng, 0.2 * spec.effect * strength, positives(SHARED_POSITIVE, shared, SHARED)),
             pick(rng, np.zeros(n - shared), scaled(EVP_POSITIVE - SHARED_POSITIVE, n - shared, EVP - SHARED)),
         ]
     )

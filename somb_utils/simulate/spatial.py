@@ -12,6 +12,7 @@ from somb_utils.simulate.core import (
     gene_ids,
     p_values,
     pick,
+    positives,
     rounded,
     scaled,
     signs,
@@ -61,7 +62,7 @@ def _statistics(layer: str, spec: Spec, expression: Floats, whole: Floats) -> pd
     n = len(expression)
     n_positive, n_missing, error, inflation = LAYERS[layer]
     rng = stream(spec.seed, "spatial", layer)
-    k = scaled(n_positive, n, GENES)
+    k = positives(n_positive, n, GENES)
     missing = min(scaled(n_missing, n, GENES), n - k) if n_missing else 0
     by_expression, by_statistic = SIGNAL[layer]
     tested = np.argsort(np.argsort(expression, kind="stable"), kind="stable") >= missing
