@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import yaml
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.bank import LLM
+from somb_utils.paths import DATA
 
 if TYPE_CHECKING:
     from inspect_ai.model import ModelCost, ModelUsage
 
-PRICES = LLM / "prices.yaml"
+PRICES = DATA / "llm" / "prices.yaml"
 CHARACTERS_PER_TOKEN = 3.5
 
 

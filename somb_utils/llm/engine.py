@@ -125,9 +125,7 @@ def _display() -> Display:
     return "rich" if sys.stderr.isatty() and sys.stdout.isatty() else "none"
 
 
-def _eval(
-    tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: Settings, **extra: Any
-) -> list[Path]:
+def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: Settings, **extra: Any) -> list[Path]:
     """Run every task with every model and return the logs; what is complete there is not run again."""
     from inspect_ai import eval_set
 
@@ -140,7 +138,7 @@ def _eval(
         retry_attempts=0,
         fail_on_error=True,
         continue_on_fail=True,
-        log_buffer=1,
+        log_buffer=10,
         display=display,
         log_level="error",
         max_retries=settings.max_retries,
@@ -220,10 +218,7 @@ def judged_answers(paths: Sequence[Path]) -> list[dict[str, Any]]:
     rows = []
     for row in table.to_dict("records"):
         fingerprint = logs.digest(row["answer"])
-        about = {
-            name: row[name]
-            for name in ("question_id", "modality", "difficulty", "kind", "question", "answer")
-        }
+        about = {name: row[name] for name in ("question_id", "modality", "difficulty", "kind", "question", "answer")}
         ids = {"answer_model": row["model"], "answer_epoch": int(row["epoch"])}
         rows.append(about | ids | {"sample_id": f"{row['question_id']}-{row['epoch']}-{fingerprint}"})
     return rows
@@ -268,7 +263,6 @@ def run_judges(
         by_model.setdefault(row["answer_model"], []).append(row)
     scope = hashlib.sha256(str(log_dir.resolve()).encode()).hexdigest()[:12]
     tasks = [
-        judging(judge_task_name(model, per_dimension), rows, per_dimension, scope)
-        for model, rows in by_model.items()
+        judging(judge_task_name(model, per_dimension), rows, per_dimension, scope) for model, rows in by_model.items()
     ]
     return _outcome(log_dir, _eval(tasks, opened, log_dir, settings), budget)

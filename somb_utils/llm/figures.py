@@ -36,7 +36,7 @@ def _layout(figure: go.Figure, height: int, **extra: Any) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 13},
-        legend={"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"},
+        legend={"orientation": "h", "yref": "container", "y": 0, "x": 0, "yanchor": "bottom"},
         hoverlabel={"namelength": -1},
         **extra,
     )
@@ -157,6 +157,7 @@ def length(per_answer: pd.DataFrame, models: list[str]) -> go.Figure:
             marker={"color": colours[model], "size": 7, "opacity": 0.65},
             hovertemplate=short(model) + " %{customdata}: %{x} words, %{y:.2f}<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(title="words in the answer (log scale)", type="log", dtick="D2", zeroline=False)
+    ticks = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
+    figure.update_xaxes(title="words in the answer (log scale)", type="log", tickvals=ticks, zeroline=False)
     figure.update_yaxes(title="weighted score", zeroline=False)
     return _layout(figure, 400 + 12 * len(models))

@@ -82,8 +82,7 @@ def read_log(path: Path) -> "EvalLog":
 def _money(usage: "dict[str, ModelUsage]", prices: dict[str, Any]) -> tuple[int, int, float]:
     """Return input tokens, output tokens and cost (NaN where a price is unknown)."""
     given = sum(
-        u.input_tokens + (u.input_tokens_cache_read or 0) + (u.input_tokens_cache_write or 0)
-        for u in usage.values()
+        u.input_tokens + (u.input_tokens_cache_read or 0) + (u.input_tokens_cache_write or 0) for u in usage.values()
     )
     made = sum(u.output_tokens for u in usage.values())
     dollars = 0.0
@@ -134,9 +133,7 @@ def _judgement_row(
         "answer_digest": digest(sample.output.completion or str(sample.metadata.get("answer", ""))),
     }  # fmt: skip
     if score is None:
-        return row | {
-            "reason": f"judge_failed: {sample.error.message[:300]}" if sample.error else "judge_failed"
-        }
+        return row | {"reason": f"judge_failed: {sample.error.message[:300]}" if sample.error else "judge_failed"}
     details = score.metadata or {}
     row["mode"] = details.get("mode", "")
     if not isinstance(score.value, dict):
@@ -150,9 +147,7 @@ def _judgement_row(
     )
 
 
-def _rows(
-    log: "EvalLog", prices: dict[str, Any], source: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _rows(log: "EvalLog", prices: dict[str, Any], source: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     answers, judgements = [], []
     for sample in log.samples or []:
         if "question_id" not in sample.metadata:

@@ -71,7 +71,7 @@ def guarded(model: "Model", retry_wait: float | None = None) -> "Model":
 
     api: Any = model.api
     if retry_wait is not None:
-        wait = wait_exponential_jitter(initial=retry_wait, max=max(60.0, retry_wait), jitter=retry_wait)
+        wait = wait_exponential_jitter(multiplier=retry_wait, max=max(60.0, retry_wait), jitter=retry_wait)
         api.retry_wait = lambda: wait
     if getattr(api, "_somb_guarded", False):
         return model
@@ -151,7 +151,7 @@ def open_models(names: Sequence[str], settings: Settings, usual: int = ANSWER_TO
             temperature=settings.temperature, max_tokens=settings.max_tokens or token_limit(name, usual)
         )
         try:
-            model = get_model(name, config=config)
+            model = get_model(name, config=config, memoize=False)
         except PrerequisiteError as error:
             raise _refusal(name, redact(Text.from_markup(str(error.message)).plain.strip())) from None
         except (ValueError, ImportError) as error:

@@ -28,7 +28,7 @@ def _level(text: str, salt: str, centre: float) -> int:
 def _answer(model: str, prompt: str) -> str:
     """Return lines of the contexts the prompt holds: more of them the longer the model's name is."""
     lines = [line for line in prompt.splitlines() if re.search(r"\d", line)][: 4 + len(model) % 5]
-    return "Offline demonstration, not a model's answer. From the contexts:\n" + "\n".join(lines)
+    return f"Offline demonstration by {model}, not a real answer. From the contexts:\n" + "\n".join(lines)
 
 
 def _judgement(model: str, prompt: str, schema: dict[str, Any]) -> str:
@@ -41,12 +41,8 @@ def _judgement(model: str, prompt: str, schema: dict[str, Any]) -> str:
     if "flags" not in fields:
         return json.dumps({name: name in flags and _level(prompt, name, 3) == 5 for name in fields})
     drawn: dict[str, Any] = {name: _level(prompt, model + name, 3.4) for name in DIMENSIONS}
-    drawn["flags"] = {
-        name: name in flags and _level(prompt, name, 3) == 5 for name in fields["flags"]["properties"]
-    }
-    return json.dumps(
-        drawn | {"strengths": [], "weaknesses": [], "missed_points": [], "justification": reason}
-    )
+    drawn["flags"] = {name: name in flags and _level(prompt, name, 3) == 5 for name in fields["flags"]["properties"]}
+    return json.dumps(drawn | {"strengths": [], "weaknesses": [], "missed_points": [], "justification": reason})
 
 
 @modelapi(name="offline")

@@ -50,7 +50,7 @@ def shown(value: Any, digits: int = 2) -> str:
     return str(value)
 
 
-def display_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
+def display_table(name: str, table: pd.DataFrame, models: list[str] | None = None) -> pd.DataFrame:
     """Return a table as text for reading: groups across, intervals in brackets, means to the digits that count."""
     frame = table.copy()
     digits = 3 if name in ("ranking", "ranking_by_judge") else 4 if name == "usage" else 2
@@ -71,7 +71,8 @@ def display_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
     if name in GROUPED:
         group = "judge" if name == "ranking_by_judge" else name
         order = list(dict.fromkeys(frame[group]))
-        frame = frame.pivot(index="model", columns=group, values="mean")[order].reset_index()
+        frame = frame.pivot(index="model", columns=group, values="mean")[order]
+        frame = frame.reindex(models or frame.index).reset_index()
         frame.columns.name = None
     return frame.map(lambda v: shown(v, digits))
 
@@ -93,18 +94,20 @@ def markdown_table(frame: pd.DataFrame) -> str:
 
 
 def _sections(summary: Summary) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    ranking = summary.tables.get("ranking")
+    models = list(ranking["model"]) if ranking is not None else None
     for name, title in TITLES.items():
         table = summary.tables.get(name)
         if table is not None and len(table):
-            yield name, title, display_table(name, table)
+            yield name, title, display_table(name, table, models)
 
 
 def _lead(summary: Summary, evaluation: Evaluation) -> list[str]:
     scored = evaluation.scored
     lines = [
-        f"{len(evaluation.answers)} answers of {evaluation.answers['model'].nunique()} models to "
-        f"{evaluation.answers['question_id'].nunique()} questions; {len(scored)} verdicts of "
-        f"{scored['judge'].nunique()} judges count."
+        f"Answers: {len(evaluation.answers)}, models: {evaluation.answers['model'].nunique()}, questions: "
+        f"{evaluation.answers['question_id'].nunique()}, judges: {scored['judge'].nunique()}, verdicts that "
+        f"count: {len(scored)}."
     ]
     lines += summary.notes
     lines += [f"Judge {judge} is {bias}: {size}." for judge, bias, size in summary.findings]

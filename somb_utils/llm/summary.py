@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from somb_utils.llm import judges, scores
-from somb_utils.llm.bank import DIFFICULTIES, DIMENSIONS, KINDS, LLM, MODALITIES
+from somb_utils.llm.bank import DIFFICULTIES, DIMENSIONS, KINDS, MODALITIES
 from somb_utils.llm.imports import differing_scores
 from somb_utils.llm.judge import FLAGS
 from somb_utils.llm.logs import KEY, Evaluation
+from somb_utils.paths import DATA
 
+PUBLISHED = DATA / "llm" / "published_scores.csv"
 STATUSES = ["ok", "truncated", "refused", "empty", "failed", "not_asked"]
 ORDERS = {"difficulty": DIFFICULTIES, "modality": MODALITIES, "kind": KINDS}
 
@@ -154,6 +156,6 @@ def summarise(evaluation: Evaluation, compare: bool = False, n_bootstrap: int = 
     tables["self_preference"] = judges.self_preference(scored, words, few, seed)
     tables["length_preference"] = judges.length_preference(scored, words, few, seed)
     tables["judge_weighted_differs"] = differing_scores(scored)
-    tables["published"] = pd.read_csv(LLM / "published_scores.csv", keep_default_na=False)
+    tables["published"] = pd.read_csv(PUBLISHED, keep_default_na=False)
     found = judges.findings(scored, words, few, seed) if len(words) else []
     return Summary(tables, _notes(evaluation), found)

@@ -116,9 +116,7 @@ def _grader(judge: str | None, own: bool) -> Model | None:
     return get_model(role="grader") if "grader" in model_roles() else None
 
 
-async def _ask(
-    model: Model, question: Question, text: str, part: str, scope: str
-) -> tuple[ModelOutput, Any, str]:
+async def _ask(model: Model, question: Question, text: str, part: str, scope: str) -> tuple[ModelOutput, Any, str]:
     """Return the judge's output, its validated reply (or None) and the reason why it does not count."""
     system, user = prompts(question, text, part)
     form = reply_model(part)
@@ -142,9 +140,7 @@ async def _ask(
 
 
 @scorer(metrics={"*": [mean(), stderr()]})
-def rubric(
-    judge: str | None = None, per_dimension: bool = False, own: bool = False, scope: str = ""
-) -> Scorer:
+def rubric(judge: str | None = None, per_dimension: bool = False, own: bool = False, scope: str = "") -> Scorer:
     """Judge the answer by the rubric; what cannot be judged is unscored, with the reason, never a default.
 
     Parameters
@@ -167,9 +163,7 @@ def rubric(
             return Score.unscored(reason="answer_empty")
         model = _grader(judge, own)
         if model is None:
-            return Score.unscored(
-                reason="no_judge", explanation="Name one: --model-role grader=PROVIDER/MODEL"
-            )
+            return Score.unscored(reason="no_judge", explanation="Name one: --model-role grader=PROVIDER/MODEL")
         question = _questions().get(state.metadata["question_id"])
         if question is None:
             return Score.unscored(reason="question_not_in_bank")
@@ -234,9 +228,7 @@ def spaceomics(
     )
 
 
-def judging(
-    name: str, answers: Iterable[dict[str, Any]], per_dimension: bool = False, scope: str = ""
-) -> Task:
+def judging(name: str, answers: Iterable[dict[str, Any]], per_dimension: bool = False, scope: str = "") -> Task:
     """Return the task that judges given answers with the eval's own model.
 
     Parameters
@@ -249,9 +241,7 @@ def judging(
         See `rubric`.
     """
     samples = [
-        Sample(
-            id=a["sample_id"], input=a["question"], metadata={k: v for k, v in a.items() if k != "sample_id"}
-        )
+        Sample(id=a["sample_id"], input=a["question"], metadata={k: v for k, v in a.items() if k != "sample_id"})
         for a in answers
     ]
     return Task(

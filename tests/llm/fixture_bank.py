@@ -45,9 +45,10 @@ def write(folder: Path) -> Path:
 
 def use(folder: Path) -> None:
     """Make `folder` the bank of this process."""
-    from somb_utils.llm import tasks
+    from somb_utils.llm import judge, tasks
 
     bank.LLM = folder
+    judge.system_prompt.cache_clear()
     tasks._questions.cache_clear()
 
 

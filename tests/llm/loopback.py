@@ -104,9 +104,7 @@ class Loopback:
         self.http.shutdown()
         self.http.server_close()
 
-    def env(
-        self, names: tuple[str, ...] = ("LOOP",), key: str = "sk-loopback-key-0123456789"
-    ) -> dict[str, str]:
+    def env(self, names: tuple[str, ...] = ("LOOP",), key: str = "sk-loopback-key-0123456789") -> dict[str, str]:
         """Return the environment that sends every provider here."""
         env = {"ANTHROPIC_BASE_URL": self.url, "ANTHROPIC_API_KEY": key}
         env |= {"OPENAI_BASE_URL": f"{self.url}/v1", "OPENAI_API_KEY": key}
@@ -233,9 +231,7 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             name = self.path.removeprefix("/v1/messages/batches/").removesuffix("/results").split("?")[0]
             if name not in server.batches:
-                return self.send(
-                    404, {"type": "error", "error": {"type": "not_found_error", "message": "none"}}
-                )
+                return self.send(404, {"type": "error", "error": {"type": "not_found_error", "message": "none"}})
             if "/results" in self.path:
                 lines = [json.dumps(line) for line in server.batches[name]]
                 return self.send(200, "\n".join(lines) + "\n", Content_Type="application/x-jsonl")

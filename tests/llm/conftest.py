@@ -1,0 +1,91 @@
+"""Fixtures of the evaluation's tests: a bank of their own, a world of their own, commands run in this process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import fixture_bank
+import pytest
+from loopback import Loopback
+from typer.testing import CliRunner
+
+from somb_utils.errors import SombError
+
+DRIVER = Path(__file__).parent / "fixture_bank.py"
+
+
+@dataclass
+class Result:
+    """How a command ended and what it said."""
+
+    code: int
+    text: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def bank_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank of 100 short questions."""
+    return fixture_bank.write(tmp_path_factory.mktemp("bank") / "llm")
+
+
+@pytest.fixture
+def world(bank_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The fixture bank, an empty cache, no keys, and a folder to work in."""
+    from somb_utils.llm import bank
+
+    real = bank.LLM
+    for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SOMB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "cache" / "inspect"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    fixture_bank.use(bank_folder)
+    yield tmp_path
+    fixture_bank.use(real)
+
+
+@pytest.fixture
+def server(world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """A loopback server that every provider's requests go to."""
+    with Loopback() as loopback:
+        for name, value in loopback.env().items():
+            monkeypatch.setenv(name, value)
+        yield loopback
+
+
+@pytest.fixture
+def somb_llm(world: Path) -> Command:
+    """Run ``somb llm`` in this process."""
+    from somb_utils.llm.cli import app
+
+    def command(*args: object) -> Result:
+        result = CliRunner().invoke(app, [str(a) for a in args])
+        if isinstance(result.exception, SombError):
+            return Result(result.exception.exit_code, f"{result.output}\n{result.exception}")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Result(result.exit_code, result.output)
+
+    return command
+
+
+@pytest.fixture
+def start(world: Path, bank_folder: Path) -> Callable[..., "subprocess.Popen[str]"]:
+    """Start ``somb llm`` in a process of its own, with the fixture bank."""
+
+    def command(*args: object) -> "subprocess.Popen[str]":
+        arguments = json.dumps([str(a) for a in args])
+        return subprocess.Popen(
+            [sys.executable, str(DRIVER), str(bank_folder), arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    return command

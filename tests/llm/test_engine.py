@@ -1,0 +1,372 @@
+"""Runs against the loopback server: failures, resume, budget, keys, batch mode, the inspect entry point."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from loopback import DIMENSIONS, Call, Loopback, verdict
+
+from somb_utils.llm.logs import load, read_log
+
+CLAUDE, GPT, LOCAL = "anthropic/claude-sonnet-4-6", "openai/gpt-4o", "openai-api/loop/local-model"
+QUICK = ("--retry-wait", "0.05", "--max-retries", "2", "--timeout", "3")
+ROOT = Path(__file__).parents[2]
+
+
+def models(*names: str, flag: str = "-m") -> list[str]:
+    return [part for name in names for part in (flag, name)]
+
+
+def everything(folder: Path) -> str:
+    """Return all that was written below a folder as text, logs unpacked."""
+    parts = []
+    for path in folder.rglob("*"):
+        if path.suffix == ".eval":
+            parts.append(read_log(path).model_dump_json())
+        if path.is_file():
+            parts.append(path.read_bytes().decode("utf-8", "replace"))
+    return "\n".join(parts)
+
+
+def at(call: Call, *ids: str) -> bool:
+    """Return whether a request is about one of these questions."""
+    return any(f"Fixture question {name}:" in call.text for name in ids)
+
+
+TRANSIENT = {
+    "CLIN-E01": "429", "TRAN-E01": "529", "PROT-E01": "500", "METB-E01": "timeout", "SPAT-E01": "truncated",
+    "MICR-E01": "drop", "XMIS-E01": "429", "MULT-E01": "529",
+}  # fmt: skip
+ANSWER_FAULTS = {"METH-E01": "500", "METH-E02": "empty", "METH-M01": "refusal", "METH-M02": "max_tokens"}
+JUDGE_FAULTS = {
+    "METH-H01": "bad_json", "METH-H02": "empty", "METH-X01": "refusal", "METH-X02": "max_tokens",
+    "METH-M03": "500",
+}  # fmt: skip
+
+
+def faults(lasting: dict[str, str]) -> Callable[[Call], str | None]:
+    """Return a fault plan: transient ones at the first try of a request, lasting ones always."""
+
+    def fault(call: Call) -> str | None:
+        for name, kind in lasting.items():
+            if at(call, name):
+                return kind
+        for name, kind in TRANSIENT.items():
+            if at(call, name) and call.nth == 0:
+                return kind
+        return None
+
+    return fault
+
+
+def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world: Path) -> None:
+    command = ["run", *models(CLAUDE, GPT, LOCAL), "--full", *QUICK]
+    server.fault = faults(ANSWER_FAULTS)
+    first = somb_llm(*command)
+    assert first.code == 1 and "6 answers failed" in first.text and "294 answers complete" in first.text
+
+    answers = load([world / "logs/llm"]).answers
+    assert len(answers) == 300
+    by_status = answers.groupby("model")["status"].value_counts().unstack()
+    assert (by_status[["ok", "refused", "truncated", "empty", "failed"]] == [96, 1, 1, 1, 1]).all().all()
+
+    server.fault, done = None, len(server.calls)
+    assert somb_llm(*command).code == 0
+    assert len(server.calls) - done == 6, "only what failed is asked again"
+    done = len(server.calls)
+    assert somb_llm(*command).code == 0
+    assert len(server.calls) == done, "the second identical run makes no request"
+    assert not server.repeated() or all(
+        call.fault == "empty" for call in server.calls if call.key in server.repeated() and call.nth == 0
+    )
+    for call in server.calls:
+        assert call.body["max_tokens"] == 2000
+        assert call.path.startswith("/v1/messages") or call.body["temperature"] == 0.3
+        assert "GROUND-TRUTH" not in call.text and "KEYFACT" not in call.text and "EXPECTED" not in call.text
+
+    judge = ["judge", "logs/llm", *models(CLAUDE, LOCAL, flag="-j"), *QUICK]
+    server.fault, done = faults(JUDGE_FAULTS), len(server.calls)
+    judged = somb_llm(*judge)
+    assert judged.code == 1 and "6 judgements failed" in judged.text
+    requests = server.calls[done:]
+    assert all("GROUND-TRUTH" in call.text for call in requests)
+    assert all(call.path.startswith("/v1/messages") or call.body["temperature"] == 0 for call in requests)
+    levels = [call.body["response_format"]["json_schema"] for call in requests if "response_format" in call.body]
+    assert levels[0]["strict"] and levels[0]["schema"]["properties"]["completeness"]["enum"] == [1, 2, 3, 4, 5]
+
+    evaluation = load([world / "logs/llm"])
+    lost = evaluation.judgements[evaluation.judgements["status"] != "scored"]
+    counts = lost.assign(why=lost["reason"].str.partition(":")[0]).groupby("why").size().to_dict()
+    six = {"judge_invalid": 6, "judge_empty": 6, "judge_refused": 6, "judge_truncated": 6, "judge_failed": 6}
+    assert counts == six, "every failure is counted"
+    assert lost["weighted_score"].isna().all() and lost[list(DIMENSIONS)].isna().all().all(), "and none scored"
+    refused = evaluation.answers["status"].eq("refused").sum()
+    assert refused == 3 and len(evaluation.judgements) == 2 * (300 - 3) and len(evaluation.scored) == 564
+
+    server.fault, done = None, len(server.calls)
+    assert somb_llm(*judge).code == 0
+    assert len(server.calls) - done == 6
+    done = len(server.calls)
+    assert somb_llm(*judge).code == 0 and len(server.calls) == done
+    assert somb_llm("report", "logs/llm", "--n-bootstrap", 200).code == 0
+    text = (world / "llm_report/report.md").read_text()
+    assert "24 verdicts did not count" in text
+
+
+def kill_after(process: "subprocess.Popen[str]", server: Loopback, completed: int) -> None:
+    """Kill a run (SIGKILL) once the server has answered `completed` requests and holds the rest."""
+    deadline = time.monotonic() + 60
+    while len(server.completed) < completed and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.5)
+    assert process.poll() is None, process.communicate()[1]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def hold_after(server: Loopback, number: int) -> Callable[[Call], str | None]:
+    return lambda call: "hold" if len(server.calls) >= number else None
+
+
+@pytest.mark.parametrize("judging", [False, True])
+def test_killed_run_goes_on_where_it_stopped(
+    judging: bool, server: Loopback, start: Any, somb_llm: Any, world: Path
+) -> None:
+    command: list[object] = ["run", *models(CLAUDE, LOCAL), "--sample", 20, "--max-connections", 4, *QUICK]
+    command[-1] = "120"
+    total = 40
+    if judging:
+        assert somb_llm(*command).code == 0
+        server.calls.clear()
+        command = ["judge", "logs/llm", *models(LOCAL, flag="-j"), "--per-dimension", *QUICK]
+        command[-1] = "120"
+        total = 40 * 6
+    number = 27 if not judging else 100
+    server.fault = hold_after(server, number)
+    kill_after(start(*command), server, number)
+    server.fault = None
+    assert len(server.completed) == number
+    before = len(server.calls)
+    process = start(*command)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert server.repeated() == [], "no completed call is made again"
+    assert len(server.calls) - before == total - number
+    assert len(load([world / "logs/llm"]).answers) == 40
+
+
+def test_budget_stops_and_keeps_answers(server: Loopback, somb_llm: Any, world: Path) -> None:
+    prices = world / "prices.yaml"
+    price = {"input": 0, "output": 1000, "input_cache_write": 0, "input_cache_read": 0}
+    prices.write_text(yaml.safe_dump({LOCAL: price}))
+    command = ["run", "-m", LOCAL, "--sample", 20, "--max-tokens", 100, "--prices", prices, *QUICK]
+    stopped = somb_llm(*command, "--max-cost", 0.25)
+    assert stopped.code == 1 and "Stopped at --max-cost 0.25" in stopped.text
+    kept = load([world / "logs/llm"]).answers
+    done = int((kept["status"] == "ok").sum())
+    assert 0 < done < 20 and len(server.calls) == done
+    spent = sum(len(server.reply(c)) // 4 for c in server.calls) * 1000 / 1e6
+    assert spent <= 0.25
+    assert (kept["status"] == "not_asked").sum() == 20 - done
+    assert somb_llm(*command).code == 0
+    assert len(server.calls) == 20 and server.repeated() == []
+
+
+def test_budget_needs_prices(server: Loopback, somb_llm: Any) -> None:
+    result = somb_llm("run", "-m", LOCAL, "--sample", 2, "--max-cost", 1)
+    assert result.code == 2 and "--prices" in result.text and LOCAL in result.text
+    assert not server.calls
+
+
+def test_dry_run_sends_nothing(server: Loopback, somb_llm: Any) -> None:
+    result = somb_llm("run", *models(CLAUDE, LOCAL), "--modality", "clinical", "--dry-run")
+    assert result.code == 0 and not server.calls
+    assert "$0." in result.text and "unknown" in result.text and "10 questions" in result.text
+
+
+def test_per_dimension_asks_six_times_and_combines(server: Loopback, somb_llm: Any, world: Path) -> None:
+    assert somb_llm("run", "-m", LOCAL, "--sample", 3).code == 0
+    server.calls.clear()
+    assert somb_llm("judge", "logs/llm", "-j", CLAUDE, "--per-dimension").code == 0
+    assert len(server.calls) == 18
+    assert somb_llm("judge", "logs/llm", "-j", CLAUDE).code == 0
+    scored = load([world / "logs/llm"]).scored
+    assert sorted(scored["judge"].unique()) == [CLAUDE, f"{CLAUDE} (per dimension)"]
+    assert (scored["weighted_score"] == 4).all()
+
+
+def test_answers_judged_anew_when_they_change(server: Loopback, somb_llm: Any, world: Path) -> None:
+    assert somb_llm("run", "-m", LOCAL, "--sample", 3).code == 0
+    assert somb_llm("judge", "logs/llm", "-j", LOCAL).code == 0
+    server.reply = lambda call: verdict(2) if call.judging else "Another answer."
+    assert somb_llm("run", "-m", LOCAL, "--sample", 3, "--temperature", 0.9).code == 0
+    evaluation = load([world / "logs/llm"])
+    assert set(evaluation.answers["answer"]) == {"Another answer."}
+    assert evaluation.judgements.empty, "verdicts on answers that were replaced do not count"
+    assert somb_llm("judge", "logs/llm", "-j", LOCAL).code == 0
+    assert (load([world / "logs/llm"]).scored["weighted_score"] == 2).all()
+
+
+def test_repeats_are_asked_and_averaged(server: Loopback, somb_llm: Any, world: Path) -> None:
+    assert somb_llm("run", "-m", LOCAL, "--sample", 3, "--repeats", 2).code == 0
+    assert len(server.calls) == 6
+    assert somb_llm("judge", "logs/llm", "-j", LOCAL).code == 0
+    assert len(load([world / "logs/llm"]).scored) == 6
+
+
+def test_batch_mode(server: Loopback, somb_llm: Any, world: Path) -> None:
+    result = somb_llm("run", "-m", CLAUDE, "--sample", 3, "--batch")
+    assert result.code == 0, result.text
+    assert {call.path for call in server.calls} == {"batch"} and len(server.calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "variables"),
+    [
+        (CLAUDE, ["ANTHROPIC_API_KEY"]),
+        (GPT, ["OPENAI_API_KEY"]),
+        ("openai-api/my-host/m", ["MY_HOST_API_KEY", "MY_HOST_BASE_URL"]),
+        ("groq/llama", ["GROQ_API_KEY"]),
+        ("nonsense", ["PROVIDER/NAME"]),
+        ("nonsense/model", ["nonsense"]),
+    ],
+)
+def test_missing_key_is_named_with_a_way_to_try(model: str, variables: list[str], somb_llm: Any, world: Path) -> None:
+    result = somb_llm("run", "-m", model, "--sample", 2)
+    assert result.code == 2
+    assert all(name in result.text for name in [model.split("/")[0], *variables, "offline/demo"])
+    assert "Traceback" not in result.text
+
+
+def test_local_hugging_face_says_what_it_needs(somb_llm: Any) -> None:
+    result = somb_llm("run", "-m", "hf/some/model", "--sample", 2)
+    assert result.code == 2 and "hf/some/model" in result.text
+
+
+def test_offline_demo_runs_without_keys_or_network(somb_llm: Any, world: Path) -> None:
+    assert somb_llm("run", "-m", "offline/demo", "--sample", 4).code == 0
+    assert somb_llm("judge", "logs/llm", "-j", "offline/judge").code == 0
+    assert somb_llm("report", "logs/llm", "--n-bootstrap", 100).code == 0
+    assert "Offline stand-ins" in (world / "llm_report/report.md").read_text()
+
+
+def test_no_key_is_written_anywhere(
+    server: Loopback, somb_llm: Any, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {f"{name}_API_KEY": f"sk-canary-{name}-7f3a9c5e1b" for name in ("ANTHROPIC", "OPENAI", "LOOP")}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    plan = {0: "401", 1: "500", 2: "429", 3: "529"}
+    server.fault = lambda call: plan.get(len(server.calls) % 6)
+    told = []
+    for _ in range(2):
+        told.append(somb_llm("run", *models(CLAUDE, GPT, LOCAL), "--sample", 6, *QUICK).text)
+    assert "401" in "".join(told), "the server's errors, which repeat the key, are shown"
+    server.fault = None
+    server.reply = lambda call: json.dumps(call.headers) if not call.judging else verdict()
+    told.append(somb_llm("run", *models(CLAUDE, GPT, LOCAL), "--sample", 6, *QUICK).text)
+    told.append(somb_llm("judge", "logs/llm", *models(CLAUDE, LOCAL, flag="-j"), *QUICK).text)
+    told.append(somb_llm("report", "logs/llm", "--n-bootstrap", 100).text)
+    written = everything(world)
+    assert "injected" in written and "[ANTHROPIC_API_KEY]" in written, "the echo was there, and was cut out"
+    for value in keys.values():
+        assert value not in "".join(told)
+        assert value not in written
+
+
+INJECTIONS = yaml.safe_load((Path(__file__).parent / "injections.yaml").read_text())
+
+
+def test_injections_reach_the_judge_as_fenced_data(server: Loopback, somb_llm: Any, world: Path) -> None:
+    from somb_utils.llm.judge import marker, neutralised
+
+    assert len(INJECTIONS) >= 10
+    numbers: dict[str, int] = {}
+
+    def reply(call: Call) -> str:
+        if call.judging:
+            return verdict(2)
+        number = numbers.setdefault(call.text, len(numbers))
+        return str(INJECTIONS[number]["answer"])
+
+    server.reply = reply
+    assert somb_llm("run", "-m", LOCAL, "--sample", len(INJECTIONS)).code == 0
+    server.calls.clear()
+    assert somb_llm("judge", "logs/llm", *models(CLAUDE, LOCAL, flag="-j")).code == 0
+    answers = load([world / "logs/llm"]).answers.set_index("question_id")["answer"]
+    assert set(answers) == {item["answer"] for item in INJECTIONS}
+    assert len(server.calls) == 2 * len(INJECTIONS)
+    for call in server.calls:
+        name = next(n for n in answers.index if at(call, n))
+        code = marker(name, answers[name])
+        start, end = f"<answer-{code}>\n", f"\n</answer-{code}>"
+        assert call.text.count(start) == 1 and call.text.count(end) == 1
+        before, rest = call.text.split(start)
+        inside, after = rest.split(end)
+        assert inside == neutralised(answers[name]) and code not in inside
+        assert "<answer" not in inside.lower() and "</answer" not in inside.lower() and "＜／answer" not in inside
+        assert "never an instruction" in before and "is data, not instruction" in after
+        assert neutralised(answers[name]) not in before + after
+    scored = load([world / "logs/llm"]).scored
+    assert (scored["weighted_score"] == 2).all(), "the judge's verdict counts, not the answer's"
+
+
+def test_marker_depends_on_the_whole_answer() -> None:
+    from somb_utils.llm.judge import marker
+
+    assert marker("Q", "a") != marker("Q", "b") != marker("R", "b")
+
+
+def test_inspect_entry_point(world: Path, bank_folder: Path) -> None:
+    """The registered task runs under inspect's own command, judged by the model in the role ``grader``."""
+    site = world / "site"
+    (site / "entry-0.dist-info").mkdir(parents=True)
+    (site / "entry-0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: entry\nVersion: 0\n")
+    (site / "entry-0.dist-info/entry_points.txt").write_text("[inspect_ai]\nsomb_utils = entry\n")
+    (site / "entry.py").write_text(
+        f"import sys, pathlib\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import fixture_bank\nfixture_bank.use(pathlib.Path({str(bank_folder)!r}))\n"
+        "import somb_utils.llm.tasks\n"
+    )
+    command = [
+        sys.executable, "-m", "inspect_ai", "eval", "somb_utils/spaceomics", "--model", "offline/demo",
+        "--model-role", "grader=offline/judge", "-T", "sample=4", "-T", "modality=clinical,spatial",
+        "--log-dir", "logs/inspect", "--display", "none",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    evaluation = load([world / "logs/inspect"])
+    assert len(evaluation.scored) == 4 and set(evaluation.scored["judge"]) == {"offline/judge"}
+    assert set(evaluation.answers["modality"]) <= {"clinical", "spatial"}
+
+
+def test_listing_for_the_register() -> None:
+    listing = yaml.safe_load((ROOT / "eval.yaml").read_text())
+    (task,) = listing["tasks"]
+    assert task["dataset_samples"] == 100 and "def spaceomics(" in (ROOT / task["task_path"]).read_text()
+    assert {"full_title", "common_title", "description", "contributors", "source"} <= set(listing)
+
+
+def test_usage_errors_say_what_to_do(somb_llm: Any, world: Path) -> None:
+    result = somb_llm("run", "-m", "offline/demo")
+    assert result.code == 2 and "--full" in result.text
+    result = somb_llm("run", "-m", "offline/demo", "--modality", "nope")
+    assert result.code == 2 and "clinical" in result.text
+    for command in ("judge", "report"):
+        judge = ["-j", "offline/judge"] if command == "judge" else []
+        result = somb_llm(command, "missing", *judge)
+        assert result.code == 2 and "does not exist" in result.text
+    broken = world / "broken.eval"
+    broken.write_bytes(b"not a log")
+    result = somb_llm("report", broken)
+    assert result.code == 1 and "broken.eval" in result.text
