@@ -24,6 +24,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would use a
 MaxCost = Annotated[float | None, typer.Option(help="Dollars; calls that could exceed it are not made.")]
 Prices = Annotated[Path | None, typer.Option(help="YAML file of prices that add to the project's.")]
 Batch = Annotated[bool, typer.Option("--batch", help="Use the provider's batch mode: cheaper, slower.")]
+Tick = Annotated[float, typer.Option(help="Seconds between looks at a batch.")]
 Connections = Annotated[int | None, typer.Option(help="Requests at a time (default: adapts to the provider).")]
 Retries = Annotated[int, typer.Option(help="Retries of a request after a rate limit, overload or broken link.")]
 Wait = Annotated[float, typer.Option(help="Seconds before the first retry; doubles each time.")]
@@ -107,6 +108,7 @@ def run(
     max_cost: MaxCost = None,
     prices: Prices = None,
     batch: Batch = False,
+    batch_tick: Tick = 15.0,
     max_connections: Connections = None,
     max_retries: Retries = 6,
     retry_wait: Wait = 3.0,
@@ -122,7 +124,7 @@ def run(
 
     if not (full or sample or modality or difficulty or kind):
         raise UsageError("Say which questions: --sample N, --modality, --difficulty, --kind, or --full")
-    settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout)
+    settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
     known = _offline_prices(prices)
     filters: dict[str, Any] = {"modality": modality, "difficulty": difficulty, "kind": kind}
     filters |= {"sample": sample, "seed": seed}
@@ -150,6 +152,7 @@ def judge(
     max_cost: MaxCost = None,
     prices: Prices = None,
     batch: Batch = False,
+    batch_tick: Tick = 15.0,
     max_connections: Connections = None,
     max_retries: Retries = 6,
     retry_wait: Wait = 3.0,
@@ -159,7 +162,7 @@ def judge(
     from somb_utils.llm import engine
     from somb_utils.llm.models import Settings
 
-    settings = Settings(0.0, None, batch, max_connections, max_retries, retry_wait, timeout)
+    settings = Settings(0.0, None, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
     known = _offline_prices(prices)
     answers = engine.judged_answers(logs)
     first = logs[0] if logs[0].is_dir() else logs[0].parent

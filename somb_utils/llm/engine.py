@@ -128,6 +128,7 @@ def _display() -> Display:
 def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: Settings, **extra: Any) -> list[Path]:
     """Run every task with every model and return the logs; what is complete there is not run again."""
     from inspect_ai import eval_set
+    from inspect_ai.model import BatchConfig
 
     os.environ.setdefault("INSPECT_CACHE_DIR", str(cache_dir() / "llm"))
     log_dir.mkdir(parents=True, exist_ok=True)
@@ -144,7 +145,7 @@ def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: S
         max_retries=settings.max_retries,
         attempt_timeout=settings.attempt_timeout,
         max_connections=settings.max_connections,
-        batch=settings.batch or None,
+        batch=BatchConfig(tick=settings.batch_tick, send_delay=settings.batch_tick) if settings.batch else None,
         **extra,
     )
     with _quiet_inspect() if display == "none" else nullcontext():

@@ -33,6 +33,7 @@ class Settings:
     max_retries: int = 6
     retry_wait: float = 3.0
     attempt_timeout: int | None = 600
+    batch_tick: float = 15.0
 
 
 def redact(text: str) -> str:

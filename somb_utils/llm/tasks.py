@@ -116,14 +116,18 @@ def _grader(judge: str | None, own: bool) -> Model | None:
     return get_model(role="grader") if "grader" in model_roles() else None
 
 
+@lru_cache(maxsize=16)
+def _schema(part: str) -> ResponseSchema:
+    return ResponseSchema(name=part, json_schema=json_schema(reply_model(part)), strict=True)
+
+
 async def _ask(model: Model, question: Question, text: str, part: str, scope: str) -> tuple[ModelOutput, Any, str]:
     """Return the judge's output, its validated reply (or None) and the reason why it does not count."""
     system, user = prompts(question, text, part)
-    form = reply_model(part)
     config = GenerateConfig(
         temperature=0.0,
         max_tokens=model.config.max_tokens or token_limit(str(model), JUDGE_TOKENS),
-        response_schema=ResponseSchema(name=part, json_schema=json_schema(form), strict=True),
+        response_schema=_schema(part),
     )
     cache = CachePolicy(expiry=None, scopes={"logs": scope}) if scope and part != "combined" else False
     async with cost.current().call(str(model), system + user, config.max_tokens or JUDGE_TOKENS) as usages:
