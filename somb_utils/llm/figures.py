@@ -101,7 +101,7 @@ def heatmap(modality: pd.DataFrame, models: list[str]) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             z=table.to_numpy(), x=[short(m) for m in table.columns], y=[label(m) for m in table.index], text=text,
-            texttemplate="%{text}", colorscale="Viridis", zmin=1, zmax=5, showscale=False, xgap=2, ygap=2,
+            texttemplate="%{text}", colorscale="Blues", zmin=1, zmax=5, showscale=False, xgap=2, ygap=2,
             hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
         )
     )  # fmt: skip
@@ -138,7 +138,7 @@ def agreement(frame: pd.DataFrame) -> go.Figure | None:
     figure = go.Figure(
         go.Heatmap(
             z=table.to_numpy(), x=list(table.columns), y=[label(d) for d in table.index], text=text, zmin=0, zmax=1,
-            texttemplate="%{text}", colorscale="Viridis", showscale=False, xgap=2, ygap=2,
+            texttemplate="%{text}", colorscale="Blues", showscale=False, xgap=2, ygap=2,
             hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
         )
     )  # fmt: skip

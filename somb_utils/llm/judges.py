@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
@@ -115,6 +116,11 @@ def _cube(scored: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return table, [str(judge) for judge in table.columns]
 
 
+def _families_of(table: pd.DataFrame) -> NDArray[np.object_]:
+    """Return the maker of each row's model."""
+    return np.array([family(str(m)) for m in table.index.get_level_values("model")], dtype=object)
+
+
 def _ratio_interval(top: Floats, bottom: Floats, n_bootstrap: int, seed: int) -> tuple[float, float, float]:
     """Return sum(top) / sum(bottom) over questions, with its bootstrap interval."""
     weights = resample_weights(len(top), n_bootstrap, seed)
@@ -126,12 +132,16 @@ def _ratio_interval(top: Floats, bottom: Floats, n_bootstrap: int, seed: int) ->
 def leniency(scored: pd.DataFrame, n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
     """Return each judge's mean shift from the mean of the other judges on the same answers.
 
-    It is relative: with two judges a lenient one and a strict other cannot be told apart.
+    Over answers of other makers than the judge's own (where there are any), so that self-preference is not taken
+    for leniency. It is relative: with two judges a lenient one and a strict other cannot be told apart.
     """
     table, judges = _cube(scored)
+    families = _families_of(table)
     rows = []
     for judge in judges if len(judges) > 1 and len(table) else []:
-        shift = table[judge] - table.drop(columns=judge).mean(axis=1)
+        foreign = families != family(judge)
+        part = table[foreign] if foreign.any() else table
+        shift = part[judge] - part.drop(columns=judge).mean(axis=1)
         by_question = shift.groupby("question_id").agg(["sum", "count"]).to_numpy(dtype=float)
         value, low, high = _ratio_interval(by_question[:, 0], by_question[:, 1], n_bootstrap, seed)
         rows.append({"judge": judge, "shift": value, "low": low, "high": high})
@@ -164,7 +174,7 @@ def self_preference(
         Length of each answer, indexed by ``question_id`` and ``model``.
     """
     table, judges = _cube(scored)
-    families = table.index.get_level_values("model").map(lambda m: family(str(m))).to_numpy()
+    families = _families_of(table)
     own = {j: families == family(j) for j in judges}
     names = [j for j in judges if own[j].any() and not own[j].all()]
     if len(judges) < 2 or not names:

@@ -30,7 +30,7 @@ TITLES = {
     "usage": "Tokens, cost in dollars, seconds",
     "agreement": "Judges: quadratic-weighted kappa and ordinal Krippendorff alpha",
     "rank_agreement": "Judges: agreement on the order of models",
-    "leniency": "Judges: leniency (mean shift from the other judges)",
+    "leniency": "Judges: leniency (mean shift from the other judges, on answers of other makers)",
     "self_preference": "Judges: self-preference (judge family x model family)",
     "length_preference": "Judges: taste for length (points a doubling, beyond the other judges)",
     "length": "Score against length",
