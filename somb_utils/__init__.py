@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from somb_utils.errors import SombError, UsageError
     from somb_utils.load import TaskData, load_task
     from somb_utils.results import RunResult, load_run
-    from somb_utils.run import run
+    from somb_utils.runner import run
     from somb_utils.tables import load_table
     from somb_utils.tasks import get_task, select_tasks
 
@@ -24,7 +24,7 @@ _HOME = {
     "load_task": "load",
     "RunResult": "results",
     "load_run": "results",
-    "run": "run",
+    "run": "runner",
     "load_table": "tables",
     "get_task": "tasks",
     "select_tasks": "tasks",
@@ -48,5 +48,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'somb_utils' has no attribute '{name}'")
     value = getattr(import_module(f"somb_utils.{_HOME[name]}"), name)
-    globals()[name] = value  # `import somb_utils.run` would otherwise bind the module to the name
+    globals()[name] = value  # `import somb_utils.runner` would otherwise bind the module to the name
     return value

@@ -2,8 +2,10 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.special import expit
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
@@ -113,7 +115,7 @@ def _predict(fold: PreparedFold, model: Model, seed: int) -> tuple[np.ndarray, n
     predicted = _checked(estimator.predict(fold.X_test), (n,), "predict")
     unknown = np.setdiff1d(predicted, np.arange(len(present)))
     if unknown.size:
-        raise ValueError(f"predict returned the class {unknown[0]!r}, which is not one it was fitted on")
+        raise ValueError(f"predict returned the class {unknown[0]}, which is not one it was fitted on")
     y_pred = present[predicted.astype(np.int64)]
     if fold.task.type == "multiclass":
         return y_pred, np.empty(0)
@@ -122,20 +124,26 @@ def _predict(fold: PreparedFold, model: Model, seed: int) -> tuple[np.ndarray, n
     return y_pred, _checked(_positive_score(estimator, fold.X_test), (n,), "predict_proba")
 
 
-def _positive_score(estimator: object, X: np.ndarray) -> np.ndarray:
+def _positive_score(estimator: Any, X: np.ndarray) -> np.ndarray:
     if hasattr(estimator, "predict_proba"):
         return _checked(estimator.predict_proba(X), (len(X), 2), "predict_proba")[:, 1]
-    if hasattr(estimator, "decision_function"):
-        # The logistic curve keeps the order and puts the decision boundary at 0.5.
-        return 1 / (1 + np.exp(-np.asarray(estimator.decision_function(X), dtype=float)))
-    raise ValueError("the estimator has neither predict_proba nor decision_function")
+    return _from_decision(estimator, X)
 
 
-def _multilabel_scores(estimator: object, X: np.ndarray) -> np.ndarray:
-    scores = estimator.predict_proba(X)  # type: ignore[attr-defined]
-    if isinstance(scores, list):
+def _multilabel_scores(estimator: Any, X: np.ndarray) -> np.ndarray:
+    if not hasattr(estimator, "predict_proba"):
+        return _from_decision(estimator, X)
+    scores = estimator.predict_proba(X)
+    if isinstance(scores, list):  # one two-column array a label, as forests give
         return np.column_stack([s[:, 1] if s.shape[1] == 2 else np.zeros(len(X)) for s in scores])
     return scores
+
+
+def _from_decision(estimator: Any, X: np.ndarray) -> np.ndarray:
+    """Map decision values to (0, 1): the logistic curve keeps their order and puts the boundary at 0.5."""
+    if not hasattr(estimator, "decision_function"):
+        raise ValueError("the estimator has neither predict_proba nor decision_function")
+    return expit(np.asarray(estimator.decision_function(X), dtype=float))
 
 
 def _checked(values: object, shape: tuple[int, ...], what: str) -> np.ndarray:

@@ -72,9 +72,9 @@ def precision_at(y_true: np.ndarray, y_score: np.ndarray, k: int) -> float:
 def ndcg_at(y_true: np.ndarray, y_score: np.ndarray, k: int) -> float:
     """Return the normalised discounted cumulative gain at k, averaged over ties (Järvelin & Kekäläinen 2002).
 
-    NaN where the fold has fewer than k rows or no positive.
+    NaN where the fold has a single row, fewer than k, or no positive.
     """
-    if len(y_true) < k or not y_true.any():
+    if len(y_true) < max(k, 2) or not y_true.any():
         return np.nan
     return float(ndcg_score(y_true[None], y_score[None], k=k))
 

@@ -22,7 +22,7 @@ from somb_utils.paths import replacing
 from somb_utils.tasks import catalogue
 
 if TYPE_CHECKING:
-    from somb_utils.run import Job
+    from somb_utils.runner import Job
 
 RESULT_COLUMNS = ["task", "protocol", "source", "model", "fold", "metric", "value", "status"]
 PREDICTION_COLUMNS = ["task", "protocol", "model", "fold", "id", "label", "y_true", "y_pred", "y_score"]
@@ -182,7 +182,7 @@ def composite(scores: pd.DataFrame, reference: Mapping[str, float]) -> pd.DataFr
     """
     group = {task.id: task.composite_group for task in catalogue().values()}
     kept = scores[scores["task"].map(group).notna() & scores["mean"].notna()]
-    base = kept["task"].map(dict(reference))
+    base = kept["task"].map(dict(reference)).astype(float)
     above = ((kept["mean"] - base) / (1 - base)).clip(lower=0)
     table = kept.assign(group=kept["task"].map(group), above=above).pivot_table(
         index="model", columns="group", values="above", aggfunc="mean"

@@ -224,10 +224,11 @@ def missing_tables(names: Iterable[str], source: Source) -> list[str]:
 
 
 def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
-    # A converter keeps identifiers such as the gene "NA" as text.
+    # Only a blank cell is missing: the published tables write it so, and "NA" may be a gene.
     try:
-        return pd.read_csv(path, converters=dict.fromkeys(info.id, str), low_memory=False)
-    except (ValueError, UnicodeDecodeError) as error:
+        ids = dict.fromkeys(info.id, str)
+        return pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], low_memory=False)
+    except ValueError as error:
         raise SombError(f"{path} cannot be read as CSV: {error}") from None
 
 

@@ -158,7 +158,7 @@ def _execute(
     out: Path | None,
 ) -> "RunResult":
     from somb_utils.cli.console import fit_progress
-    from somb_utils.run import run as run_models
+    from somb_utils.runner import run as run_models
     from somb_utils.tables import resolve_source
     from somb_utils.tasks import PROTOCOLS
 
@@ -238,7 +238,7 @@ def _simulated(result: "RunResult") -> bool:
 
 
 def _say_missing(tasks: str | None, data: str) -> None:
-    from somb_utils.run import unavailable
+    from somb_utils.runner import unavailable
     from somb_utils.tables import resolve_source
     from somb_utils.tasks import select_tasks
 

@@ -79,7 +79,7 @@ def doctor() -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     from somb_utils.paths import DATA, cache_dir
-    from somb_utils.run import LIBRARIES, unavailable
+    from somb_utils.runner import LIBRARIES, unavailable
     from somb_utils.tables import resolve_source
     from somb_utils.tasks import select_tasks
 

@@ -7,7 +7,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -195,7 +195,7 @@ def _outcomes(
     if not todo:
         return
 
-    @cache
+    @lru_cache(maxsize=12)
     def prepared(index: int, number: int) -> PreparedFold:
         return prepare(loaded[index], number)
 

@@ -1,0 +1,3 @@
+from somb_utils.cli import main
+
+main()

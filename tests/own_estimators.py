@@ -1,0 +1,75 @@
+"""Models that a user might bring, good and bad. Named in tests as ``own_estimators:NAME``."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+
+def make() -> LogisticRegression:
+    """Make a plain estimator."""
+    return LogisticRegression(max_iter=300)
+
+
+def margin() -> LinearSVC:
+    """Make an estimator that gives a decision value and no probability."""
+    return LinearSVC()
+
+
+class _Bad(ClassifierMixin, BaseEstimator):
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "_Bad":
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.zeros(len(X), dtype=int)
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+
+class Raises(_Bad):
+    """Fails on folds that have more than 16 training rows, and fits the others."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "_Bad":
+        """Fail or fit."""
+        if len(X) > 16 or len(X) == 15:
+            raise RuntimeError("out of luck")
+        return super().fit(X, y)
+
+
+class AlwaysNaN(_Bad):
+    """Scores NaN."""
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return NaN."""
+        return np.full((len(X), 2), np.nan)
+
+
+class WrongShape(_Bad):
+    """Predicts a row too few."""
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return too little."""
+        return np.zeros(len(X) - 1, dtype=int)
+
+
+class UnknownClass(_Bad):
+    """Predicts a class it never saw."""
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return class 99."""
+        return np.full(len(X), 99)
+
+
+NOT_A_MODEL = 3
+
+
+class NeedsArgument:
+    """Cannot be made without an argument."""
+
+    def __init__(self, needed: int) -> None:
+        self.needed = needed
+
+    def fit(self) -> None:
+        """Do nothing."""

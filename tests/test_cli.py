@@ -1,0 +1,160 @@
+"""The command line: one clear message and an exit code, never a traceback; output for people and for pipes."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from somb_utils import cli
+
+Somb = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def somb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Somb:
+    """Run ``somb`` in an empty folder; return exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SOMB_DATA", raising=False)
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["somb", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return call
+
+
+RUN = ("run", "--data", "simulated", "--jobs", 1)
+
+
+def test_run_prints_scores_chance_and_the_simulated_mark(somb: Somb, tmp_path: Path) -> None:
+    code, out, err = somb(*RUN, "--tasks", "A1,C2", "--models", "majority,logreg")
+    assert code == 0
+    assert "SIMULATED" in out and "SIMULATED" in err and "chance" in out and "±" in out and "composite" in out
+    folder = tmp_path / "results" / "simulated-aligned"
+    assert {"results.parquet", "predictions.parquet", "provenance.json"} <= {f.name for f in folder.iterdir()}
+
+
+def test_formats_can_be_read_back(somb: Somb) -> None:
+    words = (*RUN, "--tasks", "A1", "--models", "majority", "--format")
+    _, as_csv, _ = somb(*words, "csv")
+    _, as_json, _ = somb(*words, "json")
+    _, as_markdown, _ = somb(*words, "markdown")
+    mean = json.loads(as_json)[0]["mean"]
+    assert pd.read_csv(StringIO(as_csv))["mean"].tolist() == [pytest.approx(mean)]
+    assert as_markdown.startswith("| task | protocol |") and "| A1 | aligned |" in as_markdown
+
+
+def test_model_params_reach_the_model(somb: Somb, tmp_path: Path) -> None:
+    code, _, _ = somb(*RUN, "-t", "A1", "--models", "logreg,own_estimators:make", "--model-params", "logreg.C=0.01")
+    assert code == 0
+    stored = json.loads((tmp_path / "results/simulated-aligned/provenance.json").read_text())
+    assert stored["models"]["logreg"]["params"] == {"C": "0.01"}
+    assert stored["models"]["own_estimators:make"]["params"] == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ((*RUN, "--tasks", "Z1"), 2, "unknown task 'Z1'; the tasks are A1, A2"),
+        ((*RUN, "--models", "svm"), 2, "unknown model 'svm'; the baselines are"),
+        ((*RUN, "-t", "A1", "--models", "logreg", "--model-params", "C"), 2, "not of the form model.key=value"),
+        ((*RUN, "-t", "A1", "--models", "logreg", "--model-params", "depth=1"), 2, "does not take these parameters"),
+        ((*RUN, "-t", "A1", "--protocol", "mixed"), 2, "unknown protocol 'mixed'; it is one of aligned, published"),
+        (("run", "--data", "nowhere"), 2, "neither simulated, open, auto nor a folder"),
+        (("run", "--data", "simulated", "--jobs", 0), 2, "--jobs 0"),
+        (("run", "--data", "open", "--tasks", "A1"), 1, "somb data fetch"),
+        ((*RUN, "-t", "A1", "--models", "majority", "--out", "/dev/null/x"), 1, "cannot write"),
+        ((*RUN, "-t", "C2", "--models", "own_estimators:AlwaysNaN"), 1, "returned NaN or infinite values"),
+        ((*RUN, "-t", "C2", "--models", "own_estimators:WrongShape"), 1, "returned shape (75,), expected (76,)"),
+        ((*RUN, "-t", "C1", "--models", "own_estimators:Raises"), 1, "RuntimeError: out of luck"),
+        (("ablate", "A1"), 2, "A1 defines no ablation; B1 does"),
+        (("tasks", "Z1"), 2, "unknown task 'Z1'"),
+        (("data", "fetch", "--tasks", "Z1"), 2, "unknown task 'Z1'"),
+        (("data", "verify", "--data", "simulated"), 1, "there is no file to verify"),
+        (("data", "derive", "--data", "simulated"), 1, "only real tables can be derived"),
+        (("reproduce", "--data", "simulated", "--tasks", "A1"), 1, "only real tables can reproduce"),
+        (("run", "--colour"), 2, "No such option"),
+    ],
+)
+def test_bad_requests_get_one_message_and_a_code(
+    somb: Somb, words: tuple, code: int, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SOMB_CACHE", str(tmp_path / "cache")) if "open" in words else None
+    found, _, err = somb(*words)
+    assert (found, message in err) == (code, True), err
+
+
+def test_failures_leave_earlier_results_intact(somb: Somb, tmp_path: Path) -> None:
+    somb(*RUN, "-t", "C2", "--models", "majority")
+    folder = tmp_path / "results" / "simulated-aligned"
+    before = pd.read_parquet(folder / "results.parquet")
+    assert somb(*RUN, "-t", "C2", "--models", "own_estimators:AlwaysNaN")[0] == 1
+    after = pd.read_parquet(folder / "results.parquet")
+    pd.testing.assert_frame_equal(after[after["model"] == "majority"], before)
+
+
+def test_a_tampered_table_stops_the_run_and_verify_names_it(somb: Somb, open_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for name in ("clinical_cbc", "clinical_cmp"):
+        shutil.copy(open_data / "processed" / f"{name}.csv", folder)
+    assert somb("data", "verify", "--data", folder)[0] == 0
+    file = folder / "clinical_cmp.csv"
+    file.write_bytes(file.read_bytes()[:-1])
+    code, _, err = somb("run", "--tasks", "A1", "--data", folder)
+    assert code == 1 and "clinical_cmp.csv is truncated" in err and "somb data fetch" in err
+    code, out, _ = somb("data", "verify", "--data", folder)
+    assert code == 1 and "clinical_cmp.csv is truncated" in out and "1 of 2 tables" in out
+
+
+def test_missing_tables_are_named_and_the_rest_runs(somb: Somb, open_data: Path, tmp_path: Path) -> None:
+    shutil.copy(open_data / "processed" / "clinical_cytokines_eve.csv", tmp_path)
+    words = ("run", "--data", tmp_path, "--models", "majority", "--jobs", 1, "--format", "csv")
+    code, out, err = somb(*words, "--tasks", "A*")
+    assert code == 0 and pd.read_csv(StringIO(out))["task"].tolist() == ["A2"]
+    assert "left out: A1: clinical_cbc.csv, clinical_cmp.csv is not among" in err
+    assert somb(*words, "--tasks", "A1")[0] == 1
+
+
+def test_the_catalogue_shows_every_task(somb: Somb) -> None:
+    _, out, _ = somb("tasks", "--format", "csv")
+    assert len(pd.read_csv(StringIO(out))) == 21
+    _, out, _ = somb("tasks", "F3")
+    assert "microbiome_env_taxonomy_cpm" in out and "calibration" in out
+
+
+def test_the_ablation_runs_b1_three_times(somb: Somb) -> None:
+    code, out, _ = somb("ablate", "b1", "--data", "simulated", "--models", "majority", "--jobs", 1, "--format", "csv")
+    assert code == 0 and pd.read_csv(StringIO(out))["task"].tolist() == ["B1", "B1_effect_only", "B1_no_effect"]
+
+
+def test_doctor_names_data_and_remedy(somb: Somb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SOMB_CACHE", str(tmp_path))
+    code, out, _ = somb("doctor")
+    assert code == 0 and "21 of 21 can run" in out and "somb data fetch" in out and "scikit-learn" in out
+
+
+def test_status_and_simulate(somb: Somb, tmp_path: Path) -> None:
+    _, out, _ = somb("data", "status", "--tasks", "B1", "--data", "simulated")
+    assert "2 of 2 tables are at hand" in out
+    assert somb("data", "simulate", tmp_path / "sim")[0] == 0
+    assert (tmp_path / "sim" / "clinical_cbc.csv").read_text().startswith("sample_id,crew")
+
+
+@pytest.mark.parametrize("command", ["run", "ablate", "reproduce", "tasks", "doctor", "data fetch", "data verify"])
+def test_help_has_examples(somb: Somb, command: str) -> None:
+    code, out, _ = somb(*command.split(), "--help")
+    assert code == 0 and "Example" in out

@@ -1,0 +1,120 @@
+"""Metrics equal scikit-learn's, treat ties by expectation, and chance levels are exact."""
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn import metrics as sk
+
+from somb_utils import metrics
+
+CLASSES = ("a", "b", "c")
+# Few distinct scores, so that ties are common.
+SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 0.75, 1.0])
+
+
+@st.composite
+def binary(draw: st.DrawFn, max_size: int = 150) -> tuple[np.ndarray, np.ndarray]:
+    n = draw(st.integers(1, max_size))
+    return draw(arrays(int, n, elements=st.integers(0, 1))), draw(arrays(float, n, elements=SCORES))
+
+
+@given(binary())
+def test_binary_scores_equal_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
+    y, score = case
+    scores = metrics.score_binary(y, score)
+    assert scores["f1"] == sk.f1_score(y, score >= 0.5, zero_division=0)
+    if 0 < y.sum() < len(y):
+        assert scores["auroc"] == sk.roc_auc_score(y, score)
+        assert scores["auprc"] == sk.average_precision_score(y, score)
+    else:
+        assert np.isnan(scores["auroc"])
+        assert np.isnan(scores["auprc"]) == (y.sum() == 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(binary(), st.integers(1, 160))
+def test_precision_and_ndcg_average_over_ties(case: tuple[np.ndarray, np.ndarray], k: int) -> None:
+    y, score = case
+    precision, ndcg = metrics.precision_at(y, score, k), metrics.ndcg_at(y, score, k)
+    if len(y) < k:
+        assert np.isnan(precision) and np.isnan(ndcg)
+        return
+    rng = np.random.default_rng(0)
+    orders = [np.lexsort((rng.random(len(y)), -score)) for _ in range(300)]
+    drawn = np.mean([y[order][:k].mean() for order in orders])
+    assert precision == pytest.approx(drawn, abs=0.15)
+    if len(np.unique(score)) == len(score):
+        assert precision == pytest.approx(drawn, abs=1e-12)
+    assert np.isnan(ndcg) if not y.any() or len(y) == 1 else ndcg == sk.ndcg_score(y[None], score[None], k=k)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+def test_precision_at_k_is_the_exact_expectation(k: int) -> None:
+    y, score = np.array([1, 0, 1, 0]), np.array([0.9, 0.5, 0.5, 0.5])
+    expected = np.mean([y[[0, *(1 + np.array(p))]][:k].mean() for p in permutations(range(3))])
+    assert metrics.precision_at(y, score, k) == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES)), min_size=1, max_size=60))
+def test_multiclass_scores_equal_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+    y_true, y_pred = (np.array(side) for side in zip(*pairs, strict=True))
+    scores = metrics.score_multiclass(y_true, y_pred, CLASSES)
+    options = {"labels": list(CLASSES), "zero_division": 0}
+    assert scores["accuracy"] == sk.accuracy_score(y_true, y_pred)
+    assert scores["macro_f1"] == pytest.approx(sk.f1_score(y_true, y_pred, average="macro", **options))
+    assert scores["weighted_f1"] == sk.f1_score(y_true, y_pred, average="weighted", **options)
+    assert [scores[f"f1[{c}]"] for c in CLASSES] == sk.f1_score(y_true, y_pred, average=None, **options).tolist()
+
+
+@given(st.data(), st.integers(1, 40))
+def test_multilabel_scores_equal_scikit_learn(data: st.DataObject, n: int) -> None:
+    labels = ("x", "y", "z")
+    y_true, y_pred = (data.draw(arrays(int, (n, 3), elements=st.integers(0, 1))) for _ in range(2))
+    y_score = data.draw(arrays(float, (n, 3), elements=SCORES))
+    scores = metrics.score_multilabel(y_true, y_pred, y_score, labels)
+    for average in ("micro", "macro"):
+        assert scores[f"{average}_f1"] == sk.f1_score(y_true, y_pred, average=average, zero_division=0)
+    assert scores["hamming_loss"] == sk.hamming_loss(y_true, y_pred)
+    defined = [j for j in range(3) if 0 < y_true[:, j].sum() < n]
+    expected = [sk.roc_auc_score(y_true[:, j], y_score[:, j]) for j in defined]
+    assert scores["mean_auroc"] == pytest.approx(np.mean(expected)) if defined else np.isnan(scores["mean_auroc"])
+
+
+@pytest.mark.parametrize("n_positive", [1, 2, 3, 5, 6])
+def test_chance_auprc_is_the_mean_over_all_rankings(n_positive: int) -> None:
+    y = np.array([1] * n_positive + [0] * (6 - n_positive))
+    rankings = set(permutations(y))
+    expected = np.mean([sk.average_precision_score(r, -np.arange(6.0)) for r in rankings])
+    assert metrics.chance_auprc(6, n_positive) == pytest.approx(expected)
+
+
+def test_chance_auprc_nears_the_prevalence_with_many_positives() -> None:
+    assert metrics.chance_auprc(100_000, 20_000) == pytest.approx(0.2, abs=2e-4)
+    assert metrics.chance_auprc(3736, 2) > 4 * 2 / 3736
+
+
+def test_chance_macro_f1_is_the_mean_over_all_guesses() -> None:
+    y = np.array(["a", "a", "b", "c"])
+    prior = {"a": 0.5, "b": 0.3, "c": 0.2}
+    expected = sum(
+        np.prod([prior[g] for g in guess])
+        * sk.f1_score(y, np.array(guess), labels=list(CLASSES), average="macro", zero_division=0)
+        for guess in product(CLASSES, repeat=4)
+    )
+    assert metrics.chance_macro_f1(y, prior, CLASSES) == pytest.approx(expected)
+
+
+@settings(max_examples=20)
+@given(arrays(int, (3, 2), elements=st.integers(0, 1)))
+def test_chance_micro_f1_is_the_mean_over_all_guesses(y: np.ndarray) -> None:
+    prior = np.array([0.3, 0.6])
+    expected = 0.0
+    for cells in product([0, 1], repeat=6):
+        guess = np.array(cells).reshape(3, 2)
+        weight = np.prod(np.where(guess == 1, prior, 1 - prior))
+        expected += weight * sk.f1_score(y, guess, average="micro", zero_division=0)
+    assert metrics.chance_micro_f1(y, prior) == pytest.approx(expected)
