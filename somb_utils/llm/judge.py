@@ -5,9 +5,9 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from somb_utils.llm.bank import DIMENSIONS, GROUND_TRUTH, Level, Question, Rubric, load_context, load_rubric
 
@@ -26,14 +26,24 @@ class Flags(_Reply):
     novel_insight: bool
 
 
+def _whole(value: object) -> object:
+    """Refuse what only equals a level, such as true or 1.0: a literal type alone would take it."""
+    if type(value) is not int:
+        raise ValueError("a level is a whole number from 1 to 5")
+    return value
+
+
+Whole = Annotated[Level, BeforeValidator(_whole)]
+
+
 class Verdict(_Reply):
     """A judge's reply to a combined request: a level for each dimension, flags, reasons."""
 
-    factual_accuracy: Level
-    reasoning_quality: Level
-    completeness: Level
-    uncertainty_calibration: Level
-    domain_integration: Level
+    factual_accuracy: Whole
+    reasoning_quality: Whole
+    completeness: Whole
+    uncertainty_calibration: Whole
+    domain_integration: Whole
     flags: Flags
     strengths: list[str]
     weaknesses: list[str]
@@ -44,7 +54,7 @@ class Verdict(_Reply):
 class DimensionVerdict(_Reply):
     """A judge's reply about one dimension."""
 
-    score: Level
+    score: Whole
     justification: str
 
 

@@ -182,8 +182,9 @@ def evaluation(answers: list[dict[str, Any]], judgements: list[dict[str, Any]]) 
     a = pd.DataFrame(answers, columns=ANSWERS)
     j = pd.DataFrame(judgements, columns=JUDGEMENTS)
     for name in (*DIMENSIONS, "weighted_score", "judge_weighted_score", "cost", "seconds"):
-        if name in j:
-            j[name] = pd.to_numeric(j[name])
+        for frame in (a, j):
+            if name in frame:
+                frame[name] = pd.to_numeric(frame[name])
     for name in FLAGS:
         j[name] = j[name].astype("boolean")
     a = _latest(a, KEY, {"ok", "truncated", "refused"})

@@ -1,0 +1,210 @@
+"""The report's files, the import of published scores, and the escape of whatever a model or judge wrote."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from synthetic import FAIR, Judge, make
+
+from somb_utils.errors import SombError, UsageError
+from somb_utils.llm import imports, report
+from somb_utils.llm.judge import FLAGS, neutralised, read_reply, weighted
+from somb_utils.llm.logs import Evaluation, load
+from somb_utils.llm.summary import summarise
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> </script> | `x` [a](javascript:alert(3)) \u2028"
+
+
+@pytest.fixture(scope="module")
+def made() -> Evaluation:
+    return make([*FAIR[:2], Judge("qwen/qwen-judge", lenient=0.6)], n_questions=24)
+
+
+@pytest.fixture(scope="module")
+def published(open_data: Path) -> list[Path]:
+    files = sorted((open_data / "reference/llm_scored").glob("scored_eval_*.json"))
+    if not files:
+        pytest.skip(f"no published scored files in {open_data / 'reference/llm_scored'}")
+    return files
+
+
+def test_published_averages_to_the_printed_digit(published: list[Path]) -> None:
+    assert len(published) == 5
+    for path in published:
+        stated = imports.compare_with_stated(path)
+        assert len(stated) == 25 and stated["computed"].notna().all()
+        wrong = stated[stated["stated"] != stated["computed"]]
+        assert wrong.empty, f"{path.name}: {wrong.to_dict('records')}"
+        scored = load([path]).scored
+        assert (scored["weighted_score"] - scored["judge_weighted_score"]).abs().max() <= 0.005 + 1e-9
+
+
+def test_published_files_give_the_published_table(published: list[Path]) -> None:
+    ranking = summarise(load(published), n_bootstrap=200).tables["ranking"].set_index("model")["mean"]
+    reference = {"claude-sonnet-4-6": 4.62, "claude-haiku-4-5-20251001": 4.41, "deepseek-chat": 4.34,
+                 "gemini-2.5-flash": 4.00, "gpt-4o": 3.30}  # fmt: skip
+    shown = {model: float(report.shown(mean, 2)) for model, mean in ranking.items()}
+    assert shown == reference and list(shown) == list(reference)
+
+
+def test_import_command(published: list[Path], somb_llm: Any, world: Path) -> None:
+    result = somb_llm("import", *published, "--out", "imported")
+    assert result.code == 0 and result.text.count("25 of 25 stated averages met") == 5
+    assert "0 weighted scores differ" in result.text
+    assert len(pd.read_parquet(world / "imported/answers.parquet")) == 500
+    assert len(pd.read_parquet(world / "imported/judgements.parquet")) == 500
+
+
+def scored_file(path: Path, **changes: Any) -> Path:
+    levels = {"factual_accuracy": 5, "reasoning_quality": 4, "completeness": 3, "uncertainty_calibration": 2,
+              "domain_integration": 1}  # fmt: skip
+    scores = levels | {
+        "weighted_score": 3.3, "flags": dict.fromkeys(FLAGS, False), "success": True, "justification": "J",
+    } | changes  # fmt: skip
+    result = {
+        "question_id": "Q01", "modality": "clinical", "difficulty": "easy", "category": "factual",
+        "question": "Q?", "success": True, "response": "An answer.", "scores": scores,
+    }  # fmt: skip
+    document = {"metadata": {"model": "m", "judge_model": "j"}, "summary": {}, "results": [result]}
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_larger_differences_are_listed(tmp_path: Path) -> None:
+    assert weighted({**dict.fromkeys(["factual_accuracy", "reasoning_quality", "completeness"], 5),
+                     "uncertainty_calibration": 1, "domain_integration": 1}) == 3.8  # fmt: skip
+    good = load([scored_file(tmp_path / "a.json")])
+    assert good.scored["weighted_score"].iloc[0] == 3.3 and imports.differing_scores(good.judgements).empty
+    bad = load([scored_file(tmp_path / "b.json", weighted_score=4.9)])
+    assert len(imports.differing_scores(bad.judgements)) == 1
+    text = report.markdown(summarise(bad, n_bootstrap=100), bad)
+    assert "1 differ" in text and "4.90" in text
+
+
+@pytest.mark.parametrize("changes", [{"success": False}, {"completeness": 6}, {"completeness": None}])
+def test_scores_that_do_not_fit_are_not_scored(changes: dict[str, Any], tmp_path: Path) -> None:
+    evaluation = load([scored_file(tmp_path / "a.json", **changes)])
+    assert evaluation.scored.empty and len(evaluation.judgements) == 1
+    summary = summarise(evaluation)
+    assert summary.tables["counts"]["unscored"].iloc[0] == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"metadata": {}}', '{"metadata": {}, "results": [{}]}', '{"metadata": 1, "results": 2}']
+)
+def test_broken_scored_file_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "scored.json"
+    path.write_text(text)
+    with pytest.raises(SombError, match=r"scored\.json"):
+        load([path])
+
+
+def test_missing_and_empty_paths_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(UsageError, match=str(path)):
+            load([path])
+
+
+def test_every_file_is_written(made: Evaluation, tmp_path: Path) -> None:
+    written = report.write_report(made, tmp_path, compare=True, n_bootstrap=200)
+    names = {str(path.relative_to(tmp_path)) for path in written}
+    assert {"report.md", "report.html", "answers.csv", "answers.parquet", "judgements.parquet"} <= names
+    assert {f"tables/{name}.csv" for name in ("ranking", "pairs", "agreement", "length_adjusted")} <= names
+    for path in written:
+        assert path.stat().st_size > 0
+    frame = pd.read_parquet(tmp_path / "judgements.parquet")
+    assert len(frame) == 24 * 5 * 3 == len(pd.read_csv(tmp_path / "judgements.csv"))
+    text = (tmp_path / "report.md").read_text()
+    assert "Judge qwen/qwen-judge is lenient" in text and "## Pairs of models" in text
+    assert [*tmp_path.glob(".*.tmp")] == []
+
+
+def test_report_is_the_same_twice(made: Evaluation) -> None:
+    first, second = (report.markdown(summarise(made, True, 200), made) for _ in range(2))
+    assert first == second
+
+
+def poisoned(made: Evaluation) -> Evaluation:
+    answers, judgements = made.answers.copy(), made.judgements.copy()
+    answers["answer"] = answers["question"] = EVIL
+    for frame in (answers, judgements):
+        frame["model"] = frame["model"] + EVIL
+    for name in ("justification", "strengths", "reason"):
+        judgements[name] = EVIL
+    judgements["judge"] = judgements["judge"] + EVIL
+    return Evaluation(answers, judgements)
+
+
+def test_what_models_and_judges_wrote_is_never_markup(made: Evaluation) -> None:
+    evaluation = poisoned(made)
+    summary = summarise(evaluation, compare=True, n_bootstrap=100)
+    page = report.html(summary, evaluation)
+    body = page.replace(re.search(r"<script>/\*\*.*?</script>", page, re.S).group(0), "")  # type: ignore[union-attr]
+    assert "alert(1)" in body
+    assert "<script>alert" not in body and "<img src=x" not in body
+    assert "\u2028" not in body.split('id="answers">')[1].split("</script>")[0]
+    data = json.loads(body.split('id="answers">')[1].split("</script>")[0])
+    assert data[0]["answer"] == EVIL and data[0]["verdicts"][0]["justification"] == EVIL
+    for payload in re.findall(r'<script type="application/json" data-for="[^"]*">(.*?)</script>', body, re.S):
+        figure = json.dumps(json.loads(payload))
+        assert "<script" not in figure and "<img" not in figure and "<a " not in figure
+    text = report.markdown(summary, evaluation)
+    assert "<script" not in text and "<img" not in text and not re.search(r"(?<!\\)\[[^\]]*\]\(", text)
+
+
+def test_page_needs_no_other_host(made: Evaluation) -> None:
+    page = report.html(summarise(made, n_bootstrap=100), made)
+    assert not re.search(r"<(?:script|img|iframe|link|source)[^>]*\s(?:src|href)=", page)
+    assert "@import" not in page.split("</style>")[0] and "url(" not in page.split("</style>")[0]
+    assert "default-src 'none'" in page and 'name="viewport"' in page and "prefers-color-scheme" in page
+    for name in ("ranking", "radar", "heatmap", "difficulty", "agreement", "length"):
+        assert f'id="figure-{name}"' in page
+
+
+def test_answers_alone_give_a_report_that_says_what_is_missing(made: Evaluation, tmp_path: Path) -> None:
+    evaluation = Evaluation(made.answers, made.judgements.iloc[:0])
+    report.write_report(evaluation, tmp_path)
+    assert "somb llm judge" in (tmp_path / "report.md").read_text()
+
+
+def test_one_judge_is_said_to_be_alone(made: Evaluation) -> None:
+    one = Evaluation(made.answers, made.judgements[made.judgements["judge"] == "openai/gpt-judge"])
+    notes = " ".join(summarise(one, n_bootstrap=100).notes)
+    assert "One judge alone" in notes and "openai/gpt-a" in notes and "claude" not in notes
+
+
+def test_unequal_panels_are_said_to_be_so(made: Evaluation) -> None:
+    part = (made.judgements["judge"] == "openai/gpt-judge") & (made.judgements["model"] == "openai/gpt-a")
+    notes = " ".join(summarise(Evaluation(made.answers, made.judgements[~part]), n_bootstrap=100).notes)
+    assert "not comparable" in notes
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "judge_empty"), ("5", "judge_invalid"), ("{}", "judge_invalid"),
+        ('{"score": 6, "justification": ""}', "judge_invalid: score"),
+        ('{"score": "5", "justification": ""}', "judge_invalid: score"),
+        ('{"score": 4.5, "justification": ""}', "judge_invalid: score"),
+        ('{"score": 4.0, "justification": ""}', "judge_invalid: score"),
+        ('{"score": true, "justification": ""}', "judge_invalid: score"),
+        ('{"score": 5, "justification": "", "weighted_score": 5}', "judge_invalid: weighted_score"),
+        ('{"score": 5, "justification": ""', "judge_invalid"),
+    ],
+)  # fmt: skip
+def test_invalid_verdicts_have_a_reason_and_no_score(text: str, reason: str) -> None:
+    reply, why = read_reply(text, "completeness")
+    assert reply is None and why.startswith(reason)
+
+
+def test_valid_verdict_may_stand_in_a_code_fence() -> None:
+    reply, why = read_reply('```json\n{"score": 3, "justification": "so"}\n```', "completeness")
+    assert reply is not None and why == "" and reply.model_dump()["score"] == 3
+
+
+@pytest.mark.parametrize("text", ["p < 0.05 and q <answers>", "x < 3, answer: 4", "a<b"])
+def test_ordinary_text_is_hardly_changed(text: str) -> None:
+    assert neutralised(text).replace("‹", "<") == text
