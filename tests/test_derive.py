@@ -64,9 +64,7 @@ def test_sources_stay_as_they_were(load: Callable[[str], pd.DataFrame]) -> None:
 
 def test_rules_on_a_small_table() -> None:
     tables = {
-        "metabolomics_de": pd.DataFrame(
-            {"metabolite": ["m1", "m2", "m1", "m2"], "adj_pval": [0.9, 0.05, 0.049, 0.9]}
-        ),
+        "metabolomics_de": pd.DataFrame({"metabolite": ["m1", "m2", "m1", "m2"], "adj_pval": [0.9, 0.05, 0.049, 0.9]}),
         "metabolomics_anppos_matrix": pd.DataFrame(
             {
                 "metabolite_name": ["m2", "never tested", "m1"],

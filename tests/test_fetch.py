@@ -115,17 +115,12 @@ def get(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
 
 
 def left_in(tmp_path: Path) -> list[str]:
-    return sorted(
-        str(path.relative_to(tmp_path / "open")) for path in tmp_path.glob("open/**/*") if path.is_file()
-    )
+    return sorted(str(path.relative_to(tmp_path / "open")) for path in tmp_path.glob("open/**/*") if path.is_file())
 
 
 def test_tables_arrive_and_are_announced(get: Callable, server: Server, tmp_path: Path) -> None:
     first, last = get("one", "two", "blob")
-    assert (
-        f"Downloading 3 tables ({2 * len(BODY) / 1e6:.1f} MB and 1 of unknown size; licence: CC BY-NC 4.0)"
-        in first
-    )
+    assert f"Downloading 3 tables ({2 * len(BODY) / 1e6:.1f} MB and 1 of unknown size; licence: CC BY-NC 4.0)" in first
     assert server.url in first and str(tmp_path / "open") in first
     assert last == "3 downloaded and verified"
     assert left_in(tmp_path) == ["blob.csv", "one.csv", "two.csv"]
@@ -186,9 +181,7 @@ def test_without_ranges_it_starts_again(get: Callable, server: Server) -> None:
     assert len(server.requests) == 2
 
 
-def test_a_transfer_that_always_breaks_keeps_its_beginning_apart(
-    get: Callable, server: Server, tmp_path: Path
-) -> None:
+def test_a_transfer_that_always_breaks_keeps_its_beginning_apart(get: Callable, server: Server, tmp_path: Path) -> None:
     server.ranges = False
     server.script = ["truncated"]
     with pytest.raises(SombError, match=r"broke .* try again, it continues where it stopped"):
@@ -201,21 +194,15 @@ def test_a_transfer_that_always_breaks_keeps_its_beginning_apart(
 
 
 @pytest.mark.parametrize(("name", "kind"), [("one", "SHA-256"), ("blob", "git blob id")])
-def test_wrong_bytes_are_discarded(
-    get: Callable, server: Server, tmp_path: Path, name: str, kind: str
-) -> None:
+def test_wrong_bytes_are_discarded(get: Callable, server: Server, tmp_path: Path, name: str, kind: str) -> None:
     server.script = ["wrong"]
-    with pytest.raises(
-        SombError, match=f"sent is not the published table: its {kind} is .*; it was discarded"
-    ):
+    with pytest.raises(SombError, match=f"sent is not the published table: its {kind} is .*; it was discarded"):
         get(name)
     assert left_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("beginning", [OTHER[:100_000], BODY + b"too much"])
-def test_a_spoilt_beginning_is_given_up(
-    get: Callable, server: Server, tmp_path: Path, beginning: bytes
-) -> None:
+def test_a_spoilt_beginning_is_given_up(get: Callable, server: Server, tmp_path: Path, beginning: bytes) -> None:
     partial = tmp_path / "open" / ".partial"
     partial.mkdir(parents=True)
     (partial / "one.csv.part").write_bytes(beginning)
@@ -248,9 +235,7 @@ def test_an_address_that_is_none_is_reported(get: Callable) -> None:
         get("one", base_url="nowhere")
 
 
-def test_ctrl_c_leaves_nothing_partial_and_a_rerun_continues(
-    get: Callable, server: Server, tmp_path: Path
-) -> None:
+def test_ctrl_c_leaves_nothing_partial_and_a_rerun_continues(get: Callable, server: Server, tmp_path: Path) -> None:
     server.script = ["ok", "interrupt", "ok"]
     with pytest.raises(KeyboardInterrupt):
         get("one", "two", "blob")
