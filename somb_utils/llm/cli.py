@@ -55,8 +55,8 @@ def _show(estimates: "list[Estimate]", what: str) -> None:
             _dollars(e.most_dollars),
         )  # fmt: skip
     known = [e for e in estimates if e.dollars is not None]
-    total = sum(e.dollars or 0 for e in known)
-    most = sum(e.most_dollars or 0 for e in known)
+    total = sum(e.dollars or 0 for e in known) if known else None
+    most = sum(e.most_dollars or 0 for e in known) if known else None
     table.add_section()
     table.add_row(
         "all", f"{sum(e.calls for e in estimates):,}", f"{sum(e.input_tokens for e in estimates):,}",

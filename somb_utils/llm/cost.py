@@ -46,7 +46,7 @@ def load_prices(path: Path | None = None) -> dict[str, "ModelCost"]:
 
 def price_of(model: str, prices: dict[str, "ModelCost"]) -> "ModelCost | None":
     """Return the price of a model: by its full name, else of the longest known name it starts with."""
-    known = [name for name in prices if model == name or model.startswith(f"{name}-")]
+    known = [name for name in prices if model == name or model.startswith((f"{name}-", f"{name}/"))]
     return prices[max(known, key=len)] if known else None
 
 
@@ -75,6 +75,7 @@ class Budget:
     spent: float = 0.0
     reserved: float = 0.0
     refused: int = 0
+    made: int = 0
 
     @asynccontextmanager
     async def call(self, model: str, prompt: str, max_tokens: int) -> AsyncIterator[list["ModelUsage"]]:
@@ -85,6 +86,7 @@ class Budget:
         usages: list[ModelUsage] = []
         if price is None:
             yield usages
+            self.made += 1
             return
         dearest = max(price.input, price.input_cache_write)
         highest = (tokens(prompt) * dearest + max_tokens * price.output) / 1e6
@@ -101,6 +103,7 @@ class Budget:
             if self.reserved < 1e-12:
                 self.reserved = 0.0
             self.spent += sum(cost(price, usage) for usage in usages)
+            self.made += 1
 
 
 _current = Budget()

@@ -4,8 +4,9 @@ import hashlib
 import logging
 import os
 import sys
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -103,10 +104,18 @@ def _need_prices(models: Sequence[str], prices: dict[str, Any], limit: float | N
 
 
 @contextmanager
-def _quiet_inspect() -> Any:
-    """Keep inspect's chatter out of the user's way: its status lines and its warnings about retries."""
+def _heartbeat(every: float = 10.0) -> Iterator[None]:
+    """Stand in for inspect's display where there is no terminal: say now and then how many calls were made."""
     import rich
 
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(every):
+            budget = cost.current()
+            print(f"{budget.made} calls made, ${budget.spent:.2f} spent", file=sys.stderr, flush=True)
+
+    threading.Thread(target=tell, daemon=True).start()
     console = rich.get_console()
     before, console.quiet = console.quiet, True
     level = logging.getLogger("inspect_ai").level
@@ -114,6 +123,7 @@ def _quiet_inspect() -> Any:
     try:
         yield
     finally:
+        over.set()
         console.quiet = before
         logging.getLogger("inspect_ai").setLevel(level)
 
@@ -148,7 +158,7 @@ def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: S
         batch=BatchConfig(tick=settings.batch_tick, send_delay=settings.batch_tick) if settings.batch else None,
         **extra,
     )
-    with _quiet_inspect() if display == "none" else nullcontext():
+    with _heartbeat() if display == "none" else nullcontext():
         _, headers = eval_set(tasks, model=models, **options)
     return [Path(header.location.removeprefix("file://").removeprefix("file:")) for header in headers]
 

@@ -12,6 +12,7 @@ from somb_utils.llm.bank import DIFFICULTIES, DIMENSIONS, MODALITIES
 PALETTE = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7a5195", "#8c564b", "#7f7f7f", "#2f4b7c",
 ]  # fmt: skip
+BLUES = [[0.0, "#f7fbff"], [0.5, "#c6dbef"], [1.0, "#6baed6"]]
 SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star"]
 
 
@@ -88,9 +89,10 @@ def radar(dimension: pd.DataFrame, models: list[str]) -> go.Figure:
     figure.update_polars(
         radialaxis={"range": [1, 5], "tickvals": [1, 2, 3, 4, 5], "angle": 90, "tickangle": 90},
         bgcolor="rgba(0,0,0,0)",
+        domain={"y": [0.12, 1]},
     )
     _layout(figure, 430 + 12 * len(models))
-    return figure.update_layout(margin={"l": 70, "r": 70, "t": 40, "b": 8})
+    return figure.update_layout(margin={"l": 74, "r": 74, "t": 40, "b": 8})
 
 
 def heatmap(modality: pd.DataFrame, models: list[str]) -> go.Figure:
@@ -101,7 +103,8 @@ def heatmap(modality: pd.DataFrame, models: list[str]) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             z=table.to_numpy(), x=[short(m) for m in table.columns], y=[label(m) for m in table.index], text=text,
-            texttemplate="%{text}", colorscale="Blues", zmin=1, zmax=5, showscale=False, xgap=2, ygap=2,
+            texttemplate="%{text}", colorscale=BLUES, textfont={"color": "#1b1f24"}, zmin=1, zmax=5,
+            showscale=False, xgap=2, ygap=2,
             hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
         )
     )  # fmt: skip
@@ -138,7 +141,7 @@ def agreement(frame: pd.DataFrame) -> go.Figure | None:
     figure = go.Figure(
         go.Heatmap(
             z=table.to_numpy(), x=list(table.columns), y=[label(d) for d in table.index], text=text, zmin=0, zmax=1,
-            texttemplate="%{text}", colorscale="Blues", showscale=False, xgap=2, ygap=2,
+            texttemplate="%{text}", colorscale=BLUES, textfont={"color": "#1b1f24"}, showscale=False, xgap=2, ygap=2,
             hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
         )
     )  # fmt: skip

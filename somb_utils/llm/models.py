@@ -19,6 +19,7 @@ KEYS = {
     "openrouter": ("OPENROUTER_API_KEY",), "grok": ("XAI_API_KEY",), "fireworks": ("FIREWORKS_API_KEY",),
 }  # fmt: skip
 _SECRET = re.compile(r"(_API_KEY|_TOKEN|_SECRET|_KEY|_PASSWORD)$")
+_THINKS = re.compile(r"(^|[-/])(r1|qwq|reasoner|thinking|magistral)([-:]|$)")
 _THINKS_ONLY_WHEN_ASKED = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(-[0-6])?(-\d{8})?$)")
 
 
@@ -114,7 +115,8 @@ def reasons(name: str) -> bool:
     from inspect_ai.model import get_model_info
 
     info = get_model_info(name)
-    return bool(info and info.reasoning) and not _THINKS_ONLY_WHEN_ASKED.search(name)
+    known = bool(info and info.reasoning) or bool(_THINKS.search(name.lower()))
+    return known and not _THINKS_ONLY_WHEN_ASKED.search(name)
 
 
 def token_limit(name: str, usual: int = ANSWER_TOKENS) -> int:
