@@ -1,0 +1,73 @@
+"""The environment, the lock and the wheel agree with pyproject.toml."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+
+
+def locked() -> dict[str, list[Requirement]]:
+    pins: dict[str, list[Requirement]] = {}
+    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        pin = Requirement(line)
+        pins.setdefault(re.sub(r"[-_.]+", "-", pin.name).lower(), []).append(pin)
+    return pins
+
+
+def test_the_lock_pins_every_requirement_within_its_bounds() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    pins = locked()
+    for requirement in (Requirement(text) for group in groups for text in group):
+        found = pins.get(re.sub(r"[-_.]+", "-", requirement.name).lower())
+        assert found, f"{requirement.name} is not in requirements.lock; run make lock"
+        for pin in found:
+            (version,) = pin.specifier
+            assert version.operator == "==" and requirement.specifier.contains(version.version), str(pin)
+
+
+def test_environment_yml_holds_the_lock_and_the_package() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *conda, pip = environment["dependencies"]
+    assert conda == ["python=3.11", "pip"]
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    assert pip["pip"] == [*lock, "--editable ."], "run make environment.yml"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that holds the built wheel's content and nothing of the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        wheel.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_an_installed_wheel_runs_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(installed)!r}); sys.argv = ['somb', *sys.argv[1:]]; "
+        "import somb_utils; print(somb_utils.__file__); from somb_utils.cli import main; main()"
+    )
+    words = ["run", "--tasks", "A1", "--models", "majority", "--data", "simulated", "--jobs", "1", "--format", "csv"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(str(installed)) and "A1,aligned,majority,simulated,macro_f1" in done.stdout
+    assert (installed / "somb_utils" / "data" / "tables.csv").is_file()
+
+
+def test_importing_the_package_loads_no_heavy_library() -> None:
+    heavy = "numpy pandas sklearn xgboost lightgbm matplotlib inspect_ai"
+    program = f"import sys, somb_utils, somb_utils.cli; print(*[m for m in {heavy.split()!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
