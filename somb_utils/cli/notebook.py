@@ -1,0 +1,55 @@
+"""``somb notebook``: run a notebook with parameters, or refresh the stored ones."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from somb_utils.cli.runs import Data, Jobs, Models, Params, Seed, parse_params
+from somb_utils.errors import UsageError
+
+
+def notebook(
+    names: Annotated[list[str] | None, typer.Argument(help="A letter (A to I), a notebook's name or its path.")] = None,
+    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids of the notebook's tasks. All: omit.")] = None,
+    models: Models = None,
+    model_params: Params = None,
+    protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
+    data: Data = "auto",
+    n_bootstrap: Annotated[int, typer.Option("--n-bootstrap", min=0, help="Replicates of each interval.")] = 200,
+    seed: Seed = 42,
+    results_dir: Annotated[Path | None, typer.Option(help="Folder that keeps finished folds.")] = None,
+    jobs: Jobs = 1,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Executed notebook [default: <name>.out.ipynb].")
+    ] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Execute the stored ones on simulated tables.")] = False,
+) -> None:
+    """Run a notebook with your models and data, into a new file.
+
+    Example: `somb notebook A --models logreg,mymodels:make --model-params logreg.C=0.1 --out out.ipynb`
+    """
+    from somb_utils import notebook as nb
+
+    if refresh:
+        for path in nb.refresh(names or ()):
+            print(path)
+        return
+    if not names or len(names) > 1:
+        raise UsageError("name one notebook, e.g. somb notebook A")
+    sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
+    given: dict[str, Any] = {
+        "protocol": protocol,
+        "data_source": data if not Path(data).expanduser().is_dir() else str(Path(data).expanduser().resolve()),
+        "n_bootstrap": n_bootstrap,
+        "seed": seed,
+        "n_jobs": jobs,
+        "results_dir": str(results_dir.resolve()) if results_dir else None,
+        "tasks": tasks and tasks.split(","),
+        "models": models and models.split(","),
+        "model_params": parse_params(model_params or [], models),
+    }
+    changed = {key: value for key, value in given.items() if value not in (None, {})}
+    path = nb.notebook_path(names[0])
+    print(nb.execute(names[0], changed, out or Path(f"{path.stem}.out.ipynb")))

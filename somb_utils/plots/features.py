@@ -1,0 +1,230 @@
+"""Figures of genes, proteins, compounds: effects, their distribution and agreement, groups and their sizes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from somb_utils.plots.style import DIVERGING, PALETTE, QUIET, colours_of, figure, legend_below, new, words
+
+
+@figure
+def volcano(
+    panels: Mapping[str, pd.DataFrame],
+    effect: str = "logFC",
+    strength: str = "adj_pval",
+    name: str = "gene",
+    alpha: float = 0.05,
+    label: int = 6,
+    units: tuple[str, str] = ("log2 fold change", "−log10 adjusted p"),
+) -> Figure:
+    """Draw effect against strength of evidence, a panel a table, and name the strongest.
+
+    Parameters
+    ----------
+    panels : table by title
+    effect, strength, name : columns; a `strength` of p-values is drawn as −log10, below `alpha` is coloured
+    label : how many of the strongest to name in each panel
+    units : axis labels
+    """
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    made, grid = new(9 if columns > 1 else 7, 3.9 * rows, rows, columns, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (title, table) in zip(grid.flat, panels.items(), strict=False):
+        kept = table.dropna(subset=[effect, strength])
+        x, y = kept[effect].to_numpy(), -np.log10(kept[strength].clip(lower=1e-300).to_numpy())
+        hit = kept[strength].to_numpy() < alpha
+        up = hit & (x > 0)
+        for rows_in, tint, said in (
+            (~hit, QUIET, "not significant"),
+            (up, PALETTE[1], "higher"),
+            (hit & ~up, PALETTE[0], "lower"),
+        ):
+            axes.scatter(x[rows_in], y[rows_in], s=9, color=tint, lw=0, label=f"{said} (n = {rows_in.sum():,})")
+        axes.axhline(-np.log10(alpha), color="black", lw=0.8, ls="--")
+        axes.set(xlabel=units[0], ylabel=units[1], title=f"{title}\nN = {len(kept):,}")
+        axes.margins(0.12)
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, columnspacing=0.8, handletextpad=0.1, fontsize=8
+        )
+        best = np.argsort(-np.where(hit, y, -np.inf), kind="stable")[: min(4 * label, int(hit.sum()))]
+        annotate(axes, x[best], y[best], kept[name].astype(str).to_numpy()[best], label)
+    return made
+
+
+def annotate(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], most: int) -> None:
+    """Name points in the given order, leaving out those whose name would cover another."""
+    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
+    axes.set(xlim=(x0, x1), ylim=(y0, y1))
+    taken: list[tuple[float, float]] = []
+    for px, py, text in zip(x, y, names, strict=True):
+        u, v = (px - x0) / (x1 - x0), (py - y0) / (y1 - y0)
+        if len(taken) < most and all(abs(v - w) > 0.06 or abs(u - t) > 0.45 for t, w in taken):
+            taken.append((u, v))
+            side = "right" if u > 0.5 else "left"
+            offset = (-5 if side == "right" else 5, 2)
+            shown = text if len(text) < 26 else text[:24] + "…"
+            axes.annotate(shown, (px, py), offset, textcoords="offset points", ha=side, fontsize=7.5)
+
+
+@figure
+def scatter(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    group: str | None = None,
+    units: tuple[str, str] = ("", ""),
+    name: str | None = None,
+    label: int = 0,
+    what: str = "rows",
+    limits: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw two columns against one another, coloured by group, with their rank correlation.
+
+    Parameters
+    ----------
+    table : one row a point
+    group : column that colours points; its largest class is drawn first and grey
+    units : axis labels
+    name, label : column with names, and how many of the most distant points to name
+    what : what the rows are
+    limits : quantiles that axes span, if outliers would squeeze the rest
+    """
+    kept = table.dropna(subset=[x, y])
+    made, axes = new(7, 4.8)
+    groups = kept[group].astype(str) if group else pd.Series("all", index=kept.index)
+    sizes = groups.value_counts()
+    tints: dict[str, Any] = {sizes.index[0]: QUIET if len(sizes) > 1 else PALETTE[0]}
+    tints |= dict(zip(sizes.index[1:], PALETTE[1:], strict=False))
+    for key in sizes.index:
+        rows = kept[groups == key]
+        said = f"{words(key)} (n = {len(rows):,})"
+        axes.scatter(rows[x], rows[y], s=10 if len(kept) > 600 else 18, color=tints[key], lw=0, alpha=0.8, label=said)
+    axes.axhline(0, color="black", lw=0.7)
+    axes.axvline(0, color="black", lw=0.7)
+    if limits:
+        axes.set(xlim=kept[x].quantile(limits).to_numpy(), ylim=kept[y].quantile(limits).to_numpy())
+    rho = kept[x].corr(kept[y], method="spearman")
+    axes.set(xlabel=units[0] or words(x), ylabel=units[1] or words(y))
+    axes.set_title(f"N = {len(kept):,} {what}; Spearman's ρ = {rho:.2f}")
+    if name:
+        far = (kept[[x, y]] / kept[[x, y]].std()).pow(2).sum(axis=1).sort_values(ascending=False, kind="stable")
+        best = kept.loc[far.index[: 4 * label]]
+        annotate(axes, best[x].to_numpy(), best[y].to_numpy(), best[name].astype(str).tolist(), label)
+    if len(sizes) > 1:
+        legend_below(axes, columns=4, markerscale=2)
+    return made
+
+
+@figure
+def distribution(values: Mapping[str, pd.Series], unit: str, what: str = "rows", clip: float = 0.995) -> Figure:
+    """Draw the density of one number in several groups, each scaled to its own size.
+
+    Parameters
+    ----------
+    values : numbers by group
+    unit : label of the number
+    what : what is counted
+    clip : quantile of absolute values beyond which bins are cut off
+    """
+    made, axes = new(7.5, 3.8)
+    finite = {key: series[np.isfinite(series)] for key, series in values.items()}
+    pooled = pd.concat(list(finite.values()))
+    low, high = pooled.quantile([1 - clip, clip])
+    tints = colours_of(finite)
+    for key, series in finite.items():
+        weight = np.full(len(series), 100 / max(len(series), 1))
+        axes.hist(
+            series, np.linspace(low, high, 60), weights=weight, histtype="step", lw=1.8, color=tints[key],
+            label=f"{words(key)} (n = {len(series):,}, median {series.median():.2g})",
+        )  # fmt: skip
+    axes.set(xlabel=unit, ylabel=f"% of the group's {what}")
+    axes.set_title(f"N = {len(pooled):,} {what}; the outer {2 * (1 - clip):.1%} are not drawn")
+    legend_below(axes, columns=3)
+    return made
+
+
+@figure
+def heatmap(
+    table: pd.DataFrame, unit: str, groups: pd.Series | None = None, limit: float | None = None, what: str = "features"
+) -> Figure:
+    """Draw a matrix of signed numbers; `groups` names and separates blocks of rows that stand together.
+
+    Parameters
+    ----------
+    table : numbers, rows and columns in the order to be drawn
+    unit : label of the colour bar
+    groups : group a row, same index and order as the rows
+    limit : end of the colour scale; the largest absolute value if omitted
+    what : what the rows are
+    """
+    made, axes = new(8.5, 6.2 if groups is not None else min(1.6 + 0.26 * len(table), 9))
+    limit = limit or float(np.nanmax(np.abs(table.to_numpy())))
+    image = axes.imshow(table, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    made.colorbar(image, ax=axes, label=unit, shrink=0.7)
+    axes.grid(False)
+    axes.set_title(f"N = {table.shape[0]:,} × {table.shape[1]:,} {what}")
+    if groups is None:
+        axes.set_yticks(range(len(table)), [words(i) for i in table.index], fontsize=8)
+        axes.set_xticks(range(table.shape[1]), [words(c) for c in table.columns], rotation=60, ha="right", fontsize=8)
+        return made
+    sizes = groups.value_counts(sort=False).loc[groups.drop_duplicates()]
+    ends = sizes.cumsum().to_numpy()
+    middles = ends - sizes.to_numpy() / 2 - 0.5
+    axes.hlines(ends[:-1] - 0.5, -0.5, table.shape[1] - 0.5, color="black", lw=0.5)
+    if table.shape[0] == table.shape[1]:
+        axes.vlines(ends[:-1] - 0.5, -0.5, len(table) - 0.5, color="black", lw=0.5)
+    axes.set_yticks(_spread(middles, len(table) / 30), [f"{_short(g)} ({n})" for g, n in sizes.items()], fontsize=7.5)
+    axes.set_xticks([])
+    axes.set_xlabel(f"the same order, N = {table.shape[1]:,}")
+    return made
+
+
+def _short(text: object, most: int = 34) -> str:
+    return str(text) if len(str(text)) <= most else str(text)[: most - 1] + "…"
+
+
+def _spread(positions: np.ndarray, gap: float) -> np.ndarray:
+    """Move positions apart until neighbours stand at least `gap` away, from the first on and then back."""
+    moved = positions.astype(float).copy()
+    for i in range(1, len(moved)):
+        moved[i] = max(moved[i], moved[i - 1] + gap)
+    excess = max(0.0, moved[-1] - positions[-1])
+    moved[-1] -= excess
+    for i in range(len(moved) - 2, -1, -1):
+        moved[i] = min(moved[i], moved[i + 1] - gap)
+    return moved
+
+
+@figure
+def counts(table: pd.DataFrame, unit: str, title: str = "") -> Figure:
+    """Draw stacked horizontal bars, one a row, one colour a column.
+
+    Parameters
+    ----------
+    table : counts; rows in the order to be drawn from the top
+    unit : label of the counts
+    """
+    made, axes = new(8, 1.5 + 0.27 * len(table))
+    left = np.zeros(len(table))
+    tints = colours_of(map(str, table.columns))
+    for column in table:
+        axes.barh(
+            range(len(table)), table[column], left=left, color=tints[str(column)], label=words(column), height=0.75
+        )
+        left += table[column].to_numpy()
+    for i, total in enumerate(left):
+        axes.text(total, i, f" {total:,.0f}", va="center", fontsize=8)
+    axes.set_yticks(range(len(table)), [_short(words(i), 44) for i in table.index], fontsize=8.5)
+    axes.set(xlabel=unit, ylim=(len(table) - 0.4, -0.6))
+    axes.set_title(title or f"N = {left.sum():,.0f}")
+    axes.margins(x=0.08)
+    axes.grid(False, axis="y")
+    if table.shape[1] > 1:
+        legend_below(axes, columns=4)
+    return made

@@ -1,0 +1,150 @@
+"""Figures of samples: who was sampled when, what is missing, how samples lie to one another and change."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import StandardScaler
+
+from somb_utils.plots.style import COLOURS, MARKERS, QUIET, colours_of, figure, legend_below, new, words
+
+
+def mission_order(samples: pd.DataFrame) -> list[str]:
+    """Return the time points of a sample table in the order of the mission."""
+    days = samples.drop_duplicates("timepoint").sort_values("timepoint_days")
+    return days["timepoint"].tolist()
+
+
+@figure
+def timeline(samples: pd.DataFrame, what: str = "samples") -> Figure:
+    """Draw who was sampled when.
+
+    Parameters
+    ----------
+    samples : columns crew, timepoint, timepoint_days, phase; a row a sample
+    what : what a sample is, for the title
+    """
+    times, crew = mission_order(samples), sorted(samples["crew"].unique())
+    made, axes = new(8, 1.6 + 0.4 * len(crew))
+    absent = [(t, c) for t in times for c in crew if not ((samples.timepoint == t) & (samples.crew == c)).any()]
+    if absent:
+        x, y = [times.index(t) for t, _ in absent], [crew.index(c) for _, c in absent]
+        axes.scatter(x, y, marker="x", color=QUIET, s=50, label="no sample")
+    for phase, rows in samples.groupby("phase", sort=False):
+        x, y = rows["timepoint"].map(times.index), rows["crew"].map(crew.index)
+        axes.scatter(x, y, s=130, color=COLOURS.get(str(phase), QUIET), label=words(phase), zorder=2)
+    _flight(axes, samples, times)
+    per_time = samples["timepoint"].value_counts()
+    axes.set_xticks(range(len(times)), [f"{t}\nn = {per_time[t]}" for t in times])
+    axes.set_yticks(range(len(crew)), [f"{c} (n = {(samples.crew == c).sum()})" for c in crew])
+    axes.set(xlabel="day before launch (L) or after return (R)", ylim=(len(crew) - 0.5, -0.5))
+    axes.set_title(f"N = {len(samples)} {what}, {len(crew)} crew")
+    axes.grid(False)
+    legend_below(axes)
+    return made
+
+
+def _flight(axes, samples: pd.DataFrame, times: list[str]) -> None:  # type: ignore[no-untyped-def]
+    """Mark the flight, between the last time point before launch and the first after return."""
+    before = samples.loc[samples["timepoint_days"] < 0, "timepoint"].nunique()
+    if 0 < before < len(times):
+        axes.axvspan(before - 0.62, before - 0.38, color="#E69F00", alpha=0.35, lw=0, label="flight", zorder=0)
+
+
+@figure
+def missing(X: pd.DataFrame, what: str = "features") -> Figure:
+    """Draw which cells of a samples × features table are missing, features sorted by how often.
+
+    Parameters
+    ----------
+    X : rows are samples; NaN where missing
+    what : what the columns are
+    """
+    absent = X.isna().loc[:, X.isna().sum().sort_values(ascending=False, kind="stable").index]
+    made, axes = new(8, 1.6 + 0.13 * len(X))
+    axes.imshow(absent, aspect="auto", cmap="Greys", vmin=0, vmax=1.3, interpolation="nearest")
+    axes.set_yticks(range(len(X)), X.index, fontsize=6.5 if len(X) < 60 else 3)
+    lacking = int(absent.any().sum())
+    axes.set(xlabel=f"{what}, most often missing first (N = {X.shape[1]:,})", ylabel=f"samples (N = {len(X)})")
+    share = absent.to_numpy().mean()
+    axes.set_title(f"{share:.1%} of cells missing (dark), in {lacking:,} of {X.shape[1]:,} {what}")
+    axes.grid(False)
+    return made
+
+
+@figure
+def pca(X: pd.DataFrame, samples: pd.DataFrame, what: str = "features", colour: str = "phase") -> Figure:
+    """Draw the first two principal components of mean-imputed, standardised features.
+
+    Parameters
+    ----------
+    X : samples × features, numbers
+    samples : columns crew and `colour`, same index
+    what : what the columns are
+    """
+    filled = StandardScaler().fit_transform(SimpleImputer().fit_transform(X.loc[:, X.notna().any()]))
+    fitted = PCA(2, random_state=42).fit(filled)
+    points = fitted.transform(filled)
+    points *= np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])
+    made, axes = new(7, 4.6)
+    colours = colours_of(samples[colour])
+    for (group, crew), rows in samples.groupby([colour, "crew"], sort=False):
+        at = samples.index.get_indexer(rows.index)
+        axes.scatter(*points[at].T, color=colours[group], marker=MARKERS.get(crew, "o"), s=60, ec="white", lw=0.6)
+    for group, tint in colours.items():
+        axes.scatter(
+            [], [], color=tint, marker="o", s=60, label=f"{words(group)} (n = {(samples[colour] == group).sum()})"
+        )
+    for crew in sorted(set(samples["crew"]) & set(MARKERS)):
+        axes.scatter([], [], color="white", ec="black", marker=MARKERS[crew], s=50, label=crew)
+    for axis, k in ((axes.xaxis, 0), (axes.yaxis, 1)):
+        axis.set_label_text(f"component {k + 1} ({fitted.explained_variance_ratio_[k]:.0%} of variance)")
+    axes.set_title(f"N = {len(X)} samples, {X.shape[1]:,} {what}")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return made
+
+
+@figure
+def trajectories(X: pd.DataFrame, samples: pd.DataFrame, unit: str = "%", n: int = 6) -> Figure:
+    """Draw the features that changed most alike in all crew the day after return, each against its own baseline.
+
+    Parameters
+    ----------
+    X : samples × features, positive numbers
+    samples : columns crew, timepoint, timepoint_days, phase; same index
+    n : how many features
+    """
+    change = relative_change(X, samples)
+    chosen = consistent_changes(change, samples).index[:n]
+    times, colours = mission_order(samples), colours_of(sorted(samples["crew"].unique()))
+    rows = -(-len(chosen) // 3)
+    made, grid = new(9, 0.8 + 2.1 * rows, rows, 3, sharex=True, squeeze=False)
+    for axes, feature in zip(grid.flat, chosen, strict=False):
+        for crew, tint in colours.items():
+            own = samples[samples["crew"] == crew].sort_values("timepoint_days")
+            x, y = own["timepoint"].map(times.index), change.loc[own.index, feature]
+            axes.plot(x, y, color=tint, marker=MARKERS.get(crew, "o"), ms=4, lw=1.2, label=crew)
+        _flight(axes, samples, times)
+        axes.axhline(0, color="black", lw=0.7)
+        axes.set_title(words(feature), fontsize=10)
+        axes.set_xticks(range(len(times)), times, rotation=90, fontsize=8)
+    made.supylabel(f"change from own pre-flight mean ({unit})", fontsize=10)
+    made.supxlabel(f"day of the mission; N = {len(samples)} samples of {len(colours)} crew", fontsize=10)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    made.legend(handles, labels, loc="outside upper left", ncols=6)
+    return made
+
+
+def relative_change(X: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
+    """Return each value's change, in per cent, from the mean of the same person's pre-flight values."""
+    before = X[samples["phase"] == "pre_flight"].groupby(samples["crew"]).mean()
+    own = before.reindex(samples["crew"]).set_axis(X.index)
+    return 100 * (X / own.where(own != 0) - 1)
+
+
+def consistent_changes(change: pd.DataFrame, samples: pd.DataFrame) -> pd.Series:
+    """Return, best first, the mean over crew of the change after return divided by its spread over crew."""
+    after = change[samples["phase"] == "post_flight"].groupby(samples["crew"]).mean().dropna(axis=1)
+    ratio = after.mean() / (after.std() + after.abs().mean().median() * 0.1)
+    return ratio.sort_values(key=np.abs, ascending=False, kind="stable")

@@ -1,0 +1,136 @@
+"""Figures of tasks and results: folds, scores against chance and the published ones, what the model uses."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from somb_utils.load import TaskData
+from somb_utils.plots.style import QUIET, colours_of, figure, new, words
+
+METRICS = {
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "auroc": "area under the ROC curve",
+    "auprc": "area under the precision-recall curve",
+}
+_TRAIN, _TEST = "#D6E6F2", "#D55E00"
+
+
+@figure
+def folds(data: TaskData) -> Figure:
+    """Draw which rows each fold trains and tests on, over the rows' labels, rows sorted by group and label."""
+    multilabel = isinstance(data.y, pd.DataFrame)
+    label = (data.y.sum(axis=1) > 0).map({True: "has a label", False: "has none"}) if multilabel else data.y
+    keys = pd.DataFrame({"group": data.groups if data.groups is not None else "", "label": label})
+    order = keys.reset_index(drop=True).sort_values(["group", "label"], kind="stable").index.to_numpy()
+    role = np.full((len(data.folds), len(data.X)), np.nan)
+    for row, fold in zip(role, data.folds, strict=True):
+        row[fold.train], row[fold.test] = 0, 1
+    classes = sorted(label.unique())
+    tints = colours_of(classes)
+    made, (top, axes) = new(8, 1.9 + 0.24 * len(data.folds), 2, 1, height_ratios=[1, len(data.folds)], sharex=True)
+    codes = label.map(classes.index).to_numpy()[order][None]
+    top.imshow(codes, aspect="auto", cmap=ListedColormap([tints[c] for c in classes]), interpolation="nearest")
+    axes.imshow(role[:, order], aspect="auto", cmap=ListedColormap([_TRAIN, _TEST]), interpolation="nearest")
+    top.set_yticks([0], ["label"])
+    axes.set_yticks(range(len(data.folds)), [f"{fold.label} (test n = {len(fold.test):,})" for fold in data.folds])
+    axes.set_xlabel(f"rows (N = {len(data.X):,})" + (", sorted by " + _grouping(data)))
+    top.set_title(f"{data.name}: folds")
+    for part in (top, axes):
+        part.grid(False)
+    made.legend(handles=_patches(label, classes, tints), loc="outside lower center", ncols=4)
+    return made
+
+
+def _patches(label: pd.Series, classes: list[str], tints: dict[str, str]) -> list[Patch]:
+    named = [Patch(color=tints[c], label=f"{words(c)} (n = {(label == c).sum():,})") for c in classes]
+    return [Patch(color=_TRAIN, label="train"), Patch(color=_TEST, label="test"), *named]
+
+
+def _grouping(data: TaskData) -> str:
+    if data.groups is None:
+        return "label"
+    return "time point and label" if data.task.split == "loto" else "crew and label"
+
+
+@figure
+def scores(table: pd.DataFrame, per_fold: pd.DataFrame) -> Figure:
+    """Draw models against score: folds, mean, bootstrap interval, chance level, published score.
+
+    Parameters
+    ----------
+    table : task, model, metric, mean, low, high, chance, published (missing if none), rows, folds; see
+        :meth:`somb_utils.notebook.Session.scores`
+    per_fold : task, model, fold, value of the primary metric
+    """
+    names, models = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["model"]))[::-1]
+    columns = min(2, len(names))
+    lines = -(-len(names) // columns)
+    height = 0.9 + lines * (1.1 + 0.3 * len(models))
+    made, grid = new(9 if columns > 1 else 7, height, lines, columns, squeeze=False, sharey=True)
+    for axes in grid.flat[len(names) :]:
+        axes.set_visible(False)
+    for axes, name in zip(grid.flat, names, strict=False):
+        _score_panel(axes, table[table["task"] == name], per_fold[per_fold["task"] == name], models)
+    grid[0, 0].set_yticks(range(len(models)), models)
+    grid[0, 0].set_ylim(-0.6, len(models) - 0.4)
+    made.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return made
+
+
+def _score_panel(axes: Axes, table: pd.DataFrame, per_fold: pd.DataFrame, models: list[str]) -> None:
+    tints = colours_of(models)
+    first = table.iloc[0]
+    axes.axvline(first["chance"], color="black", ls="--", lw=1, label="chance level", zorder=1)
+    for place, model in enumerate(models):
+        points = per_fold.loc[per_fold["model"] == model, "value"].dropna()
+        axes.scatter(points, np.full(len(points), place - 0.22), s=12, color=tints[model], alpha=0.6, lw=0)
+        row = table[table["model"] == model]
+        axes.hlines(place, row["low"], row["high"], color=tints[model], lw=3)
+        axes.scatter(row["mean"], [place] * len(row), s=55, color=tints[model], ec="white", zorder=3)
+        axes.scatter(row["published"], [place + 0.24] * len(row), s=40, color="black", marker="|", lw=2, zorder=3)
+    axes.scatter([], [], s=12, color="#444444", alpha=0.6, lw=0, label="one fold")
+    axes.scatter([], [], s=55, color="#444444", label="mean over folds")
+    axes.plot([], [], color="#444444", lw=3, label="95 % bootstrap interval")
+    axes.scatter([], [], s=40, color="black", marker="|", lw=2, label="published (real tables)")
+    axes.set_xlabel(f"{METRICS.get(first['metric'], first['metric'])} ({first['folds']} folds)")
+    axes.set_title(f"{first['task']} (N = {first['rows']:,} rows)")
+    axes.set_xlim(-0.03, 1.03)
+
+
+@figure
+def coefficients(data: TaskData, table: pd.DataFrame, n: int = 12) -> Figure:
+    """Draw the largest coefficients of a linear model: the mean over folds and, as points, each fold's.
+
+    Parameters
+    ----------
+    data : the task
+    table : see :func:`somb_utils.importance.coefficients`
+    n : how many features, by the largest absolute mean
+    """
+    mean = table.groupby(["feature", "output"], sort=False)["coefficient"].mean().unstack("output")
+    chosen = mean.abs().max(axis=1).sort_values(ascending=False, kind="stable").index[:n]
+    outputs = list(mean.columns)
+    tints = colours_of(outputs)
+    step = 0.8 / len(outputs)
+    made, axes = new(8, 1.5 + len(chosen) * max(0.26, 0.13 * len(outputs)))
+    for k, output in enumerate(outputs):
+        places = np.arange(len(chosen)) + (k - (len(outputs) - 1) / 2) * step
+        axes.barh(places, mean.loc[chosen, output], step * 0.9, color=tints[output], alpha=0.75, label=words(output))
+        rows = table[(table["output"] == output) & table["feature"].isin(chosen)]
+        axes.scatter(rows["coefficient"], places[rows["feature"].map(chosen.get_loc)], s=7, color="black", zorder=3)
+    axes.scatter([], [], s=7, color="black", label="one fold's model")
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set_yticks(range(len(chosen)), [words(f) for f in chosen], fontsize=8.5)
+    axes.set_ylim(len(chosen) - 0.4, -0.6)
+    axes.set_xlabel("logistic-regression coefficient (log odds for one standard deviation)")
+    axes.set_title(f"{data.name}: {len(chosen)} of {mean.shape[0]:,} features, N = {len(data.X):,} rows")
+    axes.grid(False, axis="y")
+    made.legend(loc="outside lower center", ncols=4)
+    return made
+
+
+__all__ = ["QUIET", "coefficients", "folds", "scores"]

@@ -1,0 +1,96 @@
+"""The one style of all figures: fixed colours and markers, and the mark of simulated data."""
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe & Ito (2008), without the yellow that vanishes on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5195", "#8C564B", "#7F7F7F")
+QUIET = "#B8B8B8"
+COLOURS = {
+    "pre_flight": "#0072B2",
+    "in_flight": "#CC79A7",
+    "post_flight": "#D55E00",
+    "recovery": "#009E73",
+    "C001": "#000000",
+    "C002": "#E69F00",
+    "C003": "#56B4E9",
+    "C004": "#CC79A7",
+    "random": "#7F7F7F",
+    "majority": "#B8B8B8",
+    "logreg": "#0072B2",
+    "rf": "#009E73",
+    "mlp": "#CC79A7",
+    "xgboost": "#D55E00",
+    "lightgbm": "#E69F00",
+}
+MARKERS = {"C001": "o", "C002": "s", "C003": "D", "C004": "^"}
+DIVERGING = "RdBu_r"
+
+_STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "somb",
+}
+
+
+def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Make a drawing function use the style and take ``source``; figures of simulated tables are marked."""
+
+    @wraps(draw)
+    def styled(*args: Any, source: str = "open", **options: Any) -> Figure:
+        with mpl.rc_context({**sns.axes_style("whitegrid"), **_STYLE}):
+            made = draw(*args, **options)
+            if source == "simulated":
+                made.suptitle("SIMULATED DATA", x=0.995, ha="right", color="#B00020", size=10, weight="bold")
+                made.text(0.5, 0.45, "SIMULATED", size=46, color="#B00020", alpha=0.08, rotation=18, ha="center")
+        return made
+
+    return styled
+
+
+def new(width: float = 8.0, height: float = 4.0, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """Return a figure and its axes; it belongs to no window, so it shows once, where it is returned."""
+    made = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    return made, made.subplots(rows, columns, **options)
+
+
+def colours_of(names: Iterable[str]) -> dict[str, str]:
+    """Return a colour a name: the fixed one of phases, crew and baselines, else the palette in order."""
+    wanted = list(dict.fromkeys(names))
+    spare = [colour for colour in PALETTE if colour not in {COLOURS.get(name) for name in wanted}]
+    others = [name for name in wanted if name not in COLOURS]
+    return {
+        name: COLOURS[name] if name in COLOURS else (spare or list(PALETTE))[others.index(name) % len(spare or PALETTE)]
+        for name in wanted
+    }
+
+
+def words(name: object) -> str:
+    """Return a phase or other identifier in words."""
+    return str(name).replace("_", " ")
+
+
+def legend_below(axes: Axes, columns: int = 6, **options: Any) -> None:
+    """Put the legend under the axes, where it hides nothing."""
+    axes.figure.legend(  # type: ignore[union-attr]
+        *_unique_handles(axes), loc="outside lower center", ncols=columns, handletextpad=0.4, **options
+    )
+
+
+def _unique_handles(axes: Axes) -> tuple[list[Any], list[str]]:
+    handles, labels = axes.get_legend_handles_labels()
+    kept = dict(zip(labels, handles, strict=True))
+    return list(kept.values()), list(kept)
