@@ -1,5 +1,6 @@
 """The notebooks' own help: parameters that are checked, a session that holds data and results, and execution."""
 
+import base64
 import contextlib
 import io
 import json
@@ -339,9 +340,22 @@ class _Bar:
 
 
 def _display(thing: Any) -> None:
+    """Display an object in the cell; a figure as PNG, with its titles as the text for those who see no image."""
     from IPython.display import display
+    from PIL import Image
 
-    display(thing)
+    if not hasattr(thing, "savefig"):
+        display(thing)
+        return
+    raw, stream = io.BytesIO(), io.BytesIO()
+    thing.savefig(raw, dpi=140, metadata={"Software": None})
+    # A palette of 256 colours keeps the stored notebooks to a fourth of the size.
+    Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
+    titles = [*[axes.get_title(loc="left") for axes in thing.axes], thing.get_suptitle()]
+    said = "Figure: " + "; ".join(" ".join(title.split()) for title in titles if title)
+    width = {"width": int(thing.get_figwidth() * 100)}
+    bundle = {"image/png": base64.b64encode(stream.getvalue()).decode(), "text/plain": said}
+    display(bundle, raw=True, metadata={"image/png": width})
 
 
 def _note(text: str) -> None:
@@ -431,16 +445,14 @@ def _first_line(source: str) -> str:
 
 
 def to_text(path: Path) -> str:
-    """Return the MyST text that pairs with an executed notebook, as ``jupytext`` writes it."""
+    """Return the MyST text that pairs with a notebook, as ``jupytext`` writes it."""
     import jupytext
-
-    return jupytext.writes(jupytext.read(path, config=_config()), fmt="md:myst", config=_config())
-
-
-def _config() -> Any:
     from jupytext.config import load_jupytext_config
+    from jupytext.formats import long_form_one_format
 
-    return load_jupytext_config(str(FOLDER / "jupytext.toml"))
+    config, form = load_jupytext_config(str(path)), long_form_one_format("md:myst")
+    config.set_default_format_options(form)
+    return str(jupytext.writes(jupytext.read(path), form, config=config))
 
 
 def refresh(names: Iterable[str] = ()) -> Iterable[Path]:
@@ -458,7 +470,7 @@ def refresh(names: Iterable[str] = ()) -> Iterable[Path]:
 
     paths = [notebook_path(name) for name in names] or [p.with_suffix(".ipynb") for p in sorted(FOLDER.glob("*.md"))]
     for path in paths:
-        notebook = jupytext.read(path.with_suffix(".md"), config=_config())
+        notebook = jupytext.read(path.with_suffix(".md"))
         for number, cell in enumerate(notebook.cells):
             cell.id = f"{path.stem.lower().replace('_', '-')}-{number:02d}"
         notebook.metadata.setdefault(

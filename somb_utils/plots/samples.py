@@ -54,22 +54,27 @@ def _flight(axes, samples: pd.DataFrame, times: list[str]) -> None:  # type: ign
 
 @figure
 def missing(X: pd.DataFrame, what: str = "features") -> Figure:
-    """Draw which cells of a samples × features table are missing, features sorted by how often.
+    """Draw which cells of a samples × features table are missing, in the features that lack any.
 
     Parameters
     ----------
     X : rows are samples; NaN where missing
     what : what the columns are
     """
-    absent = X.isna().loc[:, X.isna().sum().sort_values(ascending=False, kind="stable").index]
-    made, axes = new(8, 1.6 + 0.13 * len(X))
-    axes.imshow(absent, aspect="auto", cmap="Greys", vmin=0, vmax=1.3, interpolation="nearest")
-    axes.set_yticks(range(len(X)), X.index, fontsize=6.5 if len(X) < 60 else 3)
-    lacking = int(absent.any().sum())
-    axes.set(xlabel=f"{what}, most often missing first (N = {X.shape[1]:,})", ylabel=f"samples (N = {len(X)})")
-    share = absent.to_numpy().mean()
-    axes.set_title(f"{share:.1%} of cells missing (dark), in {lacking:,} of {X.shape[1]:,} {what}")
+    lacking = X.isna().sum().sort_values(ascending=False, kind="stable")
+    absent = X[lacking.index[lacking > 0]].isna()
+    n, cells = absent.shape[1], X.isna().to_numpy().mean()
+    made, axes = new(8, (1.8 + 0.12 * len(X)) if n else 0.9)
     axes.grid(False)
+    axes.set_title(f"{cells:.1%} of cells missing (dark), in {n:,} of {X.shape[1]:,} {what}; N = {len(X)} samples")
+    if n == 0:
+        axes.set_axis_off()
+        return made
+    axes.imshow(absent, aspect="auto", cmap="Greys", vmin=0, vmax=1.3, interpolation="nearest")
+    axes.set_yticks(range(len(X)), X.index, fontsize=6.5)
+    axes.set_xlabel(f"{what} that lack any (n = {n:,}), most often missing first")
+    if n <= 40:
+        axes.set_xticks(range(n), [words(c) for c in absent], rotation=30, ha="right", fontsize=7.5)
     return made
 
 

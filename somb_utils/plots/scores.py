@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from somb_utils.load import TaskData
-from somb_utils.plots.style import QUIET, colours_of, figure, new, words
+from somb_utils.plots.style import colours_of, figure, new, words
 
 METRICS = {
     "macro_f1": "macro F1",
@@ -16,7 +16,7 @@ METRICS = {
     "auroc": "area under the ROC curve",
     "auprc": "area under the precision-recall curve",
 }
-_TRAIN, _TEST = "#D6E6F2", "#D55E00"
+_TRAIN, _TEST = "#DDE3E8", "#37424A"
 
 
 @figure
@@ -131,6 +131,3 @@ def coefficients(data: TaskData, table: pd.DataFrame, n: int = 12) -> Figure:
     axes.grid(False, axis="y")
     made.legend(loc="outside lower center", ncols=4)
     return made
-
-
-__all__ = ["QUIET", "coefficients", "folds", "scores"]
