@@ -1,0 +1,101 @@
+"""The canonical run: the project's own scores on the real tables, kept as small text under ``data/reference``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from somb_utils.errors import SombError, UsageError
+from somb_utils.paths import DATA, replacing
+from somb_utils.results import composite_of, load_run
+from somb_utils.tasks import Task, catalogue
+
+SCORES = DATA / "reference" / "canonical_scores.csv"
+PROVENANCE = DATA / "reference" / "canonical_provenance.json"
+KEPT = ("source", "tasks", "models", "versions")
+
+
+def canonical_scores() -> pd.DataFrame:
+    """Return the stored summary of both protocols, in the columns of :meth:`RunResult.summary`.
+
+    Raises
+    ------
+    SombError
+        If no canonical run is stored.
+    """
+    if not SCORES.is_file():
+        raise SombError(f"{SCORES} is missing; store a run with: somb readme --store RUN")
+    return pd.read_csv(SCORES)
+
+
+def store(folders: list[Path]) -> pd.DataFrame:
+    """Store the summaries and provenance of run folders as the canonical run.
+
+    Raises
+    ------
+    UsageError
+        If a run used other than the published tables, or any of its jobs failed.
+    """
+    runs = [load_run(folder) for folder in folders]
+    for folder, run in zip(folders, runs, strict=True):
+        if run.provenance["source"] != "open":
+            raise UsageError(
+                f"{folder} holds results of {run.provenance['source']} tables; only real ones are canonical"
+            )
+        if len(run.failures()):
+            raise UsageError(f"{folder} holds {len(run.failures())} failed fold jobs; a canonical run has none")
+    table = pd.concat([run.summary() for run in runs], ignore_index=True)
+    table = table.sort_values(["protocol", "task"], kind="stable").round({"mean": 6, "sd": 6, "chance": 6})
+    made: dict[str, Any] = {key: runs[0].provenance[key] for key in KEPT}
+    made["tasks"] = {key: entry for run in runs for key, entry in run.provenance["tasks"].items()}
+    with replacing(SCORES) as temporary:
+        table.to_csv(temporary, index=False)
+    with replacing(PROVENANCE) as temporary:
+        temporary.write_text(json.dumps(made, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return table
+
+
+def tables() -> dict[str, pd.DataFrame]:
+    """Return the README's tables by name, all as text: scores, composite, ablation, tiers."""
+    from somb_utils.published import published_primary
+
+    scores = canonical_scores()
+    aligned = scores[scores["protocol"] == "aligned"]
+    cells = aligned.assign(cell=_plus_minus(aligned))
+    by_task = cells.pivot(index="task", columns="model", values="cell")[list(dict.fromkeys(cells["model"]))]
+    first = aligned.drop_duplicates("task").set_index("task")
+    by_task.insert(0, "metric", first["metric"])
+    by_task.insert(1, "chance", first["chance"].map("{:.3f}".format))
+
+    composite = composite_of(aligned).map("{:.3f}".format).assign(groups=lambda t: t["groups"].str.split(".").str[0])
+
+    published = published_primary()
+    b1 = published[published["task"].str.startswith("B1")].assign(cell=lambda t: _plus_minus(t))
+    ablation = b1.pivot(index="model", columns="task", values="cell").loc[list(dict.fromkeys(b1["model"]))]
+
+    best = aligned.loc[aligned.groupby("task")["mean"].idxmax()].set_index("task")
+    tiers = pd.DataFrame([_tier_row(task, best) for task in catalogue().values()])
+    return {
+        "scores": by_task.reset_index(),
+        "composite": composite.reset_index(),
+        "ablation": ablation.reset_index(),
+        "tiers": tiers,
+    }
+
+
+def _tier_row(task: Task, best: pd.DataFrame) -> dict[str, str]:
+    row = {
+        "task": task.id,
+        "name": task.name,
+        "tier": task.tier + (" (supplementary)" if task.supplementary else ""),
+        "metric": task.metrics.primary,
+    }
+    if task.id not in best.index:
+        return {**row, "chance": "", "best": "table not at hand"}
+    score = best.loc[task.id]
+    return {**row, "chance": f"{score['chance']:.3f}", "best": f"{score['mean']:.3f} ({score['model']})"}
+
+
+def _plus_minus(table: pd.DataFrame) -> list[str]:
+    return [f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(table["mean"], table["sd"], strict=True)]

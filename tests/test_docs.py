@@ -1,0 +1,49 @@
+"""The examples in docstrings run, and the README's tables follow from the canonical run."""
+
+import doctest
+from importlib import import_module
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import somb_utils as somb
+from somb_utils import canonical
+from somb_utils.cli.readme import filled
+from somb_utils.errors import UsageError
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.mark.parametrize("name", ["somb_utils", "somb_utils.load", "somb_utils.runner"])
+def test_docstring_examples_run(name: str) -> None:
+    module = import_module(name)
+    found = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert found.attempted > 0 and found.failed == 0
+
+
+def test_readme_tables_follow_from_the_canonical_run() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert filled(text) == text, "run: somb readme --update"
+
+
+def test_canonical_scores_are_real_and_complete() -> None:
+    scores = canonical.canonical_scores()
+    assert set(scores["source"]) == {"open"} and set(scores["protocol"]) == {"aligned", "published"}
+    assert scores["failed"].eq(0).all() and scores["task"].nunique() == 17
+
+
+def test_canonical_scores_come_out_of_the_tables(open_data: Path) -> None:
+    stored = canonical.canonical_scores()
+    for protocol in ("aligned", "published"):
+        result = somb.run("A1,C2,F4,G1,H1", ["majority", "logreg"], protocol=protocol, source=open_data / "processed")
+        both = result.summary().merge(stored, on=["task", "protocol", "model"], suffixes=("", "_stored"))
+        assert len(both) == 10
+        pd.testing.assert_series_equal(both["mean"], both["mean_stored"], atol=1e-6, check_names=False)
+        pd.testing.assert_series_equal(both["chance"], both["chance_stored"], atol=1e-6, check_names=False)
+
+
+def test_simulated_runs_never_become_canonical(tmp_path: Path) -> None:
+    somb.run("A1", "majority", source="simulated", out=tmp_path, n_jobs=1)
+    with pytest.raises(UsageError, match="only real ones are canonical"):
+        canonical.store([tmp_path])
