@@ -5,6 +5,8 @@ import sys
 import typer
 
 from somb_utils.cli import data, tasks
+from somb_utils.cli.notebook import notebook
+from somb_utils.cli.readme import readme
 from somb_utils.cli.runs import ablate, reproduce, run
 from somb_utils.errors import SombError
 from somb_utils.llm.cli import app as llm_app
@@ -20,6 +22,8 @@ app = typer.Typer(
 app.command()(run)
 app.command()(ablate)
 app.command()(reproduce)
+app.command()(notebook)
+app.command()(readme)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)
 app.add_typer(data.app, name="data")
