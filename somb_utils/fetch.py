@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from somb_utils.errors import SombError
@@ -41,7 +42,7 @@ def missing(names: Sequence[str], folder: Path) -> list[TableInfo]:
 def announcement(tables: Sequence[TableInfo], folder: Path, base_url: str = BASE_URL) -> str:
     """Say what a download will get: how many tables, how large, from where, to where, under which licence."""
     unknown = sum(table.bytes is None for table in tables)
-    size = f"{sum(table.bytes or 0 for table in tables) / 1e6:.1f} MB"
+    size = decimal(sum(table.bytes or 0 for table in tables))
     if unknown:
         size += f" and {unknown} of unknown size"
     licences = ", ".join(sorted({table.licence for table in tables}))
@@ -99,6 +100,9 @@ def fetch(
             _download_all(wanted, folder, base_url, retries, wait, progress)
         except OSError as error:
             raise SombError(f"cannot write in {folder}: {error.strerror or error}") from error
+        finally:
+            with suppress(OSError):  # an unfinished transfer stays in it, for the next call
+                (folder / PARTIAL).rmdir()
         echo(f"{len(wanted)} downloaded and verified")
     return [folder / table_info(name).file for name in dict.fromkeys(names)]
 
@@ -167,8 +171,6 @@ def _download_all(
             except (requests.ConnectionError, requests.Timeout) as error:
                 raise SombError(_offline(base_url, number, len(tables))) from error
             before += (folder / table.file).stat().st_size
-    with suppress(OSError):  # another table's unfinished transfer may be in it
-        (folder / PARTIAL).rmdir()
 
 
 def _download(downloader: ResumingDownloader, folder: Path, base_url: str, retries: int, wait: float) -> None:

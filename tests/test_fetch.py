@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from rich.filesize import decimal
 
 import somb_utils.fetch as fetch_module
 from somb_utils.errors import SombError, UsageError
@@ -120,7 +121,7 @@ def left_in(tmp_path: Path) -> list[str]:
 
 def test_tables_arrive_and_are_announced(get: Callable, server: Server, tmp_path: Path) -> None:
     first, last = get("one", "two", "blob")
-    assert f"Downloading 3 tables ({2 * len(BODY) / 1e6:.1f} MB and 1 of unknown size; licence: CC BY-NC 4.0)" in first
+    assert f"Downloading 3 tables ({decimal(2 * len(BODY))} and 1 of unknown size; licence: CC BY-NC 4.0)" in first
     assert server.url in first and str(tmp_path / "open") in first
     assert last == "3 downloaded and verified"
     assert left_in(tmp_path) == ["blob.csv", "one.csv", "two.csv"]

@@ -34,6 +34,7 @@ def status(tasks: Tasks = None, data: Data = "auto") -> None:
     Examples: `somb data status`, `somb data status --tasks G1 --data open`
     """
     from rich.console import Console
+    from rich.filesize import decimal
     from rich.table import Table
 
     from somb_utils.registry import table_info
@@ -41,9 +42,9 @@ def status(tasks: Tasks = None, data: Data = "auto") -> None:
 
     source = resolve_source(data)
     names = _names(tasks)
-    table = Table("table", "MB", "rows", "study", "tasks", "here", title=source.describe(), title_style="bold")
+    table = Table("table", "size", "rows", "study", "tasks", "here", title=source.describe(), title_style="bold")
     for info in map(table_info, names):
-        size = f"{info.bytes / 1e6:.2f}" if info.bytes else "?"
+        size = decimal(info.bytes) if info.bytes else "?"
         here = "yes" if source.has(info.name) else "[red]no[/red]"
         table.add_row(info.name, size, str(info.rows or "?"), info.study, " ".join(info.tasks), here)
     Console().print(table)
