@@ -78,6 +78,11 @@ def _finish(outcome: "Outcome", what: str, max_cost: float | None, next_step: st
             f"Stopped at --max-cost {max_cost:g}: {outcome.not_asked} {what} not asked for, all others kept. "
             "Run the same command again to go on"
         )
+    if outcome.not_reached:
+        problems.append(
+            f"Interrupted: {outcome.not_reached} {what} not reached by this run. All others are kept. "
+            "Run the same command again to go on"
+        )
     if outcome.failed:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in outcome.reasons.most_common(3))
         problems.append(f"{outcome.failed} {what} failed ({reasons}). Run the same command again to retry these alone")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from somb_utils.errors import UsageError
+from somb_utils.errors import SombError, UsageError
 from somb_utils.llm import cost, logs
 from somb_utils.llm.bank import Question
 from somb_utils.llm.models import JUDGE_TOKENS, Settings, open_models, token_limit
@@ -47,6 +47,7 @@ class Outcome:
     done: int = 0
     failed: int = 0
     not_asked: int = 0
+    not_reached: int = 0
     spent: float | None = None
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -141,7 +142,10 @@ def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: S
     from inspect_ai.model import BatchConfig
 
     os.environ.setdefault("INSPECT_CACHE_DIR", str(cache_dir() / "llm"))
-    log_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{log_dir} cannot be made: {error.strerror}. Name another with --log-dir") from error
     display = _display()
     options: dict[str, Any] = dict(
         log_dir=str(log_dir),
@@ -159,7 +163,14 @@ def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: S
         **extra,
     )
     with _heartbeat() if display == "none" else nullcontext():
-        _, headers = eval_set(tasks, model=models, **options)
+        try:
+            _, headers = eval_set(tasks, model=models, **options)
+        except KeyboardInterrupt:
+            headers = []
+        except OSError as error:
+            raise SombError(f"The logs cannot be written to {log_dir}: {error}") from error
+    if not headers or any(header.status == "cancelled" for header in headers):
+        raise SombError(f"Interrupted. What was done is kept in {log_dir}: run the same command again to go on")
     return [Path(header.location.removeprefix("file://").removeprefix("file:")) for header in headers]
 
 
@@ -167,7 +178,10 @@ def _outcome(log_dir: Path, paths: Sequence[Path], budget: cost.Budget) -> Outco
     """Count the samples of a run's logs by how they ended."""
     result = Outcome(log_dir, spent=budget.spent if budget.prices else None)
     for path in paths:
-        for sample in logs.read_log(path).samples or []:
+        log = logs.read_log(path)
+        expected = (log.eval.dataset.samples or 0) * (log.eval.config.epochs or 1)
+        result.not_reached += max(0, expected - len(log.samples or []))
+        for sample in log.samples or []:
             if sample.error is None:
                 result.done += 1
             elif _NOT_ASKED in sample.error.message:

@@ -69,12 +69,15 @@ def find(paths: Iterable[Path]) -> Iterator[Path]:
         yield from found
 
 
+_UNUSED = {"events", "timelines", "store", "attachments", "messages"}
+
+
 def read_log(path: Path) -> "EvalLog":
-    """Return an inspect log with its samples."""
+    """Return an inspect log with its samples, without their transcripts."""
     from inspect_ai.log import read_eval_log
 
     try:
-        return read_eval_log(str(path))
+        return read_eval_log(str(path), exclude_fields=_UNUSED)
     except Exception as error:
         raise SombError(f"{path} cannot be read as an evaluation log: {error}") from error
 

@@ -37,32 +37,37 @@ class Settings:
     batch_tick: float = 15.0
 
 
-def redact(text: str) -> str:
+def _secrets() -> list[tuple[str, str]]:
+    """Return the environment's keys, tokens and secrets as (value, name)."""
+    return [(v, n) for n, v in os.environ.items() if len(v) >= 8 and _SECRET.search(n)]
+
+
+def redact(text: str, secrets: list[tuple[str, str]] | None = None) -> str:
     """Return the text without the values of the environment's keys, tokens and secrets."""
-    for name, value in os.environ.items():
-        if _SECRET.search(name) and len(value) >= 8 and value in text:
-            text = text.replace(value, f"[{name}]")
+    for value, name in _secrets() if secrets is None else secrets:
+        text = text.replace(value, f"[{name}]")
     return text
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: Any, secrets: list[tuple[str, str]]) -> Any:
     """Redact the strings in plain data, recursively."""
     if isinstance(value, str):
-        return redact(value)
+        return redact(value, secrets)
     if isinstance(value, dict):
-        return {k: _clean(v) for k, v in value.items()}
+        return {k: _clean(v, secrets) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_clean(v) for v in value)
+        return type(value)(_clean(v, secrets) for v in value)
     return value
 
 
 def _clean_error(error: BaseException | None) -> None:
     """Redact an exception and its causes in place, so that its type still tells whether to retry."""
+    secrets = _secrets()
     while error is not None:
-        error.args = _clean(error.args)
+        error.args = _clean(error.args, secrets)
         for name in ("message", "body"):
             if isinstance(getattr(error, name, None), str | dict | list):
-                setattr(error, name, _clean(getattr(error, name)))
+                setattr(error, name, _clean(getattr(error, name), secrets))
         error = error.__cause__ or error.__context__
 
 
@@ -86,14 +91,15 @@ def guarded(model: "Model", retry_wait: float | None = None) -> "Model":
             _clean_error(error)
             raise
         output, call = result if isinstance(result, tuple) else (result, None)
+        secrets = _secrets()
         if isinstance(output, Exception):
             _clean_error(output)
-        elif (text := output.model_dump_json()) != redact(text):
-            output = ModelOutput.model_validate_json(redact(text))
+        elif (text := output.model_dump_json()) != (clean := redact(text, secrets)):
+            output = ModelOutput.model_validate_json(clean)
         if call is not None:
-            call.request, call.response = _clean(call.request), _clean(call.response)
-            if getattr(call, "error", None) is not None:
-                call.error = _clean(call.error)
+            for name in ("request", "response", "error"):
+                if getattr(call, name, None) is not None:
+                    setattr(call, name, _clean(getattr(call, name), secrets))
         return (output, call) if isinstance(result, tuple) else output
 
     api.generate = redacted

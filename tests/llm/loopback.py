@@ -193,6 +193,7 @@ ERRORS = {
     "429": "rate_limit_error",
     "529": "overloaded_error",
     "500": "api_error",
+    "400": "invalid_request_error",
     "401": "authentication_error",
 }
 STOPS = {

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import yaml
+from inspect_ai.log import read_eval_log
 from loopback import DIMENSIONS, Call, Loopback, verdict
 
-from somb_utils.llm.logs import load, read_log
+from somb_utils.llm.logs import load
 
 CLAUDE, GPT, LOCAL = "anthropic/claude-sonnet-4-6", "openai/gpt-4o", "openai-api/loop/local-model"
 QUICK = ("--retry-wait", "0.05", "--max-retries", "1", "--timeout", "2")
-PATIENT = (*QUICK[:-1], "6")
+PATIENT = (*QUICK[:-1], "9")
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,7 +32,7 @@ def everything(folder: Path) -> str:
     parts = []
     for path in folder.rglob("*"):
         if path.suffix == ".eval":
-            parts.append(read_log(path).model_dump_json())
+            parts.append(read_eval_log(str(path), resolve_attachments="full").model_dump_json())
         if path.is_file():
             parts.append(path.read_bytes().decode("utf-8", "replace"))
     return "\n".join(parts)
@@ -126,7 +127,7 @@ def kill_after(process: "subprocess.Popen[str]", server: Loopback, completed: in
     deadline = time.monotonic() + 60
     while len(server.completed) < completed and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(1.5)
+    time.sleep(2)
     assert process.poll() is None, process.communicate()[1]
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -161,6 +162,17 @@ def test_killed_run_goes_on_where_it_stopped(
     assert server.repeated() == [], "no completed call is made again"
     assert len(server.calls) - before == total - number
     assert len(load([world / "logs/llm"]).answers) == 40
+
+
+def test_interrupted_run_says_how_to_go_on(server: Loopback, start: Any, world: Path) -> None:
+    server.fault = hold_after(server, 3)
+    process = start("run", "-m", LOCAL, "--sample", 8, "--max-connections", 2, *QUICK[:-1], 120)
+    deadline = time.monotonic() + 60
+    while len(server.calls) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and "run the same command again" in errors and "Traceback" not in errors
 
 
 def test_budget_stops_and_keeps_answers(server: Loopback, somb_llm: Any, world: Path) -> None:
@@ -256,6 +268,10 @@ def test_offline_demo_runs_without_keys_or_network(somb_llm: Any, world: Path) -
     assert somb_llm("judge", "logs/llm", "-j", "offline/judge").code == 0
     assert somb_llm("report", "logs/llm", "--n-bootstrap", 100).code == 0
     assert "Offline stand-ins" in (world / "llm_report/report.md").read_text()
+    assert somb_llm("view", "logs/llm", "--bundle", "viewer").code == 0
+    assert (world / "viewer/index.html").is_file()
+    assert str(world) not in "".join(p.read_text() for p in (world / "viewer").glob("*.html"))
+    assert somb_llm("view", "logs/llm", "--bundle", "viewer").code == 1, "a folder with files is not overwritten"
 
 
 def test_no_key_is_written_anywhere(
@@ -264,11 +280,11 @@ def test_no_key_is_written_anywhere(
     keys = {f"{name}_API_KEY": f"sk-canary-{name}-7f3a9c5e1b" for name in ("ANTHROPIC", "OPENAI", "LOOP")}
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
-    plan = {0: "401", 1: "500", 2: "429", 3: "529"}
-    server.fault = lambda call: plan.get(len(server.calls) % 6)
+    plan = {0: "401", 1: "500", 2: "429", 3: "529", 4: "400"}
+    server.fault = lambda call: plan.get(len(server.calls) % 7)
     told = []
     for _ in range(2):
-        told.append(somb_llm("run", *models(CLAUDE, GPT, LOCAL), "--sample", 6, *QUICK).text)
+        told.append(somb_llm("run", *models(CLAUDE, GPT, LOCAL), "--sample", 6, *QUICK, "--max-retries", 0).text)
     assert "401" in "".join(told), "the server's errors, which repeat the key, are shown"
     server.fault = None
     server.reply = lambda call: json.dumps(call.headers) if not call.judging else verdict()
