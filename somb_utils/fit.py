@@ -1,6 +1,7 @@
 """One fold job: prepare the training and test rows, fit a model, predict, score. A pure function of its inputs."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +93,7 @@ def fit_fold(fold: PreparedFold, model: Model, seed: int = SEED) -> Outcome:
     try:
         with threadpool_limits(1):
             y_pred, y_score = _predict(fold, model, seed)
-        scores = _score(fold, y_pred, y_score)
+        scores = score_fold(fold.task, fold.y_test, y_pred, y_score, fold.annotations)
     except SombError:
         raise
     except Exception as error:
@@ -157,14 +158,24 @@ def _checked(values: object, shape: tuple[int, ...], what: str) -> np.ndarray:
     return array
 
 
-def _score(fold: PreparedFold, y_pred: np.ndarray, y_score: np.ndarray) -> Scores:
-    classes = fold.task.classes
-    if fold.task.type == "multilabel":
-        return score_multilabel(fold.y_test, y_pred, y_score, classes)
-    if fold.task.type == "multiclass":
-        names = np.array(classes)
-        return score_multiclass(names[fold.y_test], names[y_pred], classes)
-    scores = score_binary(fold.y_test, y_score)
-    if "concordant" in fold.annotations:
-        scores["direction_concordance"] = float(fold.annotations["concordant"].mean())
+def score_fold(
+    task: Task, y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray, annotations: Mapping[str, np.ndarray]
+) -> Scores:
+    """Return all metrics of one fold.
+
+    Parameters
+    ----------
+    task : the definition.
+    y_true : class positions (n,), or 0/1 (n, n_labels) if multilabel.
+    y_pred, y_score : see :class:`Outcome`.
+    annotations : facts on the tested rows that a metric needs, each (n,).
+    """
+    if task.type == "multilabel":
+        return score_multilabel(y_true, y_pred, y_score, task.classes)
+    if task.type == "multiclass":
+        names = np.array(task.classes)
+        return score_multiclass(names[y_true], names[y_pred], task.classes)
+    scores = score_binary(y_true, y_score)
+    if "concordant" in annotations:
+        scores["direction_concordance"] = float(annotations["concordant"].mean())
     return scores

@@ -160,4 +160,8 @@ def _folds(task: Task, made: features.Features) -> list[Fold]:
     if made.groups is not None:
         return splits.leave_one_group_out(made.groups.to_numpy())
     assert made.stratify is not None
-    return splits.repeated_first_fold(made.stratify) if task.split == "skf5" else splits.shuffled(made.stratify)
+    split = splits.repeated_first_fold if task.split == "skf5" else splits.shuffled
+    try:
+        return split(made.stratify)
+    except ValueError as error:
+        raise SombError(f"{task.id}: its {len(made.X)} rows cannot be split into stratified folds: {error}") from None

@@ -7,10 +7,12 @@ matrix and a score matrix. A metric that the fold leaves undefined (a single cla
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from scipy.stats import binom
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
+    confusion_matrix,
     f1_score,
     hamming_loss,
     ndcg_score,
@@ -36,6 +38,18 @@ def score_multiclass(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[s
         "weighted_f1": f1_score(y_true, y_pred, labels=labels, average="weighted", zero_division=0),
         **{f"f1[{name}]": float(value) for name, value in zip(labels, by_class, strict=True)},
     }
+
+
+def confusion(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """Return how often each class (row) was predicted as each class (column).
+
+    Parameters
+    ----------
+    y_true, y_pred : array of str, shape (n,)
+    classes : all classes of the task
+    """
+    counts = confusion_matrix(y_true, y_pred, labels=list(classes))
+    return pd.DataFrame(counts, index=pd.Index(classes, name="true"), columns=pd.Index(classes, name="predicted"))
 
 
 def score_binary(y_true: np.ndarray, y_score: np.ndarray) -> Scores:

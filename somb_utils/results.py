@@ -111,7 +111,7 @@ def prediction_rows(job: "Job", outcome: Outcome) -> pd.DataFrame:
 
 
 def provenance(
-    loaded: Sequence[TaskData], models: Sequence[Model], seed: int, libraries: Mapping[str, str]
+    loaded: Sequence[TaskData], models: Sequence[Model], seed: int | None, libraries: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return what a reader needs to trust and repeat the run."""
     return {

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from somb_utils.cli import data, tasks
+from somb_utils.cli.evaluate import evaluate, template, validate
 from somb_utils.cli.notebook import notebook
 from somb_utils.cli.readme import readme
 from somb_utils.cli.runs import ablate, reproduce, run
@@ -22,6 +23,9 @@ app = typer.Typer(
 app.command()(run)
 app.command()(ablate)
 app.command()(reproduce)
+app.command()(evaluate)
+app.command()(validate)
+app.command()(template)
 app.command()(notebook)
 app.command()(readme)
 app.command()(tasks.tasks)

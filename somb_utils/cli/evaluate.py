@@ -1,0 +1,133 @@
+"""``somb evaluate``, ``somb validate`` and ``somb template``: predictions made elsewhere."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from somb_utils.cli.runs import Data, Print
+from somb_utils.cli.tasks import Format
+from somb_utils.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from somb_utils.evaluate import Submission
+    from somb_utils.tables import Source
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="One file a task: A1.json or A1.parquet.")]
+Tasks = Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All that have a file: omit.")]
+Protocol = Annotated[str, typer.Option(help="aligned or published: whose folds the predictions are for.")]
+
+
+def evaluate(
+    folder: Folder,
+    tasks: Tasks = None,
+    protocol: Protocol = "aligned",
+    data: Data = "auto",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write results and predictions here.")] = None,
+    format: Print = Format.table,
+) -> None:
+    """Check predictions, score them with every metric of their tasks, and set them beside the best baseline.
+
+    Nothing is scored before every file is valid; all that is wrong is told at once.
+
+    Examples: `somb evaluate mypredictions`, `somb evaluate mypredictions --tasks "A*" --out results/mine`
+    """
+    from somb_utils.cli.console import print_frame
+    from somb_utils.evaluate import score, standing
+    from somb_utils.metrics import confusion
+
+    if out is not None and out.resolve() == folder.resolve():
+        raise UsageError("--out must be another folder than the predictions'")
+    submissions = _validated(folder, tasks, protocol, data)
+    result = score(submissions, out)
+    table = standing(result)
+    if format is not Format.table:
+        print_frame(table, format)
+        return
+    simulated = result.provenance["source"] == "simulated"
+    mark = "SIMULATED tables: no score says anything of real biology" if simulated else "open tables"
+    print_frame(_shown(table), format, title=f"Primary metric, mean ± SD over folds ({mark})")
+    print_frame(_every_metric(result.results), format, title="Every metric")
+    for submission in submissions.values():
+        task = submission.data.task
+        if task.type == "multiclass":
+            rows = result.predictions[result.predictions["task"] == task.id]
+            counts = confusion(rows["y_true"].to_numpy(), rows["y_pred"].to_numpy(), task.classes)
+            print_frame(counts.reset_index(names="true \\ predicted"), format, title=f"{task.id}: tested rows by class")
+
+
+def validate(folder: Folder, tasks: Tasks = None, protocol: Protocol = "aligned", data: Data = "auto") -> None:
+    """Check predictions without scoring them; all that is wrong is told at once.
+
+    Example: `somb validate mypredictions`
+    """
+    submissions = _validated(folder, tasks, protocol, data)
+    print(f"{len(submissions)} files are valid: {', '.join(submissions)}")
+
+
+def template(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All: omit.")] = None,
+    protocol: Protocol = "aligned",
+    data: Data = "auto",
+    form: Annotated[str, typer.Option(help="json, or parquet (with ids, so that nothing can be misaligned).")] = "json",
+) -> None:
+    """Write valid example predictions, the most common answer everywhere, to fill with your own.
+
+    Examples: `somb template mypredictions`, `somb template mypredictions --tasks A1 --form parquet`
+    """
+    from somb_utils.evaluate import template as write_template
+
+    files = write_template(folder, tasks, protocol, _source(data), form)  # type: ignore[arg-type]
+    print(f"{len(files)} files are in {folder}; score them with: somb evaluate {folder}")
+
+
+def _source(data: str) -> "Source":
+    from somb_utils.tables import resolve_source
+
+    source = resolve_source(data)
+    print(f"data: {source.describe()}", file=sys.stderr)
+    return source
+
+
+def _validated(folder: Path, tasks: str | None, protocol: str, data: str) -> "dict[str, Submission]":
+    from somb_utils.evaluate import validate as check
+
+    submissions, notes = check(folder, tasks, protocol, _source(data))  # type: ignore[arg-type]
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return submissions
+
+
+def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
+    def cells(row: Any) -> dict[str, str]:
+        return {
+            "task": row.task,
+            "metric": row.metric,
+            "score": _plus_minus(row.mean, row.sd) + (f" ({row.undefined} undefined)" if row.undefined else ""),
+            "95 % interval": "" if pd.isna(row.low) else f"{row.low:.3f} to {row.high:.3f}",
+            "chance": f"{row.chance:.3f}",
+            "best baseline": ""
+            if pd.isna(row.baseline_mean)
+            else f"{_plus_minus(row.baseline_mean, row.baseline_sd)} ({row.best_baseline})",
+        }
+
+    return pd.DataFrame([cells(row) for row in table.itertuples()])
+
+
+def _plus_minus(mean: float, sd: float) -> str:
+    return "" if mean != mean else f"{mean:.3f} ± {sd:.3f}"
+
+
+def _every_metric(results: "pd.DataFrame") -> "pd.DataFrame":
+    from rich.text import Text
+
+    grouped = results.groupby(["task", "metric"], sort=False)["value"]
+    table = grouped.agg(mean="mean", sd=lambda values: values.std(ddof=0), folds="count").reset_index()
+    table["metric"] = table["metric"].map(Text)  # as plain text: brackets would be taken for markup
+    return table.assign(**{column: table[column].map("{:.4f}".format) for column in ("mean", "sd")})

@@ -1,0 +1,256 @@
+"""Score predictions made elsewhere: check every file of a folder, then score them as a run's are."""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from somb_utils.canonical import canonical_scores
+from somb_utils.errors import SombError, UsageError
+from somb_utils.fit import Outcome, score_fold
+from somb_utils.load import TaskData, load_task
+from somb_utils.models import MajorityBaseline, Model
+from somb_utils.predictions import (
+    FORMS,
+    FoldPredictions,
+    Form,
+    Problems,
+    decode,
+    encode,
+    other_protocol,
+    read_file,
+)
+from somb_utils.results import RunResult, outcome_rows, prediction_rows, provenance, save
+from somb_utils.runner import LIBRARIES, Job, check_folder, load_tasks
+from somb_utils.stats import bootstrap_interval
+from somb_utils.tables import SourceLike, resolve_source
+from somb_utils.tasks import PROTOCOLS, Protocol, Task, catalogue, select_tasks
+
+MODEL = "submission"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The checked predictions of one task: one entry of `folds` for each of ``data.folds``."""
+
+    data: TaskData
+    folds: tuple[FoldPredictions, ...]
+    sha256: str
+
+
+def validate(
+    folder: str | Path,
+    tasks: str | None = None,
+    protocol: Protocol = "aligned",
+    source: SourceLike = "auto",
+) -> tuple[dict[str, Submission], list[str]]:
+    """Check every prediction file of a folder, without scoring any.
+
+    Parameters
+    ----------
+    folder : holds one file a task, ``A1.json`` or ``A1.parquet`` (see :mod:`somb_utils.predictions`).
+    tasks : ids or wildcards; every task with a file when omitted. One named by id must have a file.
+    protocol, source : see :func:`somb_utils.load.load_task`.
+
+    Returns
+    -------
+    submissions : by file name
+    notes : what the user should know though nothing is wrong
+
+    Raises
+    ------
+    UsageError
+        If the folder does not exist, or a task or the protocol is unknown.
+    SombError
+        Listing everything that is wrong in any file.
+    """
+    folder = Path(folder)
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
+    if not folder.is_dir():
+        raise UsageError(f"'{folder}' is not a folder of prediction files; `somb template {folder}` writes one")
+    selected = select_tasks(tasks)
+    where = resolve_source(source)
+    lines: list[str] = []
+    notes: list[str] = []
+    submissions = {}
+    files = _files(folder, selected, tasks, lines)
+    for path, task in files.items():
+        problems = Problems(path.name)
+        try:
+            data = load_task(task, protocol, where)
+            content = read_file(path)
+        except SombError as error:
+            problems.add(str(error))
+        else:
+            other = cache(partial(load_task, task, other_protocol(protocol), where))
+            form: Form = "json" if path.suffix == ".json" else "parquet"
+            folds = decode(content, form, data, other, problems, notes)
+            submissions[path.name] = Submission(data, tuple(folds), hashlib.sha256(content).hexdigest())
+        lines += problems.lines()
+    if lines:
+        few = f"{len(lines)} problems" if len(lines) > 1 else "one problem"
+        raise SombError(f"{folder}: {few}, nothing was scored (positions and rows count from 0)\n" + "\n".join(lines))
+    if not files:
+        raise SombError(f"{folder} holds no predictions such as A1.json or A1.parquet; `somb template` writes examples")
+    return submissions, notes
+
+
+def score(submissions: Mapping[str, Submission], out: str | Path | None = None) -> RunResult:
+    """Score checked predictions, with the metrics and in the tables of a run; the model is named ``submission``.
+
+    Parameters
+    ----------
+    submissions : as :func:`validate` returns them.
+    out : folder to write ``results.parquet``, ``predictions.parquet`` and ``provenance.json`` to.
+
+    Raises
+    ------
+    SombError
+        If `out` cannot be written, or holds results of other data.
+    """
+    loaded = [submission.data for submission in submissions.values()]
+    if out is not None:
+        check_folder(Path(out), loaded)
+    model = Model(MODEL, MODEL, {name: submission.sha256 for name, submission in submissions.items()})
+    jobs = [(Job(s.data, model, n), s.folds[n]) for s in submissions.values() for n in range(len(s.folds))]
+    scored = [(job, _outcome(job, fold)) for job, fold in jobs]
+    result = RunResult(
+        results=pd.concat([outcome_rows(job, outcome) for job, outcome in scored], ignore_index=True),
+        predictions=pd.concat([prediction_rows(job, outcome) for job, outcome in scored], ignore_index=True),
+        provenance=provenance(loaded, [model], None, {name: version(name) for name in LIBRARIES}),
+    )
+    if out is not None:
+        save(result, Path(out))
+    return result
+
+
+def standing(result: RunResult, n_bootstrap: int = 200) -> pd.DataFrame:
+    """Return a submission's summary with 95 % intervals, beside the best baseline of the canonical run.
+
+    Returns
+    -------
+    DataFrame
+        The columns of :meth:`RunResult.summary`, `low` and `high`, and `best_baseline`, `baseline_mean` and
+        `baseline_sd`, which are missing unless the tables are the real ones and the canonical run has the task.
+    """
+    summary = result.summary()
+    tested = result.predictions["task"]
+    ends = [bootstrap_interval(result.predictions[tested == t], t, n_bootstrap) for t in summary["task"]]
+    summary = summary.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
+    return summary.merge(_best_baselines(), how="left", on=["task", "protocol", "source", "metric"])
+
+
+def template(
+    folder: str | Path,
+    tasks: str | None = None,
+    protocol: Protocol = "aligned",
+    source: SourceLike = "auto",
+    form: Form = "json",
+) -> list[str]:
+    """Write example predictions, the most common training answer on every row, for every task with tables.
+
+    Parameters
+    ----------
+    folder : absent or empty; it appears whole or not at all.
+    tasks, protocol, source : see :func:`somb_utils.runner.run`.
+    form : ``"json"`` or ``"parquet"``.
+
+    Returns
+    -------
+    list of str
+        The names of the files.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds anything, or the form, a task or the protocol is unknown.
+    SombError
+        If a table is missing or the folder cannot be written.
+    """
+    folder = Path(folder)
+    if form not in FORMS:
+        raise UsageError(f"unknown form '{form}'; it is one of {', '.join(FORMS)}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
+    files = {
+        f"{data.task.id}.{form}": encode(_majority(data), data, form) for data in load_tasks(tasks, protocol, source)
+    }
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        temporary.chmod(0o755)
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
+        temporary.replace(folder)
+    except OSError as error:
+        raise SombError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return list(files)
+
+
+def _files(folder: Path, selected: list[Task], tasks: str | None, lines: list[str]) -> dict[Path, Task]:
+    """Return the prediction file of each task; note those that are of no task, stand twice or are missing."""
+    try:
+        found = sorted(p for p in folder.iterdir() if not (p.name.startswith(".") or p.suffix in (".md", ".txt")))
+    except OSError as error:
+        raise SombError(f"{folder} cannot be read: {error.strerror}") from None
+    names = {f"{task}.{form}": task for task in catalogue() for form in FORMS}
+    lines += [
+        f"{path.name!r}: not a prediction file; they are named <TASK>.json or <TASK>.parquet, e.g. A1.json"
+        for path in found
+        if path.name not in names and (path.suffix or not path.is_dir())
+    ]
+    present = {path.name: path for path in found}
+    files = {}
+    words = {word.strip().upper() for word in (tasks or "").split(",")}
+    for task in selected:
+        both = [f"{task.id}.{form}" for form in FORMS if f"{task.id}.{form}" in present]
+        if len(both) == 2:
+            lines.append(f"{both[0]}, {both[1]}: two files for one task; keep one")
+        elif both:
+            files[present[both[0]]] = task
+        elif task.id in words:
+            lines.append(f"{task.id}: neither {task.id}.json nor {task.id}.parquet is there")
+    return files
+
+
+def _outcome(job: Job, fold: FoldPredictions) -> Outcome:
+    data, test = job.data, job.data.folds[job.number].test
+    facts = {str(c): data.annotations[c].to_numpy()[test] for c in data.annotations}
+    scores = score_fold(data.task, data.codes[test], fold.y_pred, fold.y_score, facts)
+    return Outcome(fold.y_pred, fold.y_score, scores, 0.0)
+
+
+def _majority(data: TaskData) -> pd.DataFrame:
+    parts = []
+    for number, fold in enumerate(data.folds):
+        X = np.empty((len(fold.test), 0))
+        model = MajorityBaseline().fit(X, data.codes[fold.train])
+        multilabel, binary = data.task.type == "multilabel", data.task.type == "binary"
+        proba = model.predict_proba(X)
+        y_score = proba if multilabel else proba[:, -1] * (proba.shape[1] == 2) if binary else np.empty(0)
+        outcome = Outcome(model.predict(X), y_score, {}, 0.0)
+        parts.append(prediction_rows(Job(data, Model("majority", "majority"), number), outcome))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _best_baselines() -> pd.DataFrame:
+    columns = {"model": "best_baseline", "mean": "baseline_mean", "sd": "baseline_sd"}
+    keys = ["task", "protocol", "source", "metric"]
+    try:
+        scores = canonical_scores()
+    except SombError:
+        return pd.DataFrame(columns=[*keys, *columns.values()])
+    best = scores.loc[scores.dropna(subset="mean").groupby(["task", "protocol"])["mean"].idxmax()]
+    return best.rename(columns=columns)[[*keys, *columns.values()]]
