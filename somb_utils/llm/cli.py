@@ -31,7 +31,17 @@ Wait = Annotated[float, typer.Option(help="Seconds before the first retry; doubl
 Timeout = Annotated[int, typer.Option(help="Seconds that one request may take.")]
 
 
-def _offline_prices(prices: Path | None) -> dict[str, Any]:
+def _need_extra() -> None:
+    """Refuse with the way to install what the evaluation needs, before anything else is tried."""
+    from importlib.util import find_spec
+
+    names = {"inspect_ai": "inspect-ai", "yaml": "pyyaml", "anthropic": "anthropic", "openai": "openai"}
+    missing = [package for module, package in names.items() if find_spec(module) is None]
+    if missing:
+        raise UsageError(f"{', '.join(missing)} not installed. Run: pip install 'somb-utils[llm]'")
+
+
+def _prices(prices: Path | None) -> dict[str, Any]:
     from somb_utils.llm.cost import load_prices
 
     return load_prices(prices)
@@ -123,6 +133,7 @@ def run(
 
     The same command again asks only what failed or was not asked; a killed run goes on where it stopped.
     """
+    _need_extra()
     from somb_utils.llm import engine
     from somb_utils.llm.bank import load_bank
     from somb_utils.llm.models import Settings
@@ -130,7 +141,7 @@ def run(
     if not (full or sample or modality or difficulty or kind):
         raise UsageError("Say which questions: --sample N, --modality, --difficulty, --kind, or --full")
     settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
-    known = _offline_prices(prices)
+    known = _prices(prices)
     filters: dict[str, Any] = {"modality": modality, "difficulty": difficulty, "kind": kind}
     filters |= {"sample": sample, "seed": seed}
     questions = load_bank(**filters)
@@ -164,11 +175,12 @@ def judge(
     timeout: Timeout = 600,
 ) -> None:
     """Let judges grade the answers in LOGS: answered once, judged by many."""
+    _need_extra()
     from somb_utils.llm import engine
     from somb_utils.llm.models import Settings
 
     settings = Settings(0.0, None, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
-    known = _offline_prices(prices)
+    known = _prices(prices)
     answers = engine.judged_answers(logs)
     first = logs[0] if logs[0].is_dir() else logs[0].parent
     if dry_run:
@@ -195,6 +207,7 @@ def report(
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 42,
 ) -> None:
     """Write report.md, report.html and the tables (CSV, Parquet) from logs and published scored files."""
+    _need_extra()
     from somb_utils.llm.logs import load
     from somb_utils.llm.report import write_report
 
@@ -209,6 +222,7 @@ def view(
     bundle: Annotated[Path | None, typer.Option(help="Write a static viewer here instead.")] = None,
 ) -> None:
     """Open inspect's log viewer, or write it as static pages."""
+    _need_extra()
     if not log_dir.is_dir():
         raise UsageError(f"{log_dir} is not a folder of logs. `somb llm run` says where it writes its logs")
     if bundle is None:
@@ -228,6 +242,7 @@ def import_(
     out: Annotated[Path, typer.Option(help="Folder for answers.parquet and judgements.parquet.")] = Path("llm_import"),
 ) -> None:
     """Turn published scored files into the report's tables, and say how they agree with what they state."""
+    _need_extra()
     from somb_utils.llm.imports import compare_with_stated, differing_scores
     from somb_utils.llm.logs import load
     from somb_utils.llm.report import write_tables
@@ -243,6 +258,22 @@ def import_(
             typer.echo(f"  {row.name}: stated {row.stated}, computed {row.computed}")
     differing = differing_scores(evaluation.judgements)
     typer.echo(f"{len(differing)} weighted scores differ from the judge's own by more than rounding")
+
+
+@app.command(epilog="Examples: `somb llm contexts --check` · `somb llm contexts --data FOLDER`")
+def contexts(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail if a text is not what the tables give.")
+    ] = False,
+    data: Annotated[
+        str | None, typer.Option(help="Folder of the real tables (default: SOMB_DATA, else the cache).")
+    ] = None,
+) -> None:
+    """Render the context files from the open tables, or check that they have not drifted."""
+    _need_extra()
+    from somb_utils.llm.contexts import contexts_command
+
+    contexts_command(check, data)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm import cost, logs
-from somb_utils.llm.bank import Question
+from somb_utils.llm.bank import DIMENSIONS, Question, load_bank
 from somb_utils.llm.models import JUDGE_TOKENS, Settings, open_models, token_limit
 from somb_utils.paths import cache_dir
 
@@ -85,7 +85,6 @@ def plan_judging(
     settings: Settings,
 ) -> list[Estimate]:
     """Return an estimate for each judge that is to grade the answers."""
-    from somb_utils.llm.bank import DIMENSIONS, load_bank
     from somb_utils.llm.judge import prompts
 
     bank = {question.id: question for question in load_bank()}
@@ -234,12 +233,15 @@ def judged_answers(paths: Sequence[Path]) -> list[dict[str, Any]]:
     Raises
     ------
     UsageError
-        If there is none.
+        If there is none, or a question is not in the bank.
     """
     table = logs.load(paths).answers
     table = table[table["status"].isin(["ok", "truncated"])]
     if table.empty:
         raise UsageError("The logs hold no answer to judge")
+    foreign = sorted(set(table["question_id"]) - {question.id for question in load_bank()})
+    if foreign:
+        raise UsageError(f"These answers are to questions that the bank does not hold: {', '.join(foreign[:5])}")
     rows = []
     for row in table.to_dict("records"):
         fingerprint = logs.digest(row["answer"])

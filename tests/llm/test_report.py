@@ -84,6 +84,11 @@ def test_larger_differences_are_listed(tmp_path: Path) -> None:
     assert "1 differ" in text and "4.90" in text
 
 
+def test_answers_to_foreign_questions_are_not_judged(tmp_path: Path, somb_llm: Any) -> None:
+    result = somb_llm("judge", scored_file(tmp_path / "a.json"), "-j", "offline/judge")
+    assert result.code == 2 and "Q01" in result.text
+
+
 @pytest.mark.parametrize("changes", [{"success": False}, {"completeness": 6}, {"completeness": None}])
 def test_scores_that_do_not_fit_are_not_scored(changes: dict[str, Any], tmp_path: Path) -> None:
     evaluation = load([scored_file(tmp_path / "a.json", **changes)])
