@@ -5,6 +5,7 @@ import sys
 import typer
 
 from somb_utils.cli import data, tasks
+from somb_utils.cli.book import book
 from somb_utils.cli.evaluate import evaluate, template, validate
 from somb_utils.cli.notebook import notebook
 from somb_utils.cli.readme import readme
@@ -27,6 +28,7 @@ app.command()(evaluate)
 app.command()(validate)
 app.command()(template)
 app.command()(notebook)
+app.command()(book)
 app.command()(readme)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)
