@@ -280,22 +280,26 @@ class Session:
         self.show(draw, name)
 
     def recap(self) -> None:
-        """Say of each task which model scored best, and whether its interval lies above chance."""
+        """Say of each task which model that learns scored best, and whether its interval lies above chance."""
         from IPython.display import Markdown
         from myst_nb import glue
 
         if not self.tasks:
             return _note("there is no score to sum up")
         lines = []
-        for name, table in self.scores.dropna(subset="mean").groupby("task", sort=False):
-            best = table.loc[table["mean"].idxmax()]
-            where = "above" if best["low"] > best["chance"] else "not clear of"
-            unit = f"{best['rows']:,} rows" + (
-                f" of {best['folds']} groups" if self.tasks[name].groups is not None else ""
-            )
+        scored = self.scores.dropna(subset="mean")
+        for name, data in self.tasks.items():
+            table = scored[scored["task"] == name]
+            if table.empty:
+                continue
+            trained = table[~table["model"].isin(["random", "majority"])]
+            best = (trained if len(trained) else table).sort_values("mean", kind="stable").iloc[-1]
+            where = "lies above" if best["low"] > best["chance"] else "is not clear of"
+            unit = f"{best['rows']:,} rows" + (f" of {best['folds']} groups" if data.groups is not None else "")
             lines.append(
                 f"- **{name}**: best is {best['model']} with {best['metric']} {best['mean']:.3f} "
-                f"[{best['low']:.3f}, {best['high']:.3f}], which is {where} chance ({best['chance']:.3f}); N = {unit}."
+                f"[{best['low']:.3f}, {best['high']:.3f}]; the interval {where} chance ({best['chance']:.3f}); "
+                f"N = {unit}."
             )
             glue(f"{name}_best", f"{best['model']} {best['mean']:.3f}", display=False)
         doubt = "\n\n*These tables are simulated: the scores show the method, not biology.*" if self.simulated else ""

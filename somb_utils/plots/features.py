@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from somb_utils.plots.style import DIVERGING, PALETTE, QUIET, colours_of, figure, legend_below, new, words
+from somb_utils.plots.style import DIVERGING, PALETTE, QUIET, colours_of, figure, legend_below, new, short, words
 
 
 @figure
@@ -53,23 +53,25 @@ def volcano(
             loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, columnspacing=0.8, handletextpad=0.1, fontsize=8
         )
         best = np.argsort(-np.where(hit, y, -np.inf), kind="stable")[: min(4 * label, int(hit.sum()))]
-        annotate(axes, x[best], y[best], kept[name].astype(str).to_numpy()[best], label)
+        annotate(made, axes, x[best], y[best], kept[name].astype(str).iloc[best].tolist(), label)
     return made
 
 
-def annotate(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], most: int) -> None:
+def annotate(made: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], most: int) -> None:
     """Name points in the given order, leaving out those whose name would cover another."""
     (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
     axes.set(xlim=(x0, x1), ylim=(y0, y1))
-    taken: list[tuple[float, float]] = []
-    for px, py, text in zip(x, y, names, strict=True):
-        u, v = (px - x0) / (x1 - x0), (py - y0) / (y1 - y0)
-        if len(taken) < most and all(abs(v - w) > 0.06 or abs(u - t) > 0.45 for t, w in taken):
-            taken.append((u, v))
-            side = "right" if u > 0.5 else "left"
+    per_letter = 4.4 / (axes.get_position().width * 72 * made.get_figwidth())
+    taken: list[tuple[float, float, float]] = []
+    for px, py, name in zip(x, y, names, strict=True):
+        u, v, text = (px - x0) / (x1 - x0), (py - y0) / (y1 - y0), short(name, 24)
+        side = "right" if u > 0.5 else "left"
+        width = per_letter * (len(text) + 2)
+        left, right = (u - width, u) if side == "right" else (u, u + width)
+        if len(taken) < most and all(abs(v - w) > 0.07 or left > r or right < k for w, k, r in taken):
+            taken.append((v, left, right))
             offset = (-5 if side == "right" else 5, 2)
-            shown = text if len(text) < 26 else text[:24] + "…"
-            axes.annotate(shown, (px, py), offset, textcoords="offset points", ha=side, fontsize=7.5)
+            axes.annotate(text, (px, py), offset, textcoords="offset points", ha=side, fontsize=7.5)
 
 
 @figure
@@ -115,7 +117,7 @@ def scatter(
     if name:
         far = (kept[[x, y]] / kept[[x, y]].std()).pow(2).sum(axis=1).sort_values(ascending=False, kind="stable")
         best = kept.loc[far.index[: 4 * label]]
-        annotate(axes, best[x].to_numpy(), best[y].to_numpy(), best[name].astype(str).tolist(), label)
+        annotate(made, axes, best[x].to_numpy(), best[y].to_numpy(), best[name].astype(str).tolist(), label)
     if len(sizes) > 1:
         legend_below(axes, columns=4, markerscale=2)
     return made
@@ -179,14 +181,10 @@ def heatmap(
     axes.hlines(ends[:-1] - 0.5, -0.5, table.shape[1] - 0.5, color="black", lw=0.5)
     if table.shape[0] == table.shape[1]:
         axes.vlines(ends[:-1] - 0.5, -0.5, len(table) - 0.5, color="black", lw=0.5)
-    axes.set_yticks(_spread(middles, len(table) / 30), [f"{_short(g)} ({n})" for g, n in sizes.items()], fontsize=7.5)
+    axes.set_yticks(_spread(middles, len(table) / 30), [f"{short(g)} ({n})" for g, n in sizes.items()], fontsize=7.5)
     axes.set_xticks([])
     axes.set_xlabel(f"the same order, N = {table.shape[1]:,}")
     return made
-
-
-def _short(text: object, most: int = 34) -> str:
-    return str(text) if len(str(text)) <= most else str(text)[: most - 1] + "…"
 
 
 def _spread(positions: np.ndarray, gap: float) -> np.ndarray:
@@ -220,7 +218,7 @@ def counts(table: pd.DataFrame, unit: str, title: str = "") -> Figure:
         left += table[column].to_numpy()
     for i, total in enumerate(left):
         axes.text(total, i, f" {total:,.0f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(table)), [_short(words(i), 44) for i in table.index], fontsize=8.5)
+    axes.set_yticks(range(len(table)), [short(words(i), 44) for i in table.index], fontsize=8.5)
     axes.set(xlabel=unit, ylim=(len(table) - 0.4, -0.6))
     axes.set_title(title or f"N = {left.sum():,.0f}")
     axes.margins(x=0.08)

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 
-from somb_utils.plots.style import COLOURS, MARKERS, QUIET, colours_of, figure, legend_below, new, words
+from somb_utils.plots.style import COLOURS, MARKERS, QUIET, colours_of, figure, in_order, legend_below, new, words
 
 
 def mission_order(samples: pd.DataFrame) -> list[str]:
@@ -31,9 +32,10 @@ def timeline(samples: pd.DataFrame, what: str = "samples") -> Figure:
     if absent:
         x, y = [times.index(t) for t, _ in absent], [crew.index(c) for _, c in absent]
         axes.scatter(x, y, marker="x", color=QUIET, s=50, label="no sample")
-    for phase, rows in samples.groupby("phase", sort=False):
-        x, y = rows["timepoint"].map(times.index), rows["crew"].map(crew.index)
-        axes.scatter(x, y, s=130, color=COLOURS.get(str(phase), QUIET), label=words(phase), zorder=2)
+    for phase in in_order(samples["phase"]):
+        rows = samples[samples["phase"] == phase]
+        column, line = rows["timepoint"].map(times.index), rows["crew"].map(crew.index)
+        axes.scatter(column, line, s=130, color=COLOURS.get(phase, QUIET), label=words(phase), zorder=2)
     _flight(axes, samples, times)
     per_time = samples["timepoint"].value_counts()
     axes.set_xticks(range(len(times)), [f"{t}\nn = {per_time[t]}" for t in times])
@@ -45,7 +47,7 @@ def timeline(samples: pd.DataFrame, what: str = "samples") -> Figure:
     return made
 
 
-def _flight(axes, samples: pd.DataFrame, times: list[str]) -> None:  # type: ignore[no-untyped-def]
+def _flight(axes: Axes, samples: pd.DataFrame, times: list[str]) -> None:
     """Mark the flight, between the last time point before launch and the first after return."""
     before = samples.loc[samples["timepoint_days"] < 0, "timepoint"].nunique()
     if 0 < before < len(times):
@@ -93,9 +95,9 @@ def pca(X: pd.DataFrame, samples: pd.DataFrame, what: str = "features", colour: 
     points = fitted.transform(filled)
     points *= np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])
     made, axes = new(7, 4.6)
-    colours = colours_of(samples[colour])
-    for (group, crew), rows in samples.groupby([colour, "crew"], sort=False):
-        at = samples.index.get_indexer(rows.index)
+    colours = colours_of(in_order(samples[colour]))
+    for group, crew in sorted({(str(g), str(c)) for g, c in zip(samples[colour], samples["crew"], strict=True)}):
+        at = ((samples[colour] == group) & (samples["crew"] == crew)).to_numpy()
         axes.scatter(*points[at].T, color=colours[group], marker=MARKERS.get(crew, "o"), s=60, ec="white", lw=0.6)
     for group, tint in colours.items():
         axes.scatter(

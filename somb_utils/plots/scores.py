@@ -6,9 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from somb_utils.load import TaskData
-from somb_utils.plots.style import colours_of, figure, new, words
+from somb_utils.plots.style import colours_of, figure, in_order, new, short, words
 
 METRICS = {
     "macro_f1": "macro F1",
@@ -22,27 +23,34 @@ _TRAIN, _TEST = "#DDE3E8", "#37424A"
 @figure
 def folds(data: TaskData) -> Figure:
     """Draw which rows each fold trains and tests on, over the rows' labels, rows sorted by group and label."""
-    multilabel = isinstance(data.y, pd.DataFrame)
-    label = (data.y.sum(axis=1) > 0).map({True: "has a label", False: "has none"}) if multilabel else data.y
+    label = _label(data)
     keys = pd.DataFrame({"group": data.groups if data.groups is not None else "", "label": label})
     order = keys.reset_index(drop=True).sort_values(["group", "label"], kind="stable").index.to_numpy()
     role = np.full((len(data.folds), len(data.X)), np.nan)
     for row, fold in zip(role, data.folds, strict=True):
         row[fold.train], row[fold.test] = 0, 1
-    classes = sorted(label.unique())
+    classes = in_order(label)
     tints = colours_of(classes)
     made, (top, axes) = new(8, 1.9 + 0.24 * len(data.folds), 2, 1, height_ratios=[1, len(data.folds)], sharex=True)
     codes = label.map(classes.index).to_numpy()[order][None]
     top.imshow(codes, aspect="auto", cmap=ListedColormap([tints[c] for c in classes]), interpolation="nearest")
     axes.imshow(role[:, order], aspect="auto", cmap=ListedColormap([_TRAIN, _TEST]), interpolation="nearest")
     top.set_yticks([0], ["label"])
-    axes.set_yticks(range(len(data.folds)), [f"{fold.label} (test n = {len(fold.test):,})" for fold in data.folds])
+    axes.set_yticks(range(len(data.folds)), [f"{fold.label} (n = {len(fold.test):,})" for fold in data.folds])
+    axes.set_ylabel("held out" if data.groups is not None else "repetition")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(f"rows (N = {len(data.X):,})" + (", sorted by " + _grouping(data)))
     top.set_title(f"{data.name}: folds")
     for part in (top, axes):
         part.grid(False)
     made.legend(handles=_patches(label, classes, tints), loc="outside lower center", ncols=4)
     return made
+
+
+def _label(data: TaskData) -> pd.Series:
+    if isinstance(data.y, pd.DataFrame):
+        return (data.y.sum(axis=1) > 0).map({True: "has a label", False: "has none"})
+    return data.y
 
 
 def _patches(label: pd.Series, classes: list[str], tints: dict[str, str]) -> list[Patch]:
@@ -113,13 +121,15 @@ def coefficients(data: TaskData, table: pd.DataFrame, n: int = 12) -> Figure:
     """
     mean = table.groupby(["feature", "output"], sort=False)["coefficient"].mean().unstack("output")
     chosen = mean.abs().max(axis=1).sort_values(ascending=False, kind="stable").index[:n]
-    outputs = list(mean.columns)
+    outputs = in_order(mean.columns)
     tints = colours_of(outputs)
     step = 0.8 / len(outputs)
     made, axes = new(8, 1.5 + len(chosen) * max(0.26, 0.13 * len(outputs)))
     for k, output in enumerate(outputs):
         places = np.arange(len(chosen)) + (k - (len(outputs) - 1) / 2) * step
-        axes.barh(places, mean.loc[chosen, output], step * 0.9, color=tints[output], alpha=0.75, label=words(output))
+        axes.barh(
+            places, mean.loc[chosen, output], step * 0.9, color=tints[output], alpha=0.75, label=short(words(output))
+        )
         rows = table[(table["output"] == output) & table["feature"].isin(chosen)]
         axes.scatter(rows["coefficient"], places[rows["feature"].map(chosen.get_loc)], s=7, color="black", zorder=3)
     axes.scatter([], [], s=7, color="black", label="one fold's model")
@@ -129,5 +139,5 @@ def coefficients(data: TaskData, table: pd.DataFrame, n: int = 12) -> Figure:
     axes.set_xlabel("logistic-regression coefficient (log odds for one standard deviation)")
     axes.set_title(f"{data.name}: {len(chosen)} of {mean.shape[0]:,} features, N = {len(data.X):,} rows")
     axes.grid(False, axis="y")
-    made.legend(loc="outside lower center", ncols=4)
+    made.legend(loc="outside lower center", ncols=2 if max(map(len, outputs)) > 16 else 4)
     return made

@@ -28,11 +28,14 @@ COLOURS = {
     "mlp": "#CC79A7",
     "xgboost": "#D55E00",
     "lightgbm": "#E69F00",
+    **dict.fromkeys(("other", "unchanged", "not changed", "has none", "missing"), QUIET),
+    **dict.fromkeys(("responsive", "changed"), "#D55E00"),
 }
+PHASES = ("pre_flight", "in_flight", "post_flight", "recovery")
 MARKERS = {"C001": "o", "C002": "s", "C003": "D", "C004": "^"}
 DIVERGING = "RdBu_r"
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
@@ -51,7 +54,7 @@ def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @wraps(draw)
     def styled(*args: Any, source: str = "open", **options: Any) -> Figure:
-        with mpl.rc_context({**sns.axes_style("whitegrid"), **_STYLE}):
+        with mpl.rc_context(sns.axes_style("whitegrid") | _STYLE):
             made = draw(*args, **options)
             if source == "simulated":
                 made.suptitle("SIMULATED DATA", x=0.995, ha="right", color="#B00020", size=10, weight="bold")
@@ -78,6 +81,18 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
     }
 
 
+def in_order(names: Iterable[object]) -> list[str]:
+    """Return distinct names sorted, phases in the order of the mission."""
+    return sorted(
+        {str(name) for name in names}, key=lambda name: (PHASES.index(name) if name in PHASES else len(PHASES), name)
+    )
+
+
+def short(text: object, most: int = 34) -> str:
+    """Return text cut to a length that fits beside an axis."""
+    return str(text) if len(str(text)) <= most else str(text)[: most - 1] + "…"
+
+
 def words(name: object) -> str:
     """Return a phase or other identifier in words."""
     return str(name).replace("_", " ")
@@ -85,9 +100,7 @@ def words(name: object) -> str:
 
 def legend_below(axes: Axes, columns: int = 6, **options: Any) -> None:
     """Put the legend under the axes, where it hides nothing."""
-    axes.figure.legend(  # type: ignore[union-attr]
-        *_unique_handles(axes), loc="outside lower center", ncols=columns, handletextpad=0.4, **options
-    )
+    axes.figure.legend(*_unique_handles(axes), loc="outside lower center", ncols=columns, handletextpad=0.4, **options)
 
 
 def _unique_handles(axes: Axes) -> tuple[list[Any], list[str]]:
