@@ -10,6 +10,8 @@ from somb_utils.cli.evaluate import evaluate, template, validate
 from somb_utils.cli.notebook import notebook
 from somb_utils.cli.readme import readme
 from somb_utils.cli.runs import ablate, reproduce, run
+from somb_utils.cli.submit import app as submit_app
+from somb_utils.cli.submit import leaderboard
 from somb_utils.errors import SombError
 from somb_utils.llm.cli import app as llm_app
 
@@ -30,9 +32,11 @@ app.command()(template)
 app.command()(notebook)
 app.command()(book)
 app.command()(readme)
+app.command()(leaderboard)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)
 app.add_typer(data.app, name="data")
+app.add_typer(submit_app, name="submit")
 app.add_typer(llm_app, name="llm")
 
 

@@ -1,0 +1,126 @@
+"""``somb submit`` and ``somb leaderboard``: pack a run, check what others packed, and list it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from somb_utils.cli.runs import Data, Print
+from somb_utils.cli.tasks import Format
+from somb_utils.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(help="Pack a run for the leaderboard, and check what others packed.", no_args_is_help=True)
+
+
+@app.command()
+def card(
+    out: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A new file, e.g. card.yaml.")] = None,
+) -> None:
+    """Print a model card to fill in, or write it to a new file.
+
+    Example: `somb submit card card.yaml`
+    """
+    from somb_utils.paths import replacing
+    from somb_utils.submission import CARD_TEMPLATE
+
+    if out is None:
+        print(CARD_TEMPLATE, end="")
+        return
+    if out.exists():
+        raise UsageError(f"{out} exists already; name another file")
+    with replacing(out) as temporary:
+        temporary.write_text(CARD_TEMPLATE, encoding="utf-8")
+    print(f"fill in {out}, then: somb submit pack RUN --card {out}")
+
+
+@app.command()
+def pack(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, of somb run or somb evaluate --out.")],
+    card: Annotated[Path, typer.Option("--card", help="Model card; `somb submit card` prints one to fill in.")],
+    models: Annotated[str | None, typer.Option("--models", help="Those the card describes. All: omit.")] = None,
+    data: Data = "auto",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file [default: NAME.zip].")] = None,
+) -> None:
+    """Check a run and its model card as the maintainers will, and write them to one file.
+
+    Examples: `somb submit pack results/mine --card card.yaml`,
+    `somb submit pack results/open-aligned --card card.yaml --models mymodels:make --out mine.zip`
+    """
+    from somb_utils.submission import pack as pack_run
+    from somb_utils.submission import read_card, slug
+
+    described = read_card(card)
+    file = out or Path(f"{slug(described.name)}.zip")
+    names = [name.strip() for name in models.split(",")] if models is not None else None
+    scores = pack_run(run, described, file, names, data)
+    print(f"{file}: {file.stat().st_size / 1024:,.0f} kB, {_counted(scores)}")
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As somb submit pack writes it.")],
+    data: Data = "auto",
+    format: Print = Format.table,
+) -> None:
+    """Score a submission's predictions again, and refuse it with all reasons if its scores do not follow from them.
+
+    Example: `somb submit check mine.zip`
+    """
+    from rich.markup import escape
+
+    from somb_utils.cli.console import print_frame
+    from somb_utils.submission import check as check_file
+
+    packed, scores = check_file(file, data)
+    primary = scores.loc[scores["primary"], ["task", "protocol", "model", "metric", "mean", "sd", "chance"]]
+    if format is not Format.table:
+        print_frame(primary, format)
+        return
+    print_frame(_shown(primary), format, title=escape(packed.card.name))
+    print(f"{file} holds: {_counted(scores)} follow from its predictions")
+
+
+def leaderboard(
+    add: Annotated[
+        list[Path] | None, typer.Option("--add", help="Check this submission and list it; may be repeated.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = Path("leaderboard"),
+    data: Data = "auto",
+    format: Print = Format.table,
+) -> None:
+    """Show the listed submissions and rebuild their index and page; with --add, check and list new ones first.
+
+    Examples: `somb leaderboard`, `somb leaderboard --add mine.zip --add theirs.zip`
+    """
+    from somb_utils import listing
+    from somb_utils.cli.console import print_frame
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder; run this in the checkout, or name it with --folder")
+    listing.add(add or (), folder, data)
+    index = listing.table(listing.entries(folder))
+    if format is not Format.table:
+        print_frame(index, format)
+        return
+    columns = ["task", "model", "metric", "mean", "sd", "chance", "authors"]
+    for protocol, rows in index.groupby("protocol"):
+        print_frame(_shown(rows[columns]), format, title=f"Submissions, {protocol} protocol")
+    pages = f"; {folder / listing.INDEX} and {folder / listing.PAGE} are up to date" if len(index) else ""
+    print(f"{index['file'].nunique()} submissions are listed{pages}")
+
+
+def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
+    from rich.text import Text
+
+    numbers = {column: table[column].map("{:.4f}".format) for column in ("mean", "sd", "chance")}
+    # Names that others chose are plain text: brackets would be taken for markup.
+    names = {column: table[column].map(Text) for column in ("model", "authors") if column in table}
+    return table.assign(**numbers, **names)
+
+
+def _counted(scores: "pd.DataFrame") -> str:
+    n = len(scores)
+    return f"{n} scores of {scores['model'].nunique()} model(s) on {scores['task'].nunique()} task(s)"

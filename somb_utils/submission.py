@@ -1,0 +1,409 @@
+"""Submissions to the leaderboard: one file of a run and its model card, checked by scoring its predictions again.
+
+The check proves that the scores follow from the predictions, on the published tables and folds. The labels are public,
+so it cannot prove that a model made the predictions: that takes the code, which the card may name.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from somb_utils import archive
+from somb_utils.canonical import KEPT
+from somb_utils.errors import SombError, UsageError
+from somb_utils.evaluate import Submission as Predictions
+from somb_utils.evaluate import score, standing
+from somb_utils.load import TaskData, load_task
+from somb_utils.predictions import Problems, decode, other_protocol
+from somb_utils.registry import table_info
+from somb_utils.results import PREDICTION_COLUMNS, RESULT_COLUMNS, RunResult, load_run
+from somb_utils.tables import SourceLike, resolve_source
+from somb_utils.tasks import PROTOCOLS, catalogue
+
+TOLERANCE = 1e-9
+MAX_MODELS = 20
+_SHOWN = 20
+_KEY = ["task", "protocol", "model"]
+
+CARD_TEMPLATE = """\
+# Model card of a submission to the leaderboard. All of it is published. The first seven fields are required.
+name: ""            # what the leaderboard calls the model
+authors: []         # e.g. [Ada Lovelace, Charles Babbage]
+contact: ""         # an address or a handle; leave it out if you give url
+licence: ""         # of the model and its predictions, e.g. MIT
+description: ""     # what it is and how it was fitted, in a few sentences
+training_data: ""   # what it was trained on beyond the benchmark's training folds; "none" if nothing
+tuning: ""          # which choices were made by looking at scores, and on which rows; "none" if none
+# url: https://     # a page about the model or its authors
+# code: https://    # code that makes the predictions again
+# features: ""      # required if the features are not the task's own: what they are made from
+"""
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(sign)[0] == "C" and sign != "\n" for sign in text):
+        raise ValueError("holds control characters")
+    return text
+
+
+def _line(text: str) -> str:
+    if "\n" in text:
+        raise ValueError("is more than one line")
+    return text
+
+
+def _named(text: str) -> str:
+    if not slug(text):
+        raise ValueError("needs a letter or a digit of a to z, 0 to 9")
+    return text
+
+
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_printable)
+]
+Line = Annotated[Text, StringConstraints(max_length=120), AfterValidator(_line)]
+Name = Annotated[Line, StringConstraints(max_length=60), AfterValidator(_named)]
+Address = Annotated[Line, StringConstraints(max_length=500, pattern=r"^https?://[^\s/]\S*$")]
+
+
+class Card(BaseModel):
+    """What a submission says of its model. `CARD_TEMPLATE` explains the fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    authors: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100)]
+    contact: Line | None = None
+    url: Address | None = None
+    licence: Line
+    description: Text
+    training_data: Text
+    tuning: Text
+    code: Address | None = None
+    features: Text | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "Card":
+        if not (self.contact or self.url):
+            raise ValueError("give contact or url")
+        return self
+
+
+class _Entry(BaseModel):
+    """What a submission's provenance says of one task."""
+
+    tables: dict[str, str]
+    data_sha256: str
+
+
+class _Provenance(BaseModel):
+    source: Line
+    tasks: dict[str, _Entry]
+    models: dict[str, Any]
+    versions: Annotated[dict[Line, Line], Field(max_length=50)]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The content of a submission's file."""
+
+    card: Card
+    run: RunResult
+
+
+def slug(name: str) -> str:
+    """Return a name as a file's: small letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
+def read_card(path: Path) -> Card:
+    """Read a model card, YAML or JSON.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, or it is no card: naming every field that is missing or wrong.
+    """
+    import yaml
+
+    try:
+        if path.stat().st_size > archive.LIMITS["card.json"]:
+            raise UsageError(f"{path} is too large for a model card")
+        return Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}); `somb submit card` prints a template") from None
+    except ValidationError as error:
+        raise UsageError(f"{path} is no model card; `somb submit card` prints a template\n{described(error)}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from None
+
+
+def described(error: ValidationError) -> str:
+    """Return one line a field that is missing or wrong."""
+    lines = [
+        f"{'.'.join(map(str, problem['loc']))[:80] or 'card'}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_url=False)[:_SHOWN]
+    ]
+    return "\n".join("".join(sign if sign.isprintable() else "?" for sign in line) for line in lines)
+
+
+def pack(
+    folder: Path, card: Card, out: Path, models: Sequence[str] | None = None, source: SourceLike = "auto"
+) -> pd.DataFrame:
+    """Check a run and write it and its card to one file.
+
+    Ablations stay out, and so do the provenance's command, platform and folder names.
+
+    Parameters
+    ----------
+    folder : a run folder, of ``somb run`` or ``somb evaluate --out``.
+    card : the model card.
+    out : the file.
+    models : those of the run that the card describes; all when omitted.
+    source : the published tables.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`check`.
+
+    Raises
+    ------
+    UsageError
+        If the run holds no such model.
+    SombError
+        If the folder is no run, or :func:`check` would refuse it.
+    """
+    run = load_run(folder)
+    present = list(dict.fromkeys(run.results["model"]))
+    unknown = [name for name in models or () if name not in present]
+    if unknown:
+        raise UsageError(f"{folder} has no model '{unknown[0]}'; it has {', '.join(present)}")
+    chosen = list(models or present)
+
+    def kept(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["model"].isin(chosen) & frame["task"].isin(list(catalogue()))].reset_index(drop=True)
+
+    told = {key: run.provenance[key] for key in KEPT}
+    told["tasks"] = {key: entry for key, entry in told["tasks"].items() if key.split("/")[0] in catalogue()}
+    told["models"] = {name: told["models"].get(name) for name in chosen}
+    packed = Packed(card, RunResult(kept(run.results), kept(run.predictions), told))
+    scores = score_again(packed, source, str(folder))
+    archive.write(
+        {
+            "results.parquet": archive.to_parquet(packed.run.results[RESULT_COLUMNS]),
+            "predictions.parquet": archive.to_parquet(packed.run.predictions[PREDICTION_COLUMNS]),
+            "provenance.json": json.dumps(told, indent=1).encode(),
+            "card.json": card.model_dump_json(indent=1, exclude_none=True).encode(),
+        },
+        out,
+    )
+    return scores
+
+
+def read(path: Path) -> Packed:
+    """Unpack a submission's file.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    SombError
+        Naming all that keeps it from being read.
+    """
+    members = archive.read(path)
+    lines = []
+    try:
+        card = Card.model_validate_json(members["card.json"])
+    except ValidationError as error:
+        lines += [f"card.json: {line}" for line in described(error).splitlines()]
+    try:
+        told = _Provenance.model_validate_json(members["provenance.json"])
+    except ValidationError as error:
+        lines += [f"provenance.json: {line}" for line in described(error).splitlines()]
+    frames = {}
+    for name, columns in (("results.parquet", RESULT_COLUMNS), ("predictions.parquet", PREDICTION_COLUMNS)):
+        try:
+            frames[name] = archive.from_parquet(members[name], columns, name)
+        except SombError as error:
+            lines.append(str(error))
+    if lines:
+        raise _refused(str(path), lines)
+    run = RunResult(frames["results.parquet"], frames["predictions.parquet"], told.model_dump())
+    return Packed(card, run)
+
+
+def check(path: Path, source: SourceLike = "auto") -> tuple[Packed, pd.DataFrame]:
+    """Unpack a submission and score its predictions again.
+
+    Returns
+    -------
+    packed : the submission.
+    scores : one row a task, protocol, model and metric, from the predictions alone: mean, sd (population), low and
+        high (95 % interval of the primary metric), chance, ``values`` by fold, and whether the features are the
+        submission's own.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    SombError
+        Naming all that is wrong, or that the published tables are not at hand.
+    """
+    packed = read(path)
+    return packed, score_again(packed, source, str(path))
+
+
+def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
+    """Return the scores that follow from a submission's predictions (see :func:`check`).
+
+    Raises
+    ------
+    SombError
+        Naming all that is wrong with the submission `name`, or that the published tables are not at hand.
+    """
+    kinds = {packed.run.provenance["source"], *packed.run.results["source"].unique()} - {"open"}
+    if kinds:
+        told = " and ".join(str(kind)[:40] for kind in sorted(kinds, key=str)[:3])
+        raise _refused(name, [f"was run on {told} tables; only results of the published ones are listed"])
+    n_models = packed.run.results["model"].nunique()
+    if n_models > MAX_MODELS:
+        raise _refused(name, [f"holds {n_models} models; a card describes at most {MAX_MODELS}"])
+    where = resolve_source(source)
+    if where.kind != "open":
+        raise SombError(
+            "a submission is checked on the published tables, which are not at hand; get them with: somb data fetch, "
+            "or name their folder with --data"
+        )
+    lines = list(_run_problems(packed.run))
+    parts = []
+    load = cache(partial(load_task, source=where))
+    for key, results in packed.run.results.groupby(_KEY, sort=False):
+        task, protocol, model = map(str, key)
+        if task not in catalogue() or protocol not in PROTOCOLS:
+            continue
+        try:
+            data = load(task, protocol)
+        except SombError as error:
+            lines.append(f"{task} cannot be checked: {error}")
+            continue
+        found, scores = _model_scores(packed, data, model, results, load)
+        lines += found
+        parts.append(scores)
+    if lines:
+        raise _refused(name, list(dict.fromkeys(lines)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _refused(name: str, lines: list[str]) -> SombError:
+    return SombError(f"{name}: refused\n" + "\n".join(lines))
+
+
+def _run_problems(run: RunResult) -> Iterator[str]:
+    """Say what is wrong with tasks, protocols, models and table hashes."""
+    if run.results.empty:
+        yield "results.parquet holds no score"
+    for frame, name in ((run.results, "results.parquet"), (run.predictions, "predictions.parquet")):
+        for task in sorted(set(frame["task"].dropna()) - set(catalogue())):
+            yield f"{name}: unknown task {task[:40]!r}; the leaderboard lists {', '.join(catalogue())}"
+        for protocol in sorted(set(frame["protocol"].dropna()) - set(PROTOCOLS)):
+            yield f"{name}: unknown protocol {protocol[:40]!r}; it is one of {', '.join(PROTOCOLS)}"
+        if frame[_KEY].isna().any(axis=None):
+            yield f"{name}: a row lacks its task, protocol or model"
+    scored, predicted = (
+        set(map(tuple, frame[_KEY].drop_duplicates().to_numpy())) for frame in (run.results, run.predictions)
+    )
+    for task, protocol, model in sorted(predicted - scored, key=str):
+        yield f"{task} {protocol} {model}: there are predictions and no scores"
+    for model in sorted({str(key[2]) for key in scored} - run.provenance["models"].keys()):
+        yield f"provenance.json does not say what model {model[:60]!r} is"
+    for task, protocol in sorted({(str(key[0]), str(key[1])) for key in scored}):
+        if task in catalogue() and protocol in PROTOCOLS:
+            yield from _hash_problems(run, task, f"{task}/{protocol}")
+
+
+def _hash_problems(run: RunResult, task: str, key: str) -> Iterator[str]:
+    if key not in run.provenance["tasks"]:
+        yield f"provenance.json has no entry {key}"
+        return
+    given = run.provenance["tasks"][key]["tables"]
+    for table in sorted({*given, *catalogue()[task].tables}):
+        due = f"git:{table_info(table).git_blob}" if table in catalogue()[task].tables else None
+        if given.get(table) != due:
+            yield f"{key}: table {table[:60]} has the hash {str(given.get(table))[:60]}, the published one is {due}"
+
+
+def _model_scores(
+    packed: Packed, data: TaskData, model: str, results: pd.DataFrame, load: Callable[..., TaskData]
+) -> tuple[list[str], pd.DataFrame]:
+    """Return what is wrong with one model's predictions and scores on one task, and the scores that follow."""
+    name = f"{data.name} {data.protocol} {model[:60]}"
+    failed = results[results["status"].str.startswith("failed", na=False)]
+    if len(failed):
+        lost = ", ".join(dict.fromkeys(failed["fold"].astype(str)))
+        return [
+            f"{name}: failed on fold {lost}; a listed mean is over all folds: mend the model, or leave the task out"
+        ], failed
+    lines = []
+    told = packed.run.provenance["tasks"].get(f"{data.name}/{data.protocol}")
+    own_features = told is not None and told["data_sha256"] != data.fingerprint
+    if own_features and not packed.card.features:
+        lines.append(
+            f"{data.name}/{data.protocol}: data_sha256 is not that of the task's own features; run it again with this "
+            "version, or say in the card's `features` what yours are made from"
+        )
+    rows = packed.run.predictions
+    rows = rows[(rows[_KEY] == [data.name, data.protocol, model]).all(axis=1)].drop(columns="model")
+    problems = Problems(name)
+    other = partial(load, data.task.id, other_protocol(data.protocol))
+    folds = decode(archive.to_parquet(rows), "parquet", data, other, problems, [])
+    if problems:
+        return lines + problems.lines(), results
+    again = score({name: Predictions(data, tuple(folds), "")})
+    lines += [f"{name}: {line}" for line in _differences(results, again.results)]
+    return lines, _rows(again, model).assign(own_features=own_features)
+
+
+def _differences(stated: pd.DataFrame, again: pd.DataFrame) -> Iterator[str]:
+    """Say which stated scores do not follow from the predictions."""
+    keys = ["fold", "metric"]
+    twice = stated.duplicated(keys)
+    for fold, metric in stated.loc[twice, keys].itertuples(index=False):
+        yield f"fold {fold}: {metric} stands twice"
+    both = stated[~twice].merge(again, how="outer", on=keys, suffixes=("", "_again"), indicator="side")
+    row: Any
+    for row in both.itertuples():
+        place = f"fold {str(row.fold)[:40]}: {str(row.metric)[:60]}"
+        if row.side == "left_only":
+            yield f"{place} is no score of this task"
+        elif row.side == "right_only":
+            yield f"{place} is missing; its predictions give {row.value_again:.6g}"
+        elif not np.isclose(row.value, row.value_again, rtol=0, atol=TOLERANCE, equal_nan=True):
+            yield f"{place} is stated as {row.value:.6g}, its predictions give {row.value_again:.6g}"
+        elif row.status != row.status_again:
+            yield f"{place} is marked {str(row.status)[:60]!r}, its predictions make it {row.status_again!r}"
+
+
+def _rows(again: RunResult, model: str) -> pd.DataFrame:
+    ends = standing(again).iloc[0]
+    results = again.results[~again.results["metric"].str.contains("[", regex=False)]
+    grouped = results.groupby(["task", "protocol", "metric"], sort=False)
+    table = grouped["value"].agg(mean="mean", sd=lambda values: np.std(values.dropna())).reset_index()
+    primary = table["metric"] == ends["metric"]
+    values: Any = [dict(zip(part["fold"], part["value"], strict=True)) for _, part in grouped]
+    table.insert(2, "model", model)
+    return table.assign(
+        primary=primary,
+        values=values,
+        **{key: np.where(primary, ends[key], np.nan) for key in ("low", "high", "chance")},
+    )
