@@ -103,17 +103,19 @@ def fit_fold(fold: PreparedFold, model: Model, seed: int = SEED) -> Outcome:
 
 
 def _predict(fold: PreparedFold, model: Model, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    # Fresh arrays: how one that came over a network lies in memory can change a last digit of a dot product.
+    X_train, X_test = fold.X_train.copy(), fold.X_test.copy()
     estimator = model.make(fold.task, fold.number, seed)
-    n = len(fold.X_test)
+    n = len(X_test)
     if fold.task.type == "multilabel":
-        estimator.fit(fold.X_train, fold.y_train)
+        estimator.fit(X_train, fold.y_train)
         shape = (n, len(fold.task.classes))
-        y_pred = _checked(estimator.predict(fold.X_test), shape, "predict")
-        return y_pred.astype(np.int64), _checked(_multilabel_scores(estimator, fold.X_test), shape, "predict_proba")
+        y_pred = _checked(estimator.predict(X_test), shape, "predict")
+        return y_pred.astype(np.int64), _checked(_multilabel_scores(estimator, X_test), shape, "predict_proba")
     # Estimators see consecutive codes, since a training fold may lack a class.
     present, codes = np.unique(fold.y_train, return_inverse=True)
-    estimator.fit(fold.X_train, codes)
-    predicted = _checked(estimator.predict(fold.X_test), (n,), "predict")
+    estimator.fit(X_train, codes)
+    predicted = _checked(estimator.predict(X_test), (n,), "predict")
     unknown = np.setdiff1d(predicted, np.arange(len(present)))
     if unknown.size:
         raise ValueError(f"predict returned the class {unknown[0]}, which is not one it was fitted on")
@@ -122,7 +124,7 @@ def _predict(fold: PreparedFold, model: Model, seed: int) -> tuple[np.ndarray, n
         return y_pred, np.empty(0)
     if len(present) < 2:
         return y_pred, np.full(n, float(present[0]))
-    return y_pred, _checked(_positive_score(estimator, fold.X_test), (n,), "predict_proba")
+    return y_pred, _checked(_positive_score(estimator, X_test), (n,), "predict_proba")
 
 
 def _positive_score(estimator: Any, X: np.ndarray) -> np.ndarray:

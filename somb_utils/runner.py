@@ -4,10 +4,11 @@ import hashlib
 import inspect
 import json
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from somb_utils.cluster import unordered
 from somb_utils.errors import SombError, UsageError
 from somb_utils.fit import Outcome, PreparedFold, fit_fold, prepare
 from somb_utils.load import TaskData, load_task, missing_message
@@ -61,6 +63,7 @@ def run(
     source: SourceLike = "auto",
     seed: int = SEED,
     n_jobs: int = -1,
+    cluster: str | None = None,
     out: str | Path | None = None,
     on_start: Callable[[int, float], None] = lambda jobs, cost: None,
     on_done: Progress = lambda cost, label: None,
@@ -75,6 +78,7 @@ def run(
     protocol, source : see :func:`load_task`.
     seed : seed of every model; folds do not depend on it.
     n_jobs : fold jobs at once; -1 for one a core. Scores do not depend on it.
+    cluster : address of a Dask scheduler (``tcp://host:8786``) or ``local:N``, to run the jobs there instead.
     out : folder for results, predictions, provenance and finished jobs. A rerun into it continues.
     on_start, on_done : called with the number and cost of the jobs to do, and after each.
 
@@ -112,8 +116,11 @@ def run(
     done = dict(_finished(jobs, folder, seed))
     todo = sorted((i for i in range(len(jobs)) if i not in done), key=lambda i: -jobs[i].cost)
     on_start(len(todo), sum(jobs[i].cost for i in todo))
-    for i, outcome in _outcomes(jobs, todo, folder, seed, n_jobs):
+    for i, outcome in _outcomes(jobs, todo, seed, n_jobs, cluster) if todo else ():
         done[i] = outcome
+        file = _job_file(jobs[i], folder, seed)
+        if file is not None and not outcome.error:
+            _store(outcome, file)
         on_done(jobs[i].cost, f"{jobs[i].data.name} {jobs[i].model.name}")
     result = RunResult(
         results=pd.concat([outcome_rows(jobs[i], done[i]) for i in range(len(jobs))], ignore_index=True),
@@ -190,37 +197,38 @@ def _try_models(jobs: Sequence[Job], seed: int) -> None:
 
 
 def _outcomes(
-    jobs: Sequence[Job], todo: Sequence[int], folder: Path | None, seed: int, n_jobs: int
+    jobs: Sequence[Job], todo: Sequence[int], seed: int, n_jobs: int, cluster: str | None
 ) -> Iterator[tuple[int, Outcome]]:
-    if not todo:
-        return
+    """Do the jobs `todo`, in their order as far as workers are free, and yield each as it finishes."""
+    loaded = {id(job.data): job.data for job in jobs}
 
     @lru_cache(maxsize=12)
-    def prepared(index: int, number: int) -> PreparedFold:
-        return prepare(loaded[index], number)
+    def prepared(data: int, number: int) -> PreparedFold:
+        return prepare(loaded[data], number)
 
-    loaded = list({id(job.data): job.data for job in jobs}.values())
-    place = {id(data): index for index, data in enumerate(loaded)}
-    calls = (
-        joblib.delayed(_do)(
-            i,
-            prepared(place[id(jobs[i].data)], jobs[i].number),
-            jobs[i].model,
-            seed,
-            _job_file(jobs[i], folder, seed),
-        )
-        for i in todo
-    )
-    parallel = partial(joblib.Parallel, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+    calls = ((i, prepared(id(jobs[i].data), jobs[i].number), jobs[i].model, seed) for i in todo)
+    if cluster is not None:
+        yield from map(_survived, unordered(_do, calls, cluster))
+        return
+    # When the run stops early, joblib says how many fits it cancelled; the user knows.
+    warnings.filterwarnings("ignore", message=".* which were still being processed by the workers")
     with joblib.parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
-        yield from parallel()(calls)
+        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+        yield from parallel(joblib.delayed(_do)(*call) for call in calls)
 
 
-def _do(i: int, fold: PreparedFold, model: Model, seed: int, file: Path | None) -> tuple[int, Outcome]:
-    outcome = fit_fold(fold, model, seed)
-    if file is not None and not outcome.error:
-        _store(outcome, file)
-    return i, outcome
+def _do(i: int, fold: PreparedFold, model: Model, seed: int) -> tuple[int, Outcome]:
+    return i, fit_fold(fold, model, seed)
+
+
+def _survived(result: Any) -> tuple[int, Outcome]:
+    """Turn a call that no worker survived into a failed outcome."""
+    first, second = result
+    if isinstance(second, SombError):
+        raise second
+    if isinstance(second, Exception):
+        return first[0], Outcome(np.empty(0), np.empty(0), {}, 0.0, f"{type(second).__name__}: {second}")
+    return first, second
 
 
 def _finished(jobs: Sequence[Job], folder: Path | None, seed: int) -> Iterator[tuple[int, Outcome]]:

@@ -2,10 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -56,24 +52,6 @@ def test_a_damaged_job_file_is_done_again(tmp_path: Path) -> None:
     for file in (tmp_path / "jobs").glob("*.npz"):
         file.write_bytes(file.read_bytes()[:40])
     pd.testing.assert_frame_equal(sim("A1", "logreg", out=tmp_path).results, first.results)
-
-
-def test_a_killed_run_continues_without_repeating_finished_jobs(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "somb_utils.cli", "run", "--data", "simulated", "--tasks", "A1,A2,C1,C2,D1,H1"]
-    command += ["--models", "logreg,rf", "--jobs", "1", "--out", str(tmp_path), "--format", "csv"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while len(list((tmp_path / "jobs").glob("*.npz"))) < 4 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130, error
-    assert "The same command continues from there" in error and "Traceback" not in error
-    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "jobs").glob("*.npz")}
-    assert len(kept) >= 4 and not list(tmp_path.rglob("*.tmp"))
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    assert {file: file.stat().st_mtime_ns for file in kept} == kept
-    assert set(somb.load_run(tmp_path).results["task"]) == {"A1", "A2", "C1", "C2", "D1", "H1"}
 
 
 def test_failed_folds_are_recorded_and_left_out_of_the_mean() -> None:

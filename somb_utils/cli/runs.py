@@ -25,6 +25,9 @@ Params = Annotated[
 ]
 Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Fold jobs at once; -1: one a core.")]
+Cluster = Annotated[
+    str | None, typer.Option("--cluster", help="A Dask scheduler, tcp://host:8786, or local:N for N processes here.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of every model. Folds do not depend on it.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/<data>-<protocol>].")]
 Print = Annotated[Format, typer.Option("--format", help="How to print the summary.")]
@@ -37,6 +40,7 @@ def run(
     protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
     data: Data = "auto",
     jobs: Jobs = -1,
+    cluster: Cluster = None,
     seed: Seed = 42,
     out: Out = None,
     format: Print = Format.table,
@@ -54,7 +58,7 @@ def run(
     `somb run --models mypackage.models:make --data ../open-data/processed`
     """
     params = parse_params(model_params or [], models)
-    result = _execute(tasks, models, params, protocol, data, jobs, seed, out)
+    result = _execute(tasks, models, params, protocol, data, jobs, cluster, seed, out)
     _print_summary(result, format)
     _say_missing(tasks, data)
     _report_failures(result)
@@ -67,6 +71,7 @@ def ablate(
     protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
     data: Data = "auto",
     jobs: Jobs = -1,
+    cluster: Cluster = None,
     seed: Seed = 42,
     out: Out = None,
     format: Print = Format.table,
@@ -85,7 +90,7 @@ def ablate(
     source = resolve_source(data)
     loaded = [load_task(definition, protocol, source, a) for a in (None, *definition.ablations)]  # type: ignore[arg-type]
     params = parse_params(model_params or [], models)
-    result = _execute(loaded, models, params, protocol, data, jobs, seed, out)
+    result = _execute(loaded, models, params, protocol, data, jobs, cluster, seed, out)
     _print_summary(result, format)
     _report_failures(result)
 
@@ -94,6 +99,7 @@ def reproduce(
     tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All: omit.")] = None,
     data: Data = "auto",
     jobs: Jobs = -1,
+    cluster: Cluster = None,
     out: Out = None,
     format: Print = Format.table,
 ) -> None:
@@ -104,7 +110,7 @@ def reproduce(
     from somb_utils.cli.console import print_frame
     from somb_utils.published import compare
 
-    result = _execute(tasks, None, {}, "published", data, jobs, 42, out)
+    result = _execute(tasks, None, {}, "published", data, jobs, cluster, 42, out)
     if result.provenance["source"] != "open":
         raise SombError("only real tables can reproduce the published scores; get them with: somb data fetch")
     table = compare(result.summary())
@@ -154,6 +160,7 @@ def _execute(
     protocol: str,
     data: str,
     jobs: int,
+    cluster: str | None,
     seed: int,
     out: Path | None,
 ) -> "RunResult":
@@ -180,6 +187,7 @@ def _execute(
                 source=source,
                 seed=seed,
                 n_jobs=jobs,
+                cluster=cluster,
                 out=folder,
                 on_start=progress.start,
                 on_done=progress.advance,

@@ -1,0 +1,139 @@
+"""A real Dask cluster of two worker processes: the same scores bit for bit, whoever dies in the middle."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import somb_utils as somb
+from somb_utils.errors import SombError, UsageError
+
+TASKS, MODELS = "A1,A2,C1,C2,D1,H1,I2", "majority,logreg,rf"
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+    file = tmp_path / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    log = (tmp_path / "cluster.log").open("w")
+    options = {"stdout": log, "stderr": log, "cwd": tmp_path}
+    scheduler = subprocess.Popen(
+        [*dask, "scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)], **options
+    )
+    wait_until(file.is_file)
+    worker = [*dask, "worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    workers = [subprocess.Popen(worker, **options) for _ in range(2)]
+    try:
+        yield json.loads(file.read_text())["address"], workers
+    finally:
+        for process in (*workers, scheduler):
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def test_killed_worker_and_killed_client_lose_nothing(
+    cluster: tuple[str, list[subprocess.Popen]], tmp_path: Path
+) -> None:
+    address, workers = cluster
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "somb_utils.cli", "run", "--data", "simulated", "--tasks", TASKS]
+    command += ["--models", MODELS, "--cluster", address, "--out", str(out), "--format", "csv"]
+
+    def finished() -> dict[Path, int]:
+        return {file: file.stat().st_mtime_ns for file in (out / "jobs").glob("*.npz")}
+
+    client = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: len(finished()) >= 10)
+    workers[0].kill()
+    at_kill = len(finished())
+    wait_until(lambda: len(finished()) >= at_kill + 10)
+    client.kill()
+    client.wait()
+    kept = finished()
+    assert len(kept) < 31 * 3
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert {file: time for file, time in finished().items() if file in kept} == kept
+    here = somb.run(TASKS, MODELS, source="simulated", n_jobs=2)
+    there = somb.load_run(out)
+    pd.testing.assert_frame_equal(there.results, here.results, check_exact=True)
+    pd.testing.assert_frame_equal(there.predictions, here.predictions, check_exact=True)
+
+
+def test_a_job_that_kills_its_workers_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    result = somb.run("C1", ["majority", "own_estimators:Suicide"], source="simulated", cluster="local:1")
+    (failure,) = result.failures().itertuples()
+    assert failure.model == "own_estimators:Suicide" and "KilledWorker" in failure.reason
+    assert result.summary().set_index("model")["folds"].to_dict() == {"majority": 4, "own_estimators:Suicide": 3}
+
+
+def test_bad_addresses_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="neither local:N nor a scheduler's address"):
+        somb.run("A1", "majority", source="simulated", cluster="here")
+    monkeypatch.setattr("somb_utils.cluster.CONNECT_TIMEOUT", 1)
+    with pytest.raises(SombError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        somb.run("A1", "majority", source="simulated", cluster="tcp://127.0.0.1:9")
+
+
+def test_two_runs_into_one_folder_at_once_both_arrive(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "somb_utils.cli", "run", "--data", "simulated", "--models", "majority,logreg"]
+    command += ["--jobs", "1", "--out", str(tmp_path / "run"), "--tasks"]
+    both = [subprocess.Popen([*command, tasks], stdout=subprocess.DEVNULL) for tasks in ("A1,C2,H1", "A2,D1,H1")]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    table = somb.load_run(tmp_path / "run").summary()
+    assert sorted(table["task"].unique()) == ["A1", "A2", "C2", "D1", "H1"] and len(table) == 10
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root can mount a small tmpfs")
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True
+    ).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_earlier_results_stay_readable(small_disk: Path) -> None:
+    before = somb.run("A1,C2", "logreg", source="simulated", out=small_disk / "run", n_jobs=1)
+    with pytest.raises(SombError, match=r"cannot write .*No space left on device"):
+        somb.run("E1,E4,I3", "logreg", source="simulated", out=small_disk / "run", n_jobs=1)
+    pd.testing.assert_frame_equal(somb.load_run(small_disk / "run").results, before.results)
+
+
+def test_an_interrupted_local_run_says_how_to_go_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "somb_utils.cli", "run", "--data", "simulated", "--tasks", "A1,A2,C1,C2,D1,H1"]
+    command += ["--models", "logreg,rf", "--jobs", "1", "--out", str(tmp_path), "--format", "csv"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: len(list((tmp_path / "jobs").glob("*.npz"))) >= 4)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "The same command continues from there" in error and "Traceback" not in error
+    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "jobs").glob("*.npz")}
+    assert len(kept) >= 4 and not list(tmp_path.rglob("*.tmp"))
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    assert set(somb.load_run(tmp_path).results["task"]) == {"A1", "A2", "C1", "C2", "D1", "H1"}
