@@ -428,7 +428,7 @@ def execute(
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
-            str(path), str(output), given, progress_bar=progress, log_output=False, cwd=str(Path.cwd())
+            str(path), str(output), given, kernel_name="python3", progress_bar=progress, cwd=str(Path.cwd())
         )
     except papermill.exceptions.PapermillExecutionError as error:
         raise SombError(

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 # Okabe & Ito (2008), without the yellow that vanishes on white.
@@ -67,6 +68,7 @@ def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 def new(width: float = 8.0, height: float = 4.0, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
     """Return a figure and its axes; it belongs to no window, so it shows once, where it is returned."""
     made = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(made)
     return made, made.subplots(rows, columns, **options)
 
 
