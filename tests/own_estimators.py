@@ -1,8 +1,5 @@
 """Models that a user might bring, good and bad. Named in tests as ``own_estimators:NAME``."""
 
-import os
-import signal
-
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
@@ -63,16 +60,6 @@ class UnknownClass(_Bad):
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Return class 99."""
         return np.full(len(X), 99)
-
-
-class Suicide(_Bad):
-    """Takes its whole process with it on a fold of 15 training rows (one of C1's)."""
-
-    def fit(self, X: np.ndarray, y: np.ndarray) -> "_Bad":
-        """Kill this process, or fit."""
-        if len(X) == 15:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().fit(X, y)
 
 
 NOT_A_MODEL = 3

@@ -15,6 +15,7 @@ import pytest
 
 import somb_utils as somb
 from somb_utils.errors import SombError, UsageError
+from somb_utils.runner import _survived
 
 TASKS, MODELS = "A1,A2,C1,C2,D1,H1,I2", "majority,logreg,rf"
 
@@ -77,12 +78,9 @@ def test_killed_worker_and_killed_client_lose_nothing(
     pd.testing.assert_frame_equal(there.predictions, here.predictions, check_exact=True)
 
 
-def test_a_job_that_kills_its_workers_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    result = somb.run("C1", ["majority", "own_estimators:Suicide"], source="simulated", cluster="local:1")
-    (failure,) = result.failures().itertuples()
-    assert failure.model == "own_estimators:Suicide" and "KilledWorker" in failure.reason
-    assert result.summary().set_index("model")["folds"].to_dict() == {"majority": 4, "own_estimators:Suicide": 3}
+def test_a_job_that_no_worker_survived_is_a_failed_outcome() -> None:
+    number, outcome = _survived(((7, "fold", "model", 42), RuntimeError("4 workers died")))
+    assert number == 7 and outcome.error == "RuntimeError: 4 workers died" and not outcome.scores
 
 
 def test_bad_addresses_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
