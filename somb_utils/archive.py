@@ -16,13 +16,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from somb_utils.card import MAX_BYTES as MAX_CARD
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing
 from somb_utils.predictions import read_file
 
 MB = 2**20
 # A run of one model on all 21 tasks takes 2 MB of predictions and 0.1 MB of results.
-LIMITS = {"results.parquet": 8 * MB, "predictions.parquet": 48 * MB, "provenance.json": MB, "card.json": 64 * 1024}
+LIMITS = {"results.parquet": 8 * MB, "predictions.parquet": 48 * MB, "provenance.json": MB, "card.json": MAX_CARD}
 MAX_ROWS = 4_000_000
 MAX_DIRECTORY = 4096
 MAX_TEXT = 2000
@@ -135,14 +136,16 @@ def from_parquet(content: bytes, columns: list[str], name: str) -> pd.DataFrame:
     numbers = {"value", "y_score"}
     texts = [column for column in columns if column not in numbers]
     try:
+        with pq.ParquetFile(BytesIO(content)) as file:
+            metadata, found = file.metadata, file.schema_arrow.names
+        if sorted(found) != sorted(columns):
+            raise SombError(f"{name} has the columns {', '.join(found)[:300]}; due are {', '.join(columns)}")
+        size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+        if metadata.num_rows > MAX_ROWS or size > 4 * LIMITS[name]:
+            raise SombError(f"{name} unpacks to more than a submission can be")
         # Text read as dictionaries takes no more memory than its bytes in the file, however often it stands there.
-        source = pa.BufferReader(content)
-        with pq.ParquetFile(source, read_dictionary=texts, page_checksum_verification=True) as file:
-            if sorted(file.schema_arrow.names) != sorted(columns):
-                raise SombError(f"{name} has the columns {', '.join(file.schema_arrow.names)[:300]}; due are {columns}")
-            groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-            if file.metadata.num_rows > MAX_ROWS or sum(group.total_byte_size for group in groups) > 4 * LIMITS[name]:
-                raise SombError(f"{name} unpacks to more than a submission can be")
+        options = {"metadata": metadata, "read_dictionary": texts, "page_checksum_verification": True}
+        with pq.ParquetFile(BytesIO(content), **options) as file:
             table = file.read(columns, use_threads=False)
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
         raise SombError(f"{name} is not a readable Parquet file: {str(error)[:200]}") from None

@@ -12,11 +12,12 @@ import pandas as pd
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from somb_utils.card import Card, described, slug
 from somb_utils.errors import SombError, UsageError
 from somb_utils.leaderboard import Board, html, payload
 from somb_utils.paths import replacing
 from somb_utils.results import PREDICTION_COLUMNS, RunResult
-from somb_utils.submission import Card, Packed, check, described, slug
+from somb_utils.submission import Packed, check
 from somb_utils.tables import SourceLike
 from somb_utils.tasks import Protocol
 

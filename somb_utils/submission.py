@@ -5,8 +5,6 @@ so it cannot prove that a model made the predictions: that takes the code, which
 """
 
 import json
-import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -15,10 +13,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
 from somb_utils import archive
-from somb_utils.canonical import KEPT
+from somb_utils.card import Card, Line, described
 from somb_utils.errors import SombError, UsageError
 from somb_utils.evaluate import Submission as Predictions
 from somb_utils.evaluate import score, standing
@@ -31,71 +29,7 @@ from somb_utils.tasks import PROTOCOLS, catalogue
 
 TOLERANCE = 1e-9
 MAX_MODELS = 20
-_SHOWN = 20
 _KEY = ["task", "protocol", "model"]
-
-CARD_TEMPLATE = """\
-# Model card of a submission to the leaderboard. All of it is published. The first seven fields are required.
-name: ""            # what the leaderboard calls the model
-authors: []         # e.g. [Ada Lovelace, Charles Babbage]
-contact: ""         # an address or a handle; leave it out if you give url
-licence: ""         # of the model and its predictions, e.g. MIT
-description: ""     # what it is and how it was fitted, in a few sentences
-training_data: ""   # what it was trained on beyond the benchmark's training folds; "none" if nothing
-tuning: ""          # which choices were made by looking at scores, and on which rows; "none" if none
-# url: https://     # a page about the model or its authors
-# code: https://    # code that makes the predictions again
-# features: ""      # required if the features are not the task's own: what they are made from
-"""
-
-
-def _printable(text: str) -> str:
-    if any(unicodedata.category(sign)[0] == "C" and sign != "\n" for sign in text):
-        raise ValueError("holds control characters")
-    return text
-
-
-def _line(text: str) -> str:
-    if "\n" in text:
-        raise ValueError("is more than one line")
-    return text
-
-
-def _named(text: str) -> str:
-    if not slug(text):
-        raise ValueError("needs a letter or a digit of a to z, 0 to 9")
-    return text
-
-
-Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_printable)
-]
-Line = Annotated[Text, StringConstraints(max_length=120), AfterValidator(_line)]
-Name = Annotated[Line, StringConstraints(max_length=60), AfterValidator(_named)]
-Address = Annotated[Line, StringConstraints(max_length=500, pattern=r"^https?://[^\s/]\S*$")]
-
-
-class Card(BaseModel):
-    """What a submission says of its model. `CARD_TEMPLATE` explains the fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Name
-    authors: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100)]
-    contact: Line | None = None
-    url: Address | None = None
-    licence: Line
-    description: Text
-    training_data: Text
-    tuning: Text
-    code: Address | None = None
-    features: Text | None = None
-
-    @model_validator(mode="after")
-    def _reachable(self) -> "Card":
-        if not (self.contact or self.url):
-            raise ValueError("give contact or url")
-        return self
 
 
 class _Entry(BaseModel):
@@ -118,43 +52,6 @@ class Packed:
 
     card: Card
     run: RunResult
-
-
-def slug(name: str) -> str:
-    """Return a name as a file's: small letters, digits and hyphens."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-
-
-def read_card(path: Path) -> Card:
-    """Read a model card, YAML or JSON.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file, or it is no card: naming every field that is missing or wrong.
-    """
-    import yaml
-
-    try:
-        if path.stat().st_size > archive.LIMITS["card.json"]:
-            raise UsageError(f"{path} is too large for a model card")
-        return Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); `somb submit card` prints a template") from None
-    except ValidationError as error:
-        raise UsageError(f"{path} is no model card; `somb submit card` prints a template\n{described(error)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from None
-
-
-def described(error: ValidationError) -> str:
-    """Return one line a field that is missing or wrong."""
-    lines = [
-        f"{'.'.join(map(str, problem['loc']))[:80] or 'card'}: {problem['msg'].removeprefix('Value error, ')}"
-        for problem in error.errors(include_url=False)[:_SHOWN]
-    ]
-    return "\n".join("".join(sign if sign.isprintable() else "?" for sign in line) for line in lines)
 
 
 def pack(
@@ -185,6 +82,13 @@ def pack(
         If the folder is no run, or :func:`check` would refuse it.
     """
     run = load_run(folder)
+    try:
+        told = _Provenance.model_validate(run.provenance).model_dump()
+    except ValidationError as error:
+        raise SombError(f"{folder / 'provenance.json'} is not a run's\n{described(error)}") from None
+    for frame, columns in ((run.results, RESULT_COLUMNS), (run.predictions, PREDICTION_COLUMNS)):
+        if lacking := sorted(set(columns) - set(frame.columns)):
+            raise SombError(f"{folder}: a table lacks the column {lacking[0]}; write it with somb run or somb evaluate")
     present = list(dict.fromkeys(run.results["model"]))
     unknown = [name for name in models or () if name not in present]
     if unknown:
@@ -194,9 +98,8 @@ def pack(
     def kept(frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["model"].isin(chosen) & frame["task"].isin(list(catalogue()))].reset_index(drop=True)
 
-    told = {key: run.provenance[key] for key in KEPT}
     told["tasks"] = {key: entry for key, entry in told["tasks"].items() if key.split("/")[0] in catalogue()}
-    told["models"] = {name: told["models"].get(name) for name in chosen}
+    told["models"] = {name: model for name, model in told["models"].items() if name in chosen}
     packed = Packed(card, RunResult(kept(run.results), kept(run.predictions), told))
     scores = score_again(packed, source, str(folder))
     archive.write(
@@ -286,7 +189,7 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
             "or name their folder with --data"
         )
     lines = list(_run_problems(packed.run))
-    parts = []
+    runs = []
     load = cache(partial(load_task, source=where))
     for key, results in packed.run.results.groupby(_KEY, sort=False):
         task, protocol, model = map(str, key)
@@ -297,11 +200,12 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
         except SombError as error:
             lines.append(f"{task} cannot be checked: {error}")
             continue
-        found, scores = _model_scores(packed, data, model, results, load)
+        found, again = _model_again(packed, data, model, results, load)
         lines += found
-        parts.append(scores)
+        runs.append((model, _own_features(packed, data), again))
     if lines:
         raise _refused(name, list(dict.fromkeys(lines)))
+    parts = [_rows(again, model).assign(own_features=own) for model, own, again in runs if again is not None]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -343,21 +247,22 @@ def _hash_problems(run: RunResult, task: str, key: str) -> Iterator[str]:
             yield f"{key}: table {table[:60]} has the hash {str(given.get(table))[:60]}, the published one is {due}"
 
 
-def _model_scores(
+def _own_features(packed: Packed, data: TaskData) -> bool:
+    told = packed.run.provenance["tasks"].get(f"{data.name}/{data.protocol}")
+    return told is not None and told["data_sha256"] != data.fingerprint
+
+
+def _model_again(
     packed: Packed, data: TaskData, model: str, results: pd.DataFrame, load: Callable[..., TaskData]
-) -> tuple[list[str], pd.DataFrame]:
+) -> tuple[list[str], RunResult | None]:
     """Return what is wrong with one model's predictions and scores on one task, and the scores that follow."""
     name = f"{data.name} {data.protocol} {model[:60]}"
+    lines = []
     failed = results[results["status"].str.startswith("failed", na=False)]
     if len(failed):
         lost = ", ".join(dict.fromkeys(failed["fold"].astype(str)))
-        return [
-            f"{name}: failed on fold {lost}; a listed mean is over all folds: mend the model, or leave the task out"
-        ], failed
-    lines = []
-    told = packed.run.provenance["tasks"].get(f"{data.name}/{data.protocol}")
-    own_features = told is not None and told["data_sha256"] != data.fingerprint
-    if own_features and not packed.card.features:
+        lines.append(f"{name}: failed on fold {lost}; a listed mean is over all folds: mend it, or leave the task out")
+    if _own_features(packed, data) and not packed.card.features:
         lines.append(
             f"{data.name}/{data.protocol}: data_sha256 is not that of the task's own features; run it again with this "
             "version, or say in the card's `features` what yours are made from"
@@ -368,10 +273,9 @@ def _model_scores(
     other = partial(load, data.task.id, other_protocol(data.protocol))
     folds = decode(archive.to_parquet(rows), "parquet", data, other, problems, [])
     if problems:
-        return lines + problems.lines(), results
+        return lines + problems.lines(), None
     again = score({name: Predictions(data, tuple(folds), "")})
-    lines += [f"{name}: {line}" for line in _differences(results, again.results)]
-    return lines, _rows(again, model).assign(own_features=own_features)
+    return lines + [f"{name}: {line}" for line in _differences(results, again.results)], again
 
 
 def _differences(stated: pd.DataFrame, again: pd.DataFrame) -> Iterator[str]:

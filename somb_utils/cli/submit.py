@@ -23,16 +23,16 @@ def card(
 
     Example: `somb submit card card.yaml`
     """
+    from somb_utils.card import TEMPLATE
     from somb_utils.paths import replacing
-    from somb_utils.submission import CARD_TEMPLATE
 
     if out is None:
-        print(CARD_TEMPLATE, end="")
+        print(TEMPLATE, end="")
         return
     if out.exists():
         raise UsageError(f"{out} exists already; name another file")
     with replacing(out) as temporary:
-        temporary.write_text(CARD_TEMPLATE, encoding="utf-8")
+        temporary.write_text(TEMPLATE, encoding="utf-8")
     print(f"fill in {out}, then: somb submit pack RUN --card {out}")
 
 
@@ -49,8 +49,8 @@ def pack(
     Examples: `somb submit pack results/mine --card card.yaml`,
     `somb submit pack results/open-aligned --card card.yaml --models mymodels:make --out mine.zip`
     """
+    from somb_utils.card import read_card, slug
     from somb_utils.submission import pack as pack_run
-    from somb_utils.submission import read_card, slug
 
     described = read_card(card)
     file = out or Path(f"{slug(described.name)}.zip")
