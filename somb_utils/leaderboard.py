@@ -151,7 +151,8 @@ def select(result: RunResult, checked: Parameters, any_model: bool) -> RunResult
 
     def kept(frame: pd.DataFrame) -> pd.DataFrame:
         mine = frame["task"].isin(checked.tasks) & frame["model"].isin(order) & (frame["protocol"] == checked.protocol)
-        frame = frame[mine].assign(_order=frame["model"].map(order))
+        frame = frame[mine]
+        frame = frame.assign(_order=frame["model"].map(order))
         return frame.sort_values(["task", "_order"], kind="stable").drop(columns="_order").reset_index(drop=True)
 
     chosen = RunResult(kept(result.results), kept(result.predictions), result.provenance)

@@ -143,7 +143,18 @@ def _on_read(app: "Sphinx", page: str, source: list[str]) -> None:
 
 
 def _on_config(app: "Sphinx", config: "Config") -> None:
-    config.html_theme_options = {**config.html_theme_options, "announcement": banner(config.somb_source)}
+    # The theme below would draw a second search field in a bar of its own.
+    no_bar: dict[str, list[str]] = {f"navbar_{part}": [] for part in ("start", "center", "end", "persistent")}
+    config.html_theme_options = {**config.html_theme_options, **no_bar, "announcement": banner(config.somb_source)}
+
+
+def _on_page(app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    # Live cells (thebe) would be fetched from another host; the book launches Binder instead.
+    context["script_files"] = [
+        file
+        for file in context.get("script_files", [])
+        if "thebe" not in f"{getattr(file, 'filename', file)} {getattr(file, 'attributes', {}).get('body', '')}"
+    ]
 
 
 def setup(app: "Sphinx") -> dict[str, Any]:
@@ -151,4 +162,5 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     app.add_config_value("somb_source", "simulated", "env")
     app.connect("config-inited", _on_config)
     app.connect("source-read", _on_read)
+    app.connect("html-page-context", _on_page, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -20,12 +20,16 @@ NOTHING = "No logs were given. Run `somb llm run` and `somb llm judge`, then giv
 
 @dataclass(frozen=True)
 class Report:
-    """The summary of an evaluation, shown part by part; without logs each part says how to get them."""
+    """The summary of an evaluation, shown part by part; without logs the first part says how to get them."""
 
     summary: Summary | None
 
     def show_ranking(self) -> None:
         """Show models in order, with intervals, pairs and what became of the answers."""
+        if self.summary is None:
+            from IPython.display import Markdown, display
+
+            display(Markdown(NOTHING))
         self._show("ranking", "ranking_by_judge", "pairs", "counts", "flags")
 
     def show_dimensions(self) -> None:
@@ -40,7 +44,6 @@ class Report:
         from IPython.display import Markdown, display
 
         if self.summary is None:
-            display(Markdown(NOTHING))
             return
         ranking = self.summary.tables.get("ranking")
         models = None if ranking is None or "model" not in ranking else list(ranking["model"])
@@ -152,7 +155,7 @@ def say_cross_judge() -> None:
 
 
 def published_figure() -> None:
-    """Show the published scores of nine models by one judge."""
+    """Show the published scores of all models by one judge."""
     from somb_utils.notebook import _display
     from somb_utils.plots.style import PALETTE, QUIET, figure, new
 

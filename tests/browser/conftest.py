@@ -1,0 +1,89 @@
+"""The built book on loopback, and a real browser that can reach nothing else."""
+
+import os
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SITE = Path(os.environ.get("SOMB_BOOK") or ROOT / "_build" / "html")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "browser: opens the built book in Chromium; run by pytest tests/browser -m browser"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    reason = None
+    if "browser" not in (config.getoption("-m") or "") and "SOMB_BOOK" not in os.environ:
+        reason = "opens the built book: run with -m browser after `make book`"
+    elif not (SITE / "index.html").is_file():
+        reason = f"no book in {SITE}: build it with `make book`, or name its folder in SOMB_BOOK"
+    if reason:
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(SITE)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    refuse = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", refuse]
+    with api.sync_playwright() as playwright:
+        own = which("chromium") or which("chromium-browser")
+        if own is None and not Path(playwright.chromium.executable_path).is_file():
+            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
+        running = playwright.chromium.launch(executable_path=own, args=arguments)
+        yield running
+        running.close()
+
+
+class Watch:
+    """Everything a page did wrong: console errors, exceptions, failed requests, requests to another host."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.faults: list[str] = []
+        page.on("console", lambda m: self.faults.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
+        page.on("requestfailed", lambda r: self.faults.append(f"failed: {r.url}"))
+        page.on("response", lambda r: self.faults.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
+        page.on(
+            "request",
+            lambda r: (
+                self.faults.append(f"another host: {r.url}")
+                if not r.url.startswith((address, "data:", "blob:"))
+                else None
+            ),
+        )
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, base_url=address, color_scheme="light")
+    opened = context.new_page()
+    watch = Watch(opened, address)
+    yield opened
+    context.close()
+    assert not watch.faults

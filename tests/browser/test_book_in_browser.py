@@ -1,0 +1,182 @@
+"""Every page of the built book in a real browser: nothing fails, all is drawn, nothing scrolls sideways."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SITE = Path(os.environ.get("SOMB_BOOK") or ROOT / "_build" / "html")
+
+pytestmark = pytest.mark.browser
+PAGES = sorted(
+    str(file.relative_to(SITE))
+    for file in SITE.rglob("*.html")
+    if "_static" not in file.parts and file != SITE / "index.html"  # the index leads on to book/index.html
+)
+SHOTS = ROOT / "_build" / "screenshots"
+LEADERBOARD = "notebooks/leaderboard.html"
+
+WIDE_PARTS = """() => {
+  const width = document.documentElement.clientWidth;
+  return document.documentElement.scrollWidth <= width ? [] : [...document.querySelectorAll('main *')]
+    .filter((e) => e.getBoundingClientRect().right > width + 1).slice(0, 5).map((e) => e.outerHTML.slice(0, 120));
+}"""
+BLANK_IMAGES = "() => [...document.images].filter((i) => !i.complete || !i.naturalWidth).map((i) => i.src)"
+EMPTY_TABLES = (
+    "() => [...document.querySelectorAll('main table')].filter((t) => !t.rows.length || !t.offsetHeight).length"
+)
+LUMINANCE = """() => {
+  let e = document.querySelector('main'), colour;
+  do {
+    colour = getComputedStyle(e).backgroundColor;
+    e = e.parentElement;
+  } while (e && /, 0\\)$|transparent/.test(colour));
+  const [r, g, b] = colour.match(/[\\d.]+/g).map(Number);
+  return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+}"""
+
+
+def check(page: Any) -> None:
+    assert page.evaluate(WIDE_PARTS) == []
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    page.evaluate("document.querySelectorAll('img').forEach((i) => { i.loading = 'eager'; })")
+    page.wait_for_function("[...document.images].every((i) => i.complete)")
+    assert page.evaluate(BLANK_IMAGES) == []
+    assert page.evaluate(EMPTY_TABLES) == 0
+    assert page.locator(".somb-banner").first.is_visible()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_drawn_at_both_widths_in_both_themes(page: Any, name: str) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    shot = str(SHOTS / name.replace("/", "-").removesuffix(".html"))
+    page.goto(name)
+    check(page)
+    assert page.evaluate(LUMINANCE) > 0.8
+    page.screenshot(path=f"{shot}-1400-light.png", full_page=True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
+    page.reload()
+    check(page)
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    assert page.evaluate(LUMINANCE) < 0.2
+    page.screenshot(path=f"{shot}-390-dark.png", full_page=True)
+
+
+def test_no_page_names_another_host_as_a_source() -> None:
+    loads = re.compile(
+        r"<(?:script|img|iframe|source|video|audio)[^>]+src=[\"'](?:https?:)?//|<link[^>]+href=[\"'](?:https?:)?//"
+    )
+    styles = re.compile(r"@import\s+[\"'(]*(?:url\()?[\"']?https?:|url\([\"']?https?:")
+    allowed = re.compile(r"rel=[\"']canonical")
+    for file in SITE.rglob("*"):
+        if file.suffix == ".html":
+            found = [m for m in loads.findall(file.read_text(encoding="utf-8")) if not allowed.search(m)]
+            assert not found, f"{file}: {found[:3]}"
+        if file.suffix == ".css":
+            assert not styles.search(file.read_text(encoding="utf-8")), file
+
+
+def test_index_leads_to_the_start_page(page: Any) -> None:
+    page.goto("index.html")
+    page.wait_for_url("**/book/index.html")
+    assert page.locator("h1").first.inner_text().startswith("Start here")
+
+
+def test_search_finds_a_word_of_the_glossary(page: Any) -> None:
+    page.goto("search.html?q=hemoglobin")
+    page.wait_for_selector("#search-results ul.search li")
+    assert page.locator("#search-results ul.search li a").count() > 0
+
+
+def test_search_field_opens_from_the_keyboard(page: Any) -> None:
+    page.goto("book/tasks.html")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("prevalence")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=prevalence*")
+    page.wait_for_selector("#search-results ul.search li")
+
+
+@pytest.mark.parametrize("task", ["a1", "i3"])
+def test_task_anchor_exists(page: Any, task: str) -> None:
+    page.goto(f"book/tasks.html#task-{task}")
+    assert page.locator(f"#task-{task}").count() == 1
+
+
+def scores(page: Any) -> list[float]:
+    cells = page.locator(".somb-lb [data-part=tbody] td:nth-child(6)").all_inner_texts()
+    return [float(text) for text in cells if text != "–"]
+
+
+def test_leaderboard_sorts_by_mouse_and_by_keyboard(page: Any) -> None:
+    page.goto(LEADERBOARD)
+    button = page.locator(".somb-lb th button[data-sort=mean]")
+    button.click()
+    heading = page.locator(".somb-lb th:has(button[data-sort=mean])")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert scores(page) == sorted(scores(page), reverse=True)
+    page.keyboard.press("Enter")  # the focus stays on the heading
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert scores(page) == sorted(scores(page))
+    assert "sort=mean%3Aasc" in page.url
+
+
+def test_leaderboard_filters_and_keeps_them_in_its_address(page: Any) -> None:
+    page.goto(LEADERBOARD)
+    everything = page.locator(".somb-lb [data-part=tbody] tr").count()
+    page.select_option(".somb-lb select[name=tier]", "frontier")
+    tiers = set(page.locator(".somb-lb [data-part=tbody] td:nth-child(2)").all_inner_texts())
+    assert tiers == {"frontier"}
+    page.select_option(".somb-lb select[name=metric]", "auroc")
+    assert set(page.locator(".somb-lb [data-part=tbody] td:nth-child(4)").all_inner_texts()) == {"AUROC"}
+    kept = page.locator(".somb-lb [data-part=tbody] tr").count()
+    page.goto("about:blank")
+    page.go_back()
+    assert "tier=frontier" in page.url and "metric=auroc" in page.url
+    assert page.locator(".somb-lb [data-part=tbody] tr").count() == kept < everything
+    page.get_by_role("button", name="Reset").click()
+    page.wait_for_function("() => !location.hash")
+    assert page.locator(".somb-lb [data-part=tbody] tr").count() == everything
+    page.fill(".somb-lb input[name=q]", "no such task")
+    assert page.locator(".somb-lb [data-part=tbody] tr").count() == 0
+    assert "0 scores" in page.locator(".somb-lb [data-part=count]").inner_text()
+
+
+def test_leaderboard_opens_the_task_of_a_deep_link(page: Any) -> None:
+    page.goto(f"{LEADERBOARD}#task=A1&modality=clinical")
+    assert page.locator(".somb-lb .card.chosen").get_attribute("data-card") == "A1"
+    assert page.locator(".somb-lb .card").count() == 2
+    assert page.evaluate("document.activeElement.dataset.task") == "A1"
+    page.keyboard.press("Enter")
+    assert page.locator(".somb-lb .card.chosen").count() == 0
+
+
+def test_leaderboard_controls_are_reached_by_tab_and_show_their_focus(page: Any) -> None:
+    page.goto(LEADERBOARD)
+    page.locator(".somb-lb select[name=tier]").focus()
+    names = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.name"))
+    assert names == ["modality", "metric", "model", "q"]
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_leaderboard_never_mixes_real_and_simulated_scores(page: Any) -> None:
+    page.goto(LEADERBOARD)
+    banner = page.locator(".somb-banner").first.get_attribute("class")
+    sources = page.locator(".somb-lb select[name=source] option").all_inner_texts()
+    badge = page.locator(".somb-lb .lb-source").inner_text()
+    if "somb-simulated" in banner:
+        assert len(sources) == 1 and badge == "SIMULATED DATA"
+    else:
+        assert any("published" in text for text in sources) and "SIMULATED" not in badge
+
+
+def test_site_is_small() -> None:
+    size = sum(file.stat().st_size for file in Path(SITE).rglob("*") if file.is_file())
+    assert size < 40e6
