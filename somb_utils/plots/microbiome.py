@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 
 from somb_utils.plots.style import COLOURS, MARKERS, PALETTE, QUIET, colours_of, figure, new, words
 
@@ -43,7 +42,9 @@ def swab_calendar(samples: pd.DataFrame) -> Figure:
             axes.scatter(*at, s=48, marker="s", color=COLOURS[phase], label=words(phase))
         taken = set(zip(own["timepoint"], own["body_site"], strict=True))
         gaps = [(i, k) for i, t in enumerate(times) for k, s in enumerate(sites) if (t, s) not in taken]
-        axes.scatter(*np.array(gaps or [(np.nan, np.nan)]).T, marker="x", s=42, lw=1.6, color="black", label="missing")
+        axes.scatter(
+            *np.array(gaps, dtype=float).reshape(-1, 2).T, marker="x", s=42, lw=1.6, color="black", label="missing"
+        )
         axes.set_xticks(range(len(times)), times, rotation=90, fontsize=8)
         axes.set_title(f"{person} (n = {len(own)})", fontsize=10)
         axes.grid(False)
@@ -92,13 +93,12 @@ def highlights(X: pd.DataFrame, samples: pd.DataFrame, by: str = "body_site", wh
 
     Parameters
     ----------
-    X : samples × features, numbers; standardised here
+    X : samples × features, numbers of one scale; centred here and not scaled, or rare kinds would lead
     samples : columns crew and `by`, same index
     what : what the columns are
     """
-    scaled = StandardScaler().fit_transform(X)
-    fitted = PCA(2, random_state=42).fit(scaled)
-    points = fitted.transform(scaled)
+    fitted = PCA(2, random_state=42).fit(X.to_numpy())
+    points = fitted.transform(X.to_numpy())
     points *= np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])
     groups = sorted(samples[by].unique())
     columns = min(5, len(groups))
@@ -146,7 +146,7 @@ def richness(numbers: pd.Series, samples: pd.DataFrame, what: str = "taxa") -> F
             marker="o" if source == "human" else "D", label=f"{said} (n = {len(rows)})",
         )  # fmt: skip
         for time, own in rows.groupby("timepoint"):
-            middle, place = numbers[own.index].median(), times.index(time) + shift
+            middle, place = numbers[own.index].median(), times.index(str(time)) + shift
             axes.hlines(middle, place - 0.15, place + 0.15, color="black", lw=2, zorder=3)
     axes.plot([], [], color="black", lw=2, label="median")
     axes.set_xticks(range(len(times)), times)
@@ -167,11 +167,13 @@ def confusion(predictions: pd.DataFrame, classes: Sequence[str], title: str) -> 
     classes : in the order to be drawn
     title : what was predicted and by which model
     """
-    table = pd.crosstab(predictions["y_true"], predictions["y_pred"]).reindex(index=classes, columns=classes)
+    table = pd.crosstab(predictions["y_true"], predictions["y_pred"]).reindex(
+        index=list(classes), columns=list(classes)
+    )
     counted = table.fillna(0).to_numpy()
     share = 100 * counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
-    made, axes = new(1.8 + 0.55 * len(classes), 1.4 + 0.42 * len(classes))
-    image = axes.imshow(share, cmap="cividis_r", vmin=0, vmax=100, aspect="auto")
+    made, axes = new(2.8 + 0.55 * len(classes), 1.6 + 0.42 * len(classes))
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for (i, k), value in np.ndenumerate(share):
         if value >= 0.5:
             axes.text(
