@@ -24,7 +24,8 @@ from somb_utils.predictions import read_file
 MB = 2**20
 # A run of one model on all 21 tasks takes 2 MB of predictions and 0.1 MB of results.
 LIMITS = {"results.parquet": 8 * MB, "predictions.parquet": 48 * MB, "provenance.json": MB, "card.json": MAX_CARD}
-MAX_ROWS = 4_000_000
+MAX_ROWS = 2_000_000
+MAX_CHARACTERS = 64_000_000  # of a column
 MAX_DIRECTORY = 4096
 MAX_TEXT = 2000
 _END = b"PK\x05\x06"
@@ -167,4 +168,6 @@ def _texts(column: pa.ChunkedArray, name: str, label: str) -> pd.Series:
     values = column.to_pandas()
     if any(len(word) > MAX_TEXT or not word.isprintable() for word in values.cat.categories):
         raise SombError(f"{name}: column '{label}' holds control characters, or a text of over {MAX_TEXT} characters")
+    if values.cat.categories.str.len().to_numpy()[values.cat.codes[values.notna()]].sum() > MAX_CHARACTERS:
+        raise SombError(f"{name}: column '{label}' unpacks to more than {MAX_CHARACTERS:,} characters")
     return values.astype("str")

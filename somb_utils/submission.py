@@ -28,7 +28,7 @@ from somb_utils.tables import SourceLike, resolve_source
 from somb_utils.tasks import PROTOCOLS, catalogue
 
 TOLERANCE = 1e-9
-MAX_MODELS = 20
+MAX_MODELS = 10
 _KEY = ["task", "protocol", "model"]
 
 
@@ -190,6 +190,7 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
         )
     lines = list(_run_problems(packed.run))
     runs = []
+    predictions = dict(iter(packed.run.predictions.groupby(_KEY, sort=False)))
     load = cache(partial(load_task, source=where))
     for key, results in packed.run.results.groupby(_KEY, sort=False):
         task, protocol, model = map(str, key)
@@ -200,9 +201,16 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
         except SombError as error:
             lines.append(f"{task} cannot be checked: {error}")
             continue
-        found, again = _model_again(packed, data, model, results, load)
+        own_features = _own_features(packed.run, data)
+        if own_features and not packed.card.features:
+            lines.append(
+                f"{task}/{protocol}: data_sha256 is not that of the task's own features; run it again with this "
+                "version, or say in the card's `features` what yours are made from"
+            )
+        rows = predictions.get(key, packed.run.predictions.iloc[:0])
+        found, again = _model_again(data, model, results, rows, load)
         lines += found
-        runs.append((model, _own_features(packed, data), again))
+        runs.append((model, own_features, again))
     if lines:
         raise _refused(name, list(dict.fromkeys(lines)))
     parts = [_rows(again, model).assign(own_features=own) for model, own, again in runs if again is not None]
@@ -247,13 +255,13 @@ def _hash_problems(run: RunResult, task: str, key: str) -> Iterator[str]:
             yield f"{key}: table {table[:60]} has the hash {str(given.get(table))[:60]}, the published one is {due}"
 
 
-def _own_features(packed: Packed, data: TaskData) -> bool:
-    told = packed.run.provenance["tasks"].get(f"{data.name}/{data.protocol}")
+def _own_features(run: RunResult, data: TaskData) -> bool:
+    told = run.provenance["tasks"].get(f"{data.name}/{data.protocol}")
     return told is not None and told["data_sha256"] != data.fingerprint
 
 
 def _model_again(
-    packed: Packed, data: TaskData, model: str, results: pd.DataFrame, load: Callable[..., TaskData]
+    data: TaskData, model: str, results: pd.DataFrame, predictions: pd.DataFrame, load: Callable[..., TaskData]
 ) -> tuple[list[str], RunResult | None]:
     """Return what is wrong with one model's predictions and scores on one task, and the scores that follow."""
     name = f"{data.name} {data.protocol} {model[:60]}"
@@ -262,16 +270,9 @@ def _model_again(
     if len(failed):
         lost = ", ".join(dict.fromkeys(failed["fold"].astype(str)))
         lines.append(f"{name}: failed on fold {lost}; a listed mean is over all folds: mend it, or leave the task out")
-    if _own_features(packed, data) and not packed.card.features:
-        lines.append(
-            f"{data.name}/{data.protocol}: data_sha256 is not that of the task's own features; run it again with this "
-            "version, or say in the card's `features` what yours are made from"
-        )
-    rows = packed.run.predictions
-    rows = rows[(rows[_KEY] == [data.name, data.protocol, model]).all(axis=1)].drop(columns="model")
     problems = Problems(name)
     other = partial(load, data.task.id, other_protocol(data.protocol))
-    folds = decode(archive.to_parquet(rows), "parquet", data, other, problems, [])
+    folds = decode(archive.to_parquet(predictions.drop(columns="model")), "parquet", data, other, problems, [])
     if problems:
         return lines + problems.lines(), None
     again = score({name: Predictions(data, tuple(folds), "")})
