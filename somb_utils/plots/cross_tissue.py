@@ -1,0 +1,75 @@
+"""Figures of genes measured in several cell types and labelled in another tissue."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from somb_utils.load import TaskData
+from somb_utils.plots.style import DIVERGING, PALETTE, figure, new, words
+
+_LABEL = ("#EEEEEE", "#000000")
+_SIDES = {"not tested": "#EEEEEE", "all copies in test": PALETTE[0], "copies in both": PALETTE[1]}
+
+
+@figure
+def cells(X: pd.DataFrame, changed: pd.Series) -> Figure:
+    """Draw fold changes of genes in each cell type, genes sorted by their mean, with their label as a strip.
+
+    Parameters
+    ----------
+    X : genes × cell types, log2 fold changes
+    changed : label a gene, same index
+    """
+    order = X.mean(axis=1).argsort(kind="stable").to_numpy()
+    made, (top, axes) = new(9, 4.2, 2, 1, height_ratios=[1, X.shape[1]], sharex=True)
+    strip = ListedColormap(list(_LABEL))
+    top.imshow(changed.to_numpy()[order][None], aspect="auto", cmap=strip, vmin=0, vmax=1, interpolation="nearest")
+    limit = float(np.nanquantile(np.abs(X.to_numpy()), 0.99))
+    values = X.to_numpy()[order].T
+    image = axes.imshow(values, aspect="auto", cmap=DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
+    made.colorbar(image, ax=axes, label="log2 fold change", extend="both")
+    top.set_yticks([0], [f"skin: changed (n = {changed.sum():,})"])
+    axes.set_yticks(range(X.shape[1]), [words(c) for c in X.columns])
+    axes.set_xlabel(f"genes, sorted by mean fold change (N = {len(X):,} rows)")
+    top.set_title(f"{X.shape[1]} cell types; colours end at the 99 % quantile")
+    for part in (top, axes):
+        part.grid(False)
+    return made
+
+
+@figure
+def repeats(data: TaskData) -> Figure:
+    """Draw, for genes that stand on several identical rows, whether a fold puts copies on both sides.
+
+    Parameters
+    ----------
+    data : the task
+    """
+    same = data.X.groupby(list(data.X.columns), sort=False).ngroup()
+    twice = same[same.duplicated(keep=False)]
+    groups = list(dict.fromkeys(twice))
+    names = [f"{twice.index[twice == g][0].split('#')[0]} ({(twice == g).sum()} rows)" for g in groups]
+    role = np.zeros((len(groups), len(data.folds)))
+    for k, fold in enumerate(data.folds):
+        tested = same.index.isin(data.X.index[fold.test])
+        for i, group in enumerate(groups):
+            inside = tested[(same == group).to_numpy()]
+            role[i, k] = 0 if not inside.any() else 1 if inside.all() else 2
+    made, axes = new(7, 1.7 + 0.24 * max(len(groups), 1))
+    axes.set_title(f"{len(groups)} genes stand on identical rows, N = {len(data.X):,} rows")
+    axes.grid(False)
+    axes.set_xlabel("fold")
+    axes.set_xticks(range(len(data.folds)), [fold.label for fold in data.folds])
+    if not groups:
+        axes.set(yticks=[])
+        axes.text(0.5, 0.5, "no row repeats another", transform=axes.transAxes, ha="center", va="center")
+        return made
+    axes.imshow(role, aspect="auto", cmap=ListedColormap(list(_SIDES.values())), vmin=0, vmax=2)
+    axes.set_yticks(range(len(groups)), names, fontsize=8.5)
+    axes.set_xticks(np.arange(0.5, len(data.folds) - 1), minor=True)
+    axes.set_yticks(np.arange(0.5, len(groups) - 1), minor=True)
+    axes.grid(True, which="minor", color="white", lw=2)
+    made.legend(handles=[Patch(color=c, label=n) for n, c in _SIDES.items()], loc="outside lower center", ncols=3)
+    return made
