@@ -109,8 +109,25 @@ class Board:
         display(Markdown(" ".join(lines)))
 
 
-def collect(**parameters: Any) -> Board:
-    """Check a notebook's parameters, show where the data come from, and return the scores.
+def start(**parameters: Any) -> Parameters:
+    """Check a notebook's parameters, show where the data come from, and return the parameters.
+
+    Raises
+    ------
+    UsageError
+        If a parameter is unknown or its value cannot be.
+    """
+    from IPython.display import display
+
+    checked = check("", parameters)
+    session = Session("", checked.model_copy(update={"tasks": checked.tasks[:1]}))
+    session.missing.clear()  # the leaderboard itself says what is missing
+    display(session.banner())
+    return checked
+
+
+def collect(checked: Parameters) -> Board:
+    """Return the scores that a notebook's parameters ask for.
 
     With `results_dir`, scores are read from that run folder. Without, every category's models are fitted in the
     folders that the category notebooks keep, so that what these have fitted is not fitted again.
@@ -118,21 +135,17 @@ def collect(**parameters: Any) -> Board:
     Raises
     ------
     UsageError
-        If a parameter is unknown or its value cannot be, or the run folder holds none of what is asked for.
+        If the run folder holds none of what is asked for, or was made of other data than `data_source`.
+    SombError
+        If the run folder cannot be read, or no task has its tables.
     """
-    from IPython.display import display
-
-    checked = check("", parameters)
-    session = Session("", checked.model_copy(update={"tasks": checked.tasks[:1]}))
-    # Only the source's banner is wanted of this session; what is missing is said by the table.
-    session.missing.clear()
-    display(session.banner())
     stored = checked.results_dir is not None and (Path(checked.results_dir) / "provenance.json").is_file()
     result = load_run(str(checked.results_dir)) if stored else fit(checked)
-    if stored and result.provenance["source"] != session.source.kind:
+    kind = Session("", checked.model_copy(update={"tasks": checked.tasks[:1]})).source.kind
+    if result.provenance["source"] != kind:
         raise UsageError(
             f"{checked.results_dir} holds results of {result.provenance['source']} tables, but data_source is "
-            f"{session.source.kind}; real and simulated results are never shown together"
+            f"{kind}; real and simulated results are never shown together"
         )
     return Board(select(result, checked, any_model=stored), checked.n_bootstrap, checked.seed)
 
@@ -240,7 +253,7 @@ def _run_source(board: Board) -> dict[str, Any]:
         "kind": board.source,
         "label": f"this run, {protocol} protocol",
         "badge": badge,
-        "note": f"{said} {protocol} protocol; intervals from {board.n_bootstrap} bootstrap replicates.",
+        "note": f"{said} {protocol.capitalize()} protocol; intervals from {board.n_bootstrap} bootstrap replicates.",
         "rows": _rows(board),
         "composite": _composite(board.composite()),
     }

@@ -156,7 +156,9 @@ def test_run_folder_of_other_data_is_refused(simulated: RunResult, tmp_path: Pat
 
     save(relabelled(simulated, "open"), tmp_path)
     with pytest.raises(UsageError, match="never shown together"):
-        leaderboard.collect(tasks=["A1"], models=["logreg"], data_source="simulated", results_dir=str(tmp_path))
+        leaderboard.collect(
+            check("", {"tasks": ["A1"], "models": ["logreg"], "data_source": "simulated", "results_dir": str(tmp_path)})
+        )
 
 
 # Building ------------------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@
             if (!r || r.mean === null) return `<td class="v" style="--t:0">–</td>`;
             const value = above(r) === null ? r.mean : above(r);
             const t = Math.round(100 * Math.max(0, Math.min(1, value)) ** 0.75);
-            const kind = [t > 52 ? "hot" : "", above(r) !== null && above(r) <= 0 ? "low" : "", top === r ? "best" : ""];
+            const kind = [t > 52 ? "hot" : "", above(r) !== null && above(r) <= 0 ? "low" : "", top === r && (above(r) === null || above(r) > 0) ? "best" : ""];
             return `<td class="v ${kind.join(" ")}" style="--t:${t}" title="${esc(`${id} ${m}: ${fixed(r.mean, r.metric)} ± ${fixed(r.sd, r.metric)}`)}">${fixed(r.mean, r.metric)}</td>`;
           }).join("");
           const t = tasks[id];
