@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test test-all lint reproduce book lock clean
+.PHONY: help setup run book test lint check-notebooks reproduce lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -18,11 +18,19 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-run: setup  ## Set up, fit 7 baselines on 21 tasks, print the scores (simulated tables unless real ones are at hand)
+run: setup  ## Set up, fit 7 baselines on 21 tasks, print the scores, build the book (simulated without real tables)
 	$(BIN)/somb run
+	$(BIN)/somb book
 
-test: setup lint  ## Set up, check style and types, run the tests
+book: setup  ## Execute the notebooks on the data at hand and build the site
+	$(BIN)/somb book
+
+test: setup lint  ## Set up, check style and types, run the tests, compare notebooks with their stored output
 	$(BIN)/pytest -n 2
+	$(MAKE) check-notebooks
+
+check-notebooks: setup  ## Run every notebook anew on simulated tables and compare with its stored output
+	SOMB_DATA= $(BIN)/pytest --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 
 lint: setup
 	$(BIN)/ruff check .

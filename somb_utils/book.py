@@ -28,7 +28,7 @@ def build(
 ) -> Path:
     """Execute every notebook of the book on `data` and build the site.
 
-    Finished folds are kept in ``_build/run-<source>``, so that a rebuild fits only what is new. The site replaces
+    Folds that `somb run` has finished in ``results/<source>-aligned`` are not fitted again. The site replaces
     what stood at `out` only when all of it was built.
 
     Parameters
@@ -60,7 +60,7 @@ def build(
     tree = ROOT / "_build" / f"source-{source.kind}"
     given = {
         "data_source": str(Path(where).resolve()) if Path(where).is_dir() else where,
-        "results_dir": str(ROOT / "_build" / f"run-{source.kind}"),
+        "results_dir": str(ROOT / "results" / f"{source.kind}-aligned"),
         "n_jobs": jobs,
         **(parameters or {}),
     }

@@ -216,8 +216,8 @@ def composite_of(summary: pd.DataFrame) -> pd.DataFrame:
     return composite(summary.assign(model=summary["model"].mask(renamed, "multilabel_" + summary["model"])), reference)
 
 
-def save(result: RunResult, folder: Path) -> RunResult:
-    """Add a run to `folder`, replacing rows of the same task, protocol and model, and return all it now holds.
+def save(result: RunResult, folder: Path) -> None:
+    """Add a run to `folder`, replacing rows of the same task, protocol and model.
 
     Raises
     ------
@@ -231,7 +231,6 @@ def save(result: RunResult, folder: Path) -> RunResult:
                 frame.to_parquet(temporary, index=False, compression="zstd")
         with replacing(folder / "provenance.json") as temporary:
             temporary.write_text(json.dumps(merged.provenance, indent=2) + "\n", encoding="utf-8")
-    return merged
 
 
 def load_run(folder: str | Path) -> RunResult:

@@ -127,7 +127,9 @@ def run(
         predictions=pd.concat([prediction_rows(jobs[i], done[i]) for i in range(len(jobs))], ignore_index=True),
         provenance=provenance(loaded, chosen, seed, {name: version(name) for name in LIBRARIES}),
     )
-    return save(result, folder) if folder is not None else result
+    if folder is not None:
+        save(result, folder)
+    return result
 
 
 def load_tasks(

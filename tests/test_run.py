@@ -127,7 +127,8 @@ def test_simulated_and_other_results_never_share_a_folder(tmp_path: Path) -> Non
 
 def test_runs_into_one_folder_add_up(tmp_path: Path) -> None:
     sim("A1", "majority", out=tmp_path)
-    merged = sim("A2", "majority", out=tmp_path)
+    assert set(sim("A2", "majority", out=tmp_path).results["task"]) == {"A2"}
+    merged = somb.load_run(tmp_path)
     assert merged.results["task"].unique().tolist() == ["A1", "A2"]
     assert set(merged.summary()["task"]) == {"A1", "A2"}
 
