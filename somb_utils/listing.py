@@ -24,7 +24,7 @@ from somb_utils.tasks import Protocol
 INDEX = "index.csv"
 PAGE = "index.html"
 _NOTE = (
-    "Scored again by `somb submit check` from the predictions sent in. The labels are public, so the check "
+    "Scored again by the maintainers from the predictions sent in. The labels are public, so the check "
     "proves the arithmetic and not the model: see each card, and its code."
 )
 
@@ -213,8 +213,9 @@ def page(listed: Sequence[Entry]) -> str:
         first["sources"].insert(1, each["sources"][0])
         first["models"] += [model for model in each["models"] if model not in first["models"]]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    title = "<title>SpaceOmicsBench: submissions</title>"
-    return f'<!doctype html>\n<html lang="en"><head>{head}{title}</head><body>\n{html(first)}\n</body></html>\n'
+    head += "<title>SpaceOmicsBench: submissions</title><style>body { font: 1rem sans-serif; margin: 1rem }</style>"
+    body = f"<h1>SpaceOmicsBench: submissions</h1>\n{html(first)}"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
 
 
 def _payload(listed: Sequence[Entry], protocol: Protocol) -> dict[str, Any] | None:
