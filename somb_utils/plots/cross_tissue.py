@@ -73,3 +73,29 @@ def repeats(data: TaskData) -> Figure:
     axes.grid(True, which="minor", color="white", lw=2)
     made.legend(handles=[Patch(color=c, label=n) for n, c in _SIDES.items()], loc="outside lower center", ncols=3)
     return made
+
+
+@figure
+def strip(values: pd.Series, labels: pd.Series, unit: str) -> Figure:
+    """Draw one number a gene, a line of points for each label, with the median.
+
+    Parameters
+    ----------
+    values : a number a gene
+    labels : class names, same index
+    unit : label of the number
+    """
+    classes = labels.value_counts().index
+    made, axes = new(8, 2.6)
+    rng = np.random.default_rng(0)
+    for place, name in enumerate(classes):
+        own = values[labels == name]
+        axes.scatter(own, place + rng.uniform(-0.28, 0.28, len(own)), s=11, color=PALETTE[place], alpha=0.6, lw=0)
+        axes.vlines(own.median(), place - 0.38, place + 0.38, color="black", lw=2, label="median" if place else None)
+    axes.axvline(0, color="black", lw=0.7)
+    axes.set_yticks(range(len(classes)), [f"{words(c)} (n = {(labels == c).sum():,})" for c in classes])
+    axes.set(xlabel=unit, ylim=(-0.6, len(classes) - 0.4))
+    axes.set_title(f"N = {len(values):,} genes")
+    axes.grid(False, axis="y")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return made
