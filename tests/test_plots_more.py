@@ -40,7 +40,7 @@ FIGURES: dict[str, Callable[[str], Figure]] = {
     "swab_calendar": lambda s: microbiome.swab_calendar(swabs(), source=s),
     "cells": lambda s: cross_tissue.cells(h1().X, h1().y == "changed", source=s),
     "strip": lambda s: cross_tissue.strip(h1().X.mean(axis=1), h1().y, "mean", source=s),
-    "shares": lambda s: cross_mission.shares({"H1": h1().y}, source=s),
+    "shares": lambda s: cross_mission.shares({"H1": h1().y}, {"changed"}, source=s),
 }
 
 
