@@ -121,9 +121,7 @@ def _execute_all(tree: Path, given: dict[str, Any], say: Say) -> Iterator[str]:
 
 def _taken(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     """Keep those of `given` that the notebook has a parameter for."""
-    import papermill
-
-    own = papermill.inspect_notebook(str(path))
+    own = notebook.own_parameters(path)
     return {key: value for key, value in given.items() if key in own}
 
 

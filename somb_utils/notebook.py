@@ -25,6 +25,7 @@ from somb_utils.stats import bootstrap_interval
 from somb_utils.tables import Source, missing_tables, resolve_source
 from somb_utils.tasks import Protocol, catalogue, select_tasks
 
+QUIET = ["--IPKernelApp.log_level=40"]  # a kernel warns of its own transport at each start
 FOLDER = Path(__file__).parent.parent / "notebooks"
 
 
@@ -395,6 +396,13 @@ def category_of(path: Path) -> str:
     return path.stem[0] if re.match(r"[A-I]_", path.stem) else ""
 
 
+def own_parameters(path: Path) -> dict[str, str]:
+    """Return the parameters that a notebook takes, each with the text of its own value."""
+    import papermill
+
+    return {key: entry["default"] for key, entry in papermill.inspect_notebook(str(path)).items()}
+
+
 def execute(
     name: str, parameters: Mapping[str, Any] | None = None, output: str | Path = "out.ipynb", progress: bool = True
 ) -> Path:
@@ -419,7 +427,7 @@ def execute(
     path, output, given = notebook_path(name), Path(output), dict(parameters or {})
     if output.resolve() == path.resolve():
         raise UsageError(f"{output} is the notebook itself; name another file to write to")
-    own = {key: entry["default"] for key, entry in papermill.inspect_notebook(str(path)).items()}
+    own = own_parameters(path)
     unknown = sorted(set(given) - set(own))
     if unknown:
         raise UsageError(f"unknown parameter '{unknown[0]}'; {path.name} takes {', '.join(own)}")
@@ -428,7 +436,13 @@ def execute(
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
-            str(path), str(output), given, kernel_name="python3", progress_bar=progress, cwd=str(Path.cwd())
+            str(path),
+            str(output),
+            given,
+            kernel_name="python3",
+            progress_bar=progress,
+            cwd=str(Path.cwd()),
+            extra_arguments=QUIET,
         )
     except papermill.exceptions.PapermillExecutionError as error:
         raise SombError(
@@ -483,7 +497,11 @@ def refresh(names: Iterable[str] = ()) -> Iterable[Path]:
         try:
             with _simulated_only():
                 NotebookClient(
-                    notebook, timeout=900, record_timing=False, resources={"metadata": {"path": str(FOLDER)}}
+                    notebook,
+                    timeout=900,
+                    record_timing=False,
+                    extra_arguments=QUIET,
+                    resources={"metadata": {"path": str(FOLDER)}},
                 ).execute()
         except CellExecutionError as error:
             raise SombError(f"{path.with_suffix('.md')}: {error}") from None
