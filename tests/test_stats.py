@@ -75,14 +75,14 @@ def test_loco_draws_people_then_their_rows():
     draws = replicates(rows, "A1", 4000, 0)
     assert (draws == 0).mean() == pytest.approx(0.75**4, abs=0.03)
     straightforward = _loop(rows, 4000, np.random.default_rng(5))
-    assert np.mean(draws) == pytest.approx(np.mean(straightforward), abs=0.02)
+    assert np.mean(draws) == pytest.approx(np.mean(straightforward), abs=0.04)
     assert np.std(draws) == pytest.approx(np.std(straightforward), abs=0.03)
 
 
 def _loop(rows, n, rng):
     folds = [part for _, part in rows.groupby("fold")]
     classes, scores = get_task("A1").classes, []
-    for _ in range(n // 10):
+    for _ in range(n // 20):
         parts = [folds[k].iloc[rng.integers(6, size=6)] for k in rng.integers(4, size=4)]
         scores.append(
             np.mean(
