@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -119,6 +120,7 @@ class Session:
 
     def __init__(self, category: str, parameters: Parameters) -> None:
         self.category, self.parameters = category, parameters
+        self._glued: Counter[str] = Counter()
         with contextlib.redirect_stderr(io.StringIO()):  # the banner says it
             self.source: Source = resolve_source(parameters.data_source)
         chosen = select_tasks(parameters.tasks)
@@ -201,7 +203,9 @@ class Session:
             return
         values = {name: fact(*loaded) for name, fact in facts.items()}
         for name, value in values.items():
-            glue(name, value, display=False)
+            self._glued[name] += 1
+            # A sentence said of several tasks glues name, name_2, ...: a key may stand once in a notebook.
+            glue(name if self._glued[name] == 1 else f"{name}_{self._glued[name]}", value, display=False)
         _display(Markdown(text.format(**values)))
 
     def _load(self, inputs: Iterable[Any]) -> list[Any] | None:

@@ -51,11 +51,12 @@ def notebook(
         "model_params": parse_params(model_params or [], models),
     }
     path = nb.notebook_path(names[0])
-    taken, usual = nb.own_parameters(path), {"protocol": "aligned", "data_source": "auto", "n_bootstrap": 200, "seed": 42}
+    taken = nb.own_parameters(path)
+    usual = {"protocol": "aligned", "data_source": "auto", "n_bootstrap": 200, "seed": 42, "n_jobs": 1}
     changed = {
         key: value
         for key, value in given.items()
         # The evaluation of language models takes none of these; only what was asked for is refused.
-        if value not in (None, {}) and (key in taken or value != {**usual, "n_jobs": 1}.get(key))
+        if value not in (None, {}) and (key in taken or value != usual.get(key))
     }
     print(nb.execute(names[0], changed, out or Path(f"{path.stem}.out.ipynb")))
