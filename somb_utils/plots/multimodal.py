@@ -125,13 +125,14 @@ def block_rows(right: pd.DataFrame, used: pd.DataFrame, name: str) -> list[int]:
 
 
 @figure
-def settings(table: pd.DataFrame, chance: float) -> Figure:
+def settings(table: pd.DataFrame, chance: float, n: int) -> Figure:
     """Draw one score a model in several settings, such as one layer against all.
 
     Parameters
     ----------
     table : columns setting, model, mean, sd; settings in the order to be drawn
     chance : level that guessing reaches
+    n : rows of the task
     """
     names, models = list(dict.fromkeys(table["setting"])), list(dict.fromkeys(table["model"]))
     tints = colours_of(models)
@@ -146,7 +147,7 @@ def settings(table: pd.DataFrame, chance: float) -> Figure:
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="macro F1 (mean and standard deviation over people left out)", xlim=(-0.03, 1.03))
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_title(f"{len(models)} models, {len(names)} settings")
+    axes.set_title(f"N = {n:,} rows; {len(models)} models in {len(names)} settings")
     axes.grid(False, axis="y")
     made.legend(loc="outside lower center", ncols=4)
     return made
