@@ -26,7 +26,7 @@ from somb_utils.stats import bootstrap_interval
 from somb_utils.tables import Source, missing_tables, resolve_source
 from somb_utils.tasks import Protocol, catalogue, select_tasks
 
-QUIET = ["--IPKernelApp.log_level=40"]  # a kernel warns of its own transport at each start
+QUIET = ["--IPKernelApp.log_level=50"]  # a kernel complains of its own transport and shutdown
 FOLDER = Path(__file__).parent.parent / "notebooks"
 
 
