@@ -74,7 +74,7 @@ def build(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
 
 def _samples(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Samples = task.features  # type: ignore[assignment]
-    frames = [load(name).set_index("sample_id") for name in spec.tables]
+    frames = [_indexed(load(name), "sample_id", task) for name in spec.tables]
     first = frames[0]
     blocks = [frame.drop(columns=SAMPLE_COLUMNS, errors="ignore") for frame in frames]
     X = _concat(blocks, task)
@@ -85,47 +85,51 @@ def _samples(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
 
 def _sample_columns(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.SampleColumns = task.features  # type: ignore[assignment]
-    samples = _human(load(spec.metadata))
-    table = _sample_matrix(load(spec.table), spec.id)
+    metadata = _indexed(load(spec.metadata), "sample_id", task)
+    samples = metadata[_column(metadata, "source", task) == "human"]
+    table = _sample_matrix(load(spec.table), spec.id, task)
     pair = _by_position if protocol == "published" else _by_sample
     X = pair(table, samples.index, task)
-    return Features(X, _column(samples, spec.label, task), samples["crew"])
+    return Features(X, _column(samples, spec.label, task), _column(samples, "crew", task))
 
 
 def _shared_taxa(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.SharedTaxa = task.features  # type: ignore[assignment]
-    human = _sample_matrix(load(spec.human), spec.id)
-    environmental = _sample_matrix(load(spec.environmental), spec.id)
+    human = _sample_matrix(load(spec.human), spec.id, task)
+    environmental = _sample_matrix(load(spec.environmental), spec.id, task)
     # The capsule's columns read I4_Capsule_LM92_6 where the metadata says capsule_L-92_6.
     environmental.index = environmental.index.str.replace(r"^I4_Capsule_", "capsule_", regex=True).str.replace(
         r"_LM(?=\d)", "_L-", regex=True
     )
     shared = human.columns[human.columns.isin(environmental.columns)]
     X = pd.concat([human[shared], environmental[shared]])
-    metadata = load(spec.metadata).set_index("sample_id")
+    metadata = _indexed(load(spec.metadata), "sample_id", task)
     source = _column(metadata, spec.label, task)
     samples = pd.concat([metadata[source == "human"], metadata[source == "environmental"]])
     pair = _by_position if protocol == "published" else _by_sample
-    return Features(pair(X, samples.index, task), samples[spec.label], samples["timepoint"])
+    return Features(pair(X, samples.index, task), samples[spec.label], _column(samples, "timepoint", task))
 
 
 def _multimodal(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Multimodal = task.features  # type: ignore[assignment]
-    day = ["crew", "timepoint_days"]
+    day = ("crew", "timepoint_days")
     clinical = _concat(
-        [load(name).set_index("sample_id") for name in spec.clinical[:1]]
+        [_indexed(load(name), "sample_id", task) for name in spec.clinical[:1]]
         + [
-            load(name).set_index("sample_id").drop(columns=SAMPLE_COLUMNS, errors="ignore")
+            _indexed(load(name), "sample_id", task).drop(columns=SAMPLE_COLUMNS, errors="ignore")
             for name in spec.clinical[1:]
         ],
         task,
     )
     proteomics = load(spec.proteomics)
-    matrix = load(spec.metabolomics).set_index("metabolite_name").T
-    metadata = load(spec.metabolomics_metadata).set_index("sample_id")
+    matrix = _indexed(load(spec.metabolomics), "metabolite_name", task).T
+    metadata = _indexed(load(spec.metabolomics_metadata), "sample_id", task)
     metabolites = matrix.loc[[c for c in matrix.index if c in metadata.index]]
 
-    keys = [pd.MultiIndex.from_frame(frame[day]) for frame in (clinical, proteomics, metadata.loc[metabolites.index])]
+    drawn = (clinical, proteomics, metadata.loc[metabolites.index])
+    keys = [pd.MultiIndex.from_frame(_columns(frame, day, task)) for frame in drawn]
+    if any(key.has_duplicates for key in keys):
+        raise SombError(f"{task.id}: a crew member has two samples of one day in a table; it joins by crew and day")
     in_all = [key.isin(keys[0]) & key.isin(keys[1]) & key.isin(keys[2]) for key in keys]
     draws = clinical[in_all[0]]
     blocks = {
@@ -140,13 +144,13 @@ def _multimodal(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
         for block, key in zip(("proteomics:", "metabolomics:"), keys[1:], strict=True):
             blocks[block] = blocks[block].set_axis(key).reindex(keys[0][in_all[0]])
     X = pd.concat([block.set_axis(draws.index).add_prefix(prefix) for prefix, block in blocks.items()], axis=1)
-    return Features(X, _column(draws, spec.label, task), draws["crew"])
+    return Features(X, _column(draws, spec.label, task), _column(draws, "crew", task))
 
 
 def _rows(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Rows = task.features  # type: ignore[assignment]
     table = load(spec.table)
-    table = table.set_axis(_unique(_column(table, spec.id, task)))
+    table = table.set_axis(_unique(_ids(table, spec.id, task)))
     if spec.member_of:
         table = table.assign(label=membership(table[spec.id], load(spec.member_of)))
     y = _column(table, spec.label or "label", task)
@@ -155,14 +159,16 @@ def _rows(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
 
 def _differential_transfer(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.DifferentialTransfer = task.features  # type: ignore[assignment]
-    table, target = (load(name).set_index(spec.id) for name in (spec.table, spec.target))
+    table, target = (_indexed(load(name), spec.id, task) for name in (spec.table, spec.target))
     shared = target.index[target.index.isin(table.index)]
-    changed = _column(target, "adj_pval", task).fillna(1.0) < spec.alpha
+    changed = _numeric(_columns(target, ("adj_pval",), task), task)["adj_pval"].fillna(1.0) < spec.alpha
     annotations = pd.DataFrame()
     stratify = None
     if "direction_concordance" in task.metrics.secondary:
-        signs = np.sign(table.loc[shared, "logFC"]) == np.sign(target.loc[shared, "logFC"])
-        annotations = pd.DataFrame({"concordant": signs})
+        one, two = (
+            np.sign(_numeric(_columns(t, ("logFC",), task), task).loc[shared, "logFC"]) for t in (table, target)
+        )
+        annotations = pd.DataFrame({"concordant": one == two})
         in_source_order = changed[table.index[table.index.isin(target.index)]]
         stratify = in_source_order.to_numpy() if protocol == "published" else None
         shared = shared.sort_values()
@@ -176,21 +182,22 @@ def _differential_transfer(task: t.Task, load: Load, protocol: t.Protocol) -> Fe
 
 def _correlation(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Correlation = task.features  # type: ignore[assignment]
-    labels = load(spec.labels).set_index(spec.id)
+    labels = _indexed(load(spec.labels), spec.id, task)
     y = _columns(labels, task.classes, task)
     if not y.isin([0, 1]).all(axis=None):
         raise SombError(f"{task.id}: {spec.labels} holds a label that is neither 0 nor 1")
-    X = load(spec.table).set_index(spec.id)
+    X = _indexed(load(spec.table), spec.id, task)
     return Features(_by_sample(X, labels.index, task), y.astype(int))
 
 
 def _metabolites(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Metabolites = task.features  # type: ignore[assignment]
-    table = load(spec.table).set_index(spec.id)
+    table = _indexed(load(spec.table), spec.id, task)
     numeric = _zero_filled(_columns(table, spec.numeric, task))
-    one_hot = pd.get_dummies(_columns(table, spec.categorical, task), prefix=list(spec.categorical), dtype=float)
+    categories = _texts(_columns(table, spec.categorical, task), task)
+    one_hot = pd.get_dummies(categories, columns=list(spec.categorical), dtype=float)
     count = _published_atoms if protocol == "published" else _atoms
-    formulas = _column(table, spec.formula, task).fillna("")
+    formulas = _texts(_columns(table, (spec.formula,), task), task)[spec.formula].fillna("")
     atoms = pd.DataFrame([count(formula) for formula in formulas], index=table.index)
     return Features(pd.concat([numeric, one_hot, atoms], axis=1), _binary(_column(table, spec.label, task), task))
 
@@ -225,13 +232,9 @@ def _zero_filled(table: pd.DataFrame) -> pd.DataFrame:
     return table.apply(pd.to_numeric, errors="coerce").fillna(0.0)
 
 
-def _human(metadata: pd.DataFrame) -> pd.DataFrame:
-    return metadata[metadata["source"] == "human"].set_index("sample_id")
-
-
-def _sample_matrix(table: pd.DataFrame, ident: str) -> pd.DataFrame:
+def _sample_matrix(table: pd.DataFrame, ident: str, task: t.Task) -> pd.DataFrame:
     ranks = ["domain", "phylum", "class", "order", "family", "genus", "species"]
-    return table.set_index(ident).drop(columns=ranks, errors="ignore").T
+    return _indexed(table, ident, task).drop(columns=ranks, errors="ignore").T
 
 
 def _by_sample(table: pd.DataFrame, ids: pd.Index, task: t.Task) -> pd.DataFrame:
@@ -265,6 +268,28 @@ def _columns(table: pd.DataFrame, names: tuple[str, ...], task: t.Task) -> pd.Da
     if absent:
         raise SombError(f"{task.id}: column '{absent[0]}' is missing from its table ({', '.join(task.tables)})")
     return table[list(names)]
+
+
+def _indexed(table: pd.DataFrame, ident: str, task: t.Task) -> pd.DataFrame:
+    ids = _ids(table, ident, task)
+    if ids.duplicated().any():
+        raise SombError(f"{task.id}: column '{ident}' repeats the identifier '{ids[ids.duplicated()].iloc[0]}'")
+    return table.set_index(ident)
+
+
+def _ids(table: pd.DataFrame, ident: str, task: t.Task) -> pd.Series:
+    ids = _texts(_columns(table, (ident,), task), task)[ident]
+    if ids.isna().any():
+        raise SombError(f"{task.id}: column '{ident}' lacks an identifier in row {int(ids.isna().to_numpy().argmax())}")
+    return ids
+
+
+def _texts(table: pd.DataFrame, task: t.Task) -> pd.DataFrame:
+    for column in table:
+        wrong = [value for value in table[column].dropna() if not isinstance(value, str)]
+        if wrong:
+            raise SombError(f"{task.id}: column '{column}' holds {wrong[0]!r}, which is not text")
+    return table
 
 
 def _binary(y: pd.Series, task: t.Task) -> pd.Series:
@@ -301,6 +326,18 @@ def _check(features: Features, task: t.Task) -> None:
     for part in (features.X, features.y, features.groups):
         if part is not None and not part.index.equals(features.X.index):
             raise SombError(f"{task.id}: features, labels and groups do not stand on the same rows")
+    if not features.X.size:
+        raise SombError(f"{task.id}: its tables leave {len(features.X)} rows and {features.X.shape[1]} features")
+    if features.groups is not None:
+        lost = [row for row, group in features.groups.items() if not isinstance(group, str)]
+        if lost:
+            raise SombError(f"{task.id}: row '{lost[0]}' belongs to no {features.groups.name}: it must be text")
+    repeated = features.X.columns[features.X.columns.duplicated()]
+    if len(repeated):
+        raise SombError(f"{task.id}: feature '{repeated[0]}' stands in its tables twice")
+    for prefix in task.pca:
+        if not features.X.columns.str.startswith(prefix).any():
+            raise SombError(f"{task.id}: no feature starts with '{prefix}', which its definition reduces by PCA")
     twice = features.X.index.duplicated()
     if twice.any():
         raise SombError(f"{task.id}: row identifier '{features.X.index[twice][0]}' stands twice")
@@ -326,14 +363,14 @@ def _canonical(features: Features, task: t.Task) -> Features:
     """Put rows in the published label order and free columns by name, whatever the tables' order was."""
     ids = features.X.index
     if task.order == "crew_site_day":
-        order = _crew_site_day(ids)
+        order = _crew_site_day(ids, task)
     elif task.order == "id_casefold":
         order = sorted(ids, key=lambda i: (i.casefold(), i))
     else:
         order = sorted(ids)
         if task.order == "stored":
-            stored = _stored_order()[task.id]
-            if hashlib.sha256("\n".join(order).encode()).hexdigest() == stored["ids_sha256"]:
+            stored = _stored_order().get(task.id)
+            if stored and hashlib.sha256("\n".join(order).encode()).hexdigest() == stored["ids_sha256"]:
                 order = [order[rank] for rank in stored["ranks"]]
     columns = list(features.X.columns)
     if not hasattr(task.features, "columns"):
@@ -347,12 +384,14 @@ def _canonical(features: Features, task: t.Task) -> Features:
     )
 
 
-def _crew_site_day(ids: pd.Index) -> list[str]:
+def _crew_site_day(ids: pd.Index, task: t.Task) -> list[str]:
     """Sort swabs such as C001_R+1_ARM and capsule_L-92_6: people first, then crew, site and day of mission."""
 
     def key(sample: str) -> tuple[bool, str, str, int]:
-        crew, day, site = sample.split("_")
-        number = int(day[2:]) if day.startswith("FD") else int(day.replace("L-", "-").replace("R+", ""))
-        return crew == "capsule", crew, site, number
+        parts = re.fullmatch(r"([^_]+)_(?:FD(\d+)|L(-\d+)|R\+(\d+))_([^_]+)", sample)
+        if not parts:
+            raise SombError(f"{task.id}: sample '{sample}' is not named <crew>_<day>_<site>, such as C001_R+1_ARM")
+        crew, *days, site = parts.groups()
+        return crew == "capsule", crew, site, int(next(day for day in days if day))
 
     return sorted(ids, key=key)

@@ -80,8 +80,9 @@ class TaskData:
 
     @cached_property
     def chance(self) -> float:
-        """What guessing scores on the primary metric, exactly, averaged over folds where it is defined."""
-        return float(np.nanmean([self._chance(fold) for fold in self.folds]))
+        """What guessing scores on the primary metric, exactly, averaged over folds where it is defined (NaN if none)."""
+        levels = np.array([self._chance(fold) for fold in self.folds])
+        return float(np.nanmean(levels)) if not np.isnan(levels).all() else np.nan
 
     def _chance(self, fold: Fold) -> float:
         train, test = self.codes[fold.train], self.codes[fold.test]

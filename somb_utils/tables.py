@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
 import pandas as pd
 
 from somb_utils.errors import SombError, UsageError
@@ -187,7 +188,9 @@ def load_table(name: str, source: SourceLike = "auto") -> pd.DataFrame:
 
 
 def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) -> pd.DataFrame:
-    """Return `table` if its identifiers are present, complete and unique (and its shape right if `exact`).
+    """Return `table` if its cells are plain and its identifiers present, complete, text and unique.
+
+    If `exact`, its shape must be the published one too.
 
     Raises
     ------
@@ -200,6 +203,12 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
         raise SombError(
             f"{info.file}: {table.shape[0]} rows and {table.shape[1]} columns, expected {info.rows} and {info.columns}"
         )
+    for column in filter(lambda name: pd.api.types.is_object_dtype(table[name]), table.columns):
+        odd = next((value for value in table[column] if not _is_plain(value)), None)
+        if odd is not None:
+            raise SombError(
+                f"{info.file}: column '{column}' holds a cell that is neither text nor a number: {odd!r:.60}"
+            )
     missing = [column for column in info.id if column not in table.columns]
     if missing:
         raise SombError(f"{info.file}: identifier column '{missing[0]}' is missing")
@@ -208,6 +217,10 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
         empty = (keys.isna() | (keys == "")).any(axis=1).to_numpy()
         if empty.any():
             raise SombError(f"{info.file}: row {int(empty.argmax()) + 2} has no {'+'.join(info.id)}")
+        for column in info.id:
+            other = next((key for key in keys[column] if not isinstance(key, str)), None)
+            if other is not None:
+                raise SombError(f"{info.file}: the identifier {other!r} in column '{column}' is not text")
         twice = keys.duplicated().to_numpy()
         if twice.any():
             row = int(twice.argmax())
@@ -216,6 +229,14 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
                 f"(column {'+'.join(info.id)}); identifiers must be unique"
             )
     return table
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, int):
+        return abs(value) < 10**300
+    return value is None or value is pd.NA or isinstance(value, float | np.number | np.bool_)
 
 
 def missing_tables(names: Iterable[str], source: Source) -> list[str]:

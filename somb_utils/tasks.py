@@ -16,9 +16,21 @@ PROTOCOLS: tuple[Protocol, ...] = ("aligned", "published")
 Tier = Literal["calibration", "standard", "advanced", "frontier"]
 TaskType = Literal["binary", "multiclass", "multilabel"]
 
+# Metrics whose chance level is known, and so may be primary; and those a fold of the type is scored with beside them.
+PRIMARY: dict[TaskType, tuple[str, ...]] = {
+    "binary": ("auroc", "auprc"),
+    "multiclass": ("macro_f1",),
+    "multilabel": ("micro_f1",),
+}
+SECONDARY: dict[TaskType, tuple[str, ...]] = {
+    "binary": ("f1", "precision_at_50", "precision_at_100", "ndcg_at_50", "ndcg_at_100", "direction_concordance"),
+    "multiclass": ("accuracy", "weighted_f1"),
+    "multilabel": ("macro_f1", "hamming_loss", "mean_auroc"),
+}
+
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Samples(_Spec):
@@ -185,6 +197,33 @@ class Task(_Spec):
     )
     metrics: Metrics
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _coherent(self) -> "Task":
+        known = PRIMARY[self.type] + SECONDARY[self.type]
+        unknown = [name for name in self.metrics.secondary if name not in known]
+        by_crew = self.features.recipe in ("samples", "sample_columns", "multimodal")
+        splits = ("loco",) if by_crew else ("loto",) if self.features.recipe == "shared_taxa" else ("skf5", "sss5")
+        types = ("binary", "multiclass") if splits[0] in ("loco", "loto") else ("binary",)
+        types = ("multilabel",) if self.features.recipe == "correlation" else types
+        empty = [name for name, value in self.features if value == ()]
+        if empty:
+            raise ValueError(f"features.{empty[0]} names nothing")
+        if len(set(self.classes)) < len(self.classes) or set(self.classes) != set(self.class_counts):
+            raise ValueError("classes must be unique, and class_counts must count each of them")
+        if len(self.classes) < 2 or (self.type == "binary" and len(self.classes) > 2):
+            raise ValueError(f"a {self.type} task cannot have {len(self.classes)} classes")
+        if self.type not in types or self.split not in splits:
+            raise ValueError(
+                f"the recipe {self.features.recipe} makes {' or '.join(types)} tasks, split by {' or '.join(splits)}"
+            )
+        if self.metrics.primary not in PRIMARY[self.type]:
+            raise ValueError(f"the primary metric of a {self.type} task is {' or '.join(PRIMARY[self.type])}")
+        if unknown:
+            raise ValueError(f"unknown metric {unknown[0]!r}; a {self.type} task has {', '.join(known)}")
+        if min(self.n_rows, self.n_features, *self.class_counts.values(), *self.pca.values()) < 1:
+            raise ValueError("n_rows, n_features, class_counts and pca must be positive")
+        return self
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ def test_chance_macro_f1_is_the_mean_over_all_guesses() -> None:
     assert metrics.chance_macro_f1(y, prior, CLASSES) == pytest.approx(expected)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(arrays(int, (3, 2), elements=st.integers(0, 1)))
 def test_chance_micro_f1_is_the_mean_over_all_guesses(y: np.ndarray) -> None:
     prior = np.array([0.3, 0.6])
