@@ -80,7 +80,7 @@ class TaskData:
 
     @cached_property
     def chance(self) -> float:
-        """What guessing scores on the primary metric, exactly, averaged over folds where it is defined (NaN if none)."""
+        """What guessing scores on the primary metric, exactly: the mean over folds where it is defined, NaN if none."""
         levels = np.array([self._chance(fold) for fold in self.folds])
         return float(np.nanmean(levels)) if not np.isnan(levels).all() else np.nan
 
