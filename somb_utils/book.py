@@ -117,6 +117,18 @@ def _execute_all(tree: Path, given: dict[str, Any], say: Say) -> Iterator[str]:
             yield f"{name}: {error}"
         else:
             shutil.move(reports / f"{name}.ipynb", tree / "notebooks" / f"{name}.ipynb")
+            _drop_parameters(tree / "notebooks" / f"{name}.ipynb")
+
+
+def _drop_parameters(path: Path) -> None:
+    """Remove what papermill injected: it names folders of this machine, which are nobody else's business."""
+    import nbformat
+
+    made = nbformat.read(path, as_version=4)
+    made.cells = [cell for cell in made.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    for part in (made, *made.cells):
+        part.metadata.pop("papermill", None)
+    nbformat.write(made, path)
 
 
 def _taken(path: Path, given: dict[str, Any]) -> dict[str, Any]:
