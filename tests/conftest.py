@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine makes any example slow; slowness is not what these tests are about.
+settings.register_profile("somb", deadline=None)
+settings.load_profile("somb")
 
 ROOT = Path(__file__).parent.parent
 

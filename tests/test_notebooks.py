@@ -3,15 +3,16 @@
 import ast
 import re
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import ROOT
 from typer.testing import CliRunner
 
 from somb_utils import notebook
 from somb_utils.errors import SombError, UsageError
 
+ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
 CATEGORY = [path for path in NOTEBOOKS if re.match(r"[A-I]_", path.stem)]
 GOOD = {"tasks": ["A1"], "models": ["majority", "logreg"]}
