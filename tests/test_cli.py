@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -10,55 +9,31 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from somb_utils import cli
-
-Somb = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def somb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Somb:
-    """Run ``somb`` in an empty folder; return exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SOMB_DATA", raising=False)
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["somb", *map(str, words)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, captured.out, captured.err
-
-    return call
-
+Command = Callable[..., tuple[int, str, str]]
 
 RUN = ("run", "--data", "simulated", "--jobs", 1)
 
 
-def test_run_prints_scores_chance_and_the_simulated_mark(somb: Somb, tmp_path: Path) -> None:
-    code, out, err = somb(*RUN, "--tasks", "A1,C2", "--models", "majority,logreg")
+def test_run_prints_scores_chance_and_the_simulated_mark(command: Command, tmp_path: Path) -> None:
+    code, out, err = command(*RUN, "--tasks", "A1,C2", "--models", "majority,logreg")
     assert code == 0
     assert "SIMULATED" in out and "SIMULATED" in err and "chance" in out and "±" in out and "composite" in out
     folder = tmp_path / "results" / "simulated-aligned"
     assert {"results.parquet", "predictions.parquet", "provenance.json"} <= {f.name for f in folder.iterdir()}
 
 
-def test_formats_can_be_read_back(somb: Somb) -> None:
+def test_formats_can_be_read_back(command: Command) -> None:
     words = (*RUN, "--tasks", "A1", "--models", "majority", "--format")
-    _, as_csv, _ = somb(*words, "csv")
-    _, as_json, _ = somb(*words, "json")
-    _, as_markdown, _ = somb(*words, "markdown")
+    _, as_csv, _ = command(*words, "csv")
+    _, as_json, _ = command(*words, "json")
+    _, as_markdown, _ = command(*words, "markdown")
     mean = json.loads(as_json)[0]["mean"]
     assert pd.read_csv(StringIO(as_csv))["mean"].tolist() == [pytest.approx(mean)]
     assert as_markdown.startswith("| task | protocol |") and "| A1 | aligned |" in as_markdown
 
 
-def test_model_params_reach_the_model(somb: Somb, tmp_path: Path) -> None:
-    code, _, _ = somb(*RUN, "-t", "A1", "--models", "logreg,own_estimators:make", "--model-params", "logreg.C=0.01")
+def test_model_params_reach_the_model(command: Command, tmp_path: Path) -> None:
+    code, _, _ = command(*RUN, "-t", "A1", "--models", "logreg,own_estimators:make", "--model-params", "logreg.C=0.01")
     assert code == 0
     stored = json.loads((tmp_path / "results/simulated-aligned/provenance.json").read_text())
     assert stored["models"]["logreg"]["params"] == {"C": "0.01"}
@@ -90,71 +65,73 @@ def test_model_params_reach_the_model(somb: Somb, tmp_path: Path) -> None:
     ],
 )
 def test_bad_requests_get_one_message_and_a_code(
-    somb: Somb, words: tuple, code: int, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    command: Command, words: tuple, code: int, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SOMB_CACHE", str(tmp_path / "cache")) if "open" in words else None
-    found, _, err = somb(*words)
+    found, _, err = command(*words)
     assert (found, message in err) == (code, True), err
 
 
-def test_failures_leave_earlier_results_intact(somb: Somb, tmp_path: Path) -> None:
-    somb(*RUN, "-t", "C2", "--models", "majority")
+def test_failures_leave_earlier_results_intact(command: Command, tmp_path: Path) -> None:
+    command(*RUN, "-t", "C2", "--models", "majority")
     folder = tmp_path / "results" / "simulated-aligned"
     before = pd.read_parquet(folder / "results.parquet")
-    assert somb(*RUN, "-t", "C2", "--models", "own_estimators:AlwaysNaN")[0] == 1
+    assert command(*RUN, "-t", "C2", "--models", "own_estimators:AlwaysNaN")[0] == 1
     after = pd.read_parquet(folder / "results.parquet")
     pd.testing.assert_frame_equal(after[after["model"] == "majority"], before)
 
 
-def test_a_tampered_table_stops_the_run_and_verify_names_it(somb: Somb, open_data: Path, tmp_path: Path) -> None:
+def test_a_tampered_table_stops_the_run_and_verify_names_it(command: Command, open_data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tables"
     folder.mkdir()
     for name in ("clinical_cbc", "clinical_cmp"):
         shutil.copy(open_data / "processed" / f"{name}.csv", folder)
-    assert somb("data", "verify", "--data", folder)[0] == 0
+    assert command("data", "verify", "--data", folder)[0] == 0
     file = folder / "clinical_cmp.csv"
     file.write_bytes(file.read_bytes()[:-1])
-    code, _, err = somb("run", "--tasks", "A1", "--data", folder)
+    code, _, err = command("run", "--tasks", "A1", "--data", folder)
     assert code == 1 and "clinical_cmp.csv is truncated" in err and "somb data fetch" in err
-    code, out, _ = somb("data", "verify", "--data", folder)
+    code, out, _ = command("data", "verify", "--data", folder)
     assert code == 1 and "clinical_cmp.csv is truncated" in out and "1 of 2 tables" in out
 
 
-def test_missing_tables_are_named_and_the_rest_runs(somb: Somb, open_data: Path, tmp_path: Path) -> None:
+def test_missing_tables_are_named_and_the_rest_runs(command: Command, open_data: Path, tmp_path: Path) -> None:
     shutil.copy(open_data / "processed" / "clinical_cytokines_eve.csv", tmp_path)
     words = ("run", "--data", tmp_path, "--models", "majority", "--jobs", 1, "--format", "csv")
-    code, out, err = somb(*words, "--tasks", "A*")
+    code, out, err = command(*words, "--tasks", "A*")
     assert code == 0 and pd.read_csv(StringIO(out))["task"].tolist() == ["A2"]
     assert "left out: A1: clinical_cbc.csv, clinical_cmp.csv is not among" in err
-    assert somb(*words, "--tasks", "A1")[0] == 1
+    assert command(*words, "--tasks", "A1")[0] == 1
 
 
-def test_the_catalogue_shows_every_task(somb: Somb) -> None:
-    _, out, _ = somb("tasks", "--format", "csv")
+def test_the_catalogue_shows_every_task(command: Command) -> None:
+    _, out, _ = command("tasks", "--format", "csv")
     assert len(pd.read_csv(StringIO(out))) == 21
-    _, out, _ = somb("tasks", "F3")
+    _, out, _ = command("tasks", "F3")
     assert "microbiome_env_taxonomy_cpm" in out and "calibration" in out
 
 
-def test_the_ablation_runs_b1_three_times(somb: Somb) -> None:
-    code, out, _ = somb("ablate", "b1", "--data", "simulated", "--models", "majority", "--jobs", 1, "--format", "csv")
+def test_the_ablation_runs_b1_three_times(command: Command) -> None:
+    code, out, _ = command(
+        "ablate", "b1", "--data", "simulated", "--models", "majority", "--jobs", 1, "--format", "csv"
+    )
     assert code == 0 and pd.read_csv(StringIO(out))["task"].tolist() == ["B1", "B1_effect_only", "B1_no_effect"]
 
 
-def test_doctor_names_data_and_remedy(somb: Somb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_doctor_names_data_and_remedy(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SOMB_CACHE", str(tmp_path))
-    code, out, _ = somb("doctor")
+    code, out, _ = command("doctor")
     assert code == 0 and "21 of 21 can run" in out and "somb data fetch" in out and "scikit-learn" in out
 
 
-def test_status_and_simulate(somb: Somb, tmp_path: Path) -> None:
-    _, out, _ = somb("data", "status", "--tasks", "B1", "--data", "simulated")
+def test_status_and_simulate(command: Command, tmp_path: Path) -> None:
+    _, out, _ = command("data", "status", "--tasks", "B1", "--data", "simulated")
     assert "2 of 2 tables are at hand" in out
-    assert somb("data", "simulate", tmp_path / "sim")[0] == 0
+    assert command("data", "simulate", tmp_path / "sim")[0] == 0
     assert (tmp_path / "sim" / "clinical_cbc.csv").read_text().startswith("sample_id,crew")
 
 
-@pytest.mark.parametrize("command", ["run", "ablate", "reproduce", "tasks", "doctor", "data fetch", "data verify"])
-def test_help_has_examples(somb: Somb, command: str) -> None:
-    code, out, _ = somb(*command.split(), "--help")
+@pytest.mark.parametrize("name", ["run", "ablate", "reproduce", "tasks", "doctor", "data fetch", "data verify"])
+def test_help_has_examples(command: Command, name: str) -> None:
+    code, out, _ = command(*name.split(), "--help")
     assert code == 0 and "Example" in out

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import somb_utils as somb
-from somb_utils import cli
 from somb_utils.errors import SombError, UsageError
 from somb_utils.evaluate import score, standing, template, validate
 from somb_utils.load import TaskData, load_task
@@ -424,30 +422,10 @@ def test_multiclass_scores_by_class_are_accepted(
 # --- the command line ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def somb_(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., tuple[int, str, str]]:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["somb", *map(str, words)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, captured.out, captured.err
-
-    return call
-
-
 @pytest.mark.parametrize("form", FORMS)
-def test_the_template_of_every_task_is_valid(form: str, somb_: Any) -> None:
-    assert somb_("template", "mine", "--data", "simulated", "--form", form)[0] == 0
-    code, out, _ = somb_("validate", "mine", "--data", "simulated")
+def test_the_template_of_every_task_is_valid(form: str, command: Any) -> None:
+    assert command("template", "mine", "--data", "simulated", "--form", form)[0] == 0
+    code, out, _ = command("validate", "mine", "--data", "simulated")
     assert code == 0 and out.startswith("21 files are valid")
 
 
@@ -458,17 +436,17 @@ def test_the_template_scores_as_the_majority_baseline(simulated: SimulatedSource
     pd.testing.assert_frame_equal(result.results.drop(columns="model"), run.results.drop(columns="model"))
 
 
-def test_evaluate_prints_and_stores_what_a_run_does(somb_: Any, open_data: Path, tmp_path: Path) -> None:
+def test_evaluate_prints_and_stores_what_a_run_does(command: Any, open_data: Path, tmp_path: Path) -> None:
     words = ("--data", open_data / "processed")
-    somb_("template", "mine", "--tasks", "A1,B2,C2", *words)
-    code, out, _ = somb_("evaluate", "mine", "--out", "scores", *words)
+    command("template", "mine", "--tasks", "A1,B2,C2", *words)
+    code, out, _ = command("evaluate", "mine", "--out", "scores", *words)
     assert code == 0
     for text in ("0.200 ± 0.000", "0.307", "(logreg)", "open tables", "f1[pre_flight]", "A1: tested rows by class"):
         assert text in out
     run = load_run(tmp_path / "scores")
     assert set(run.results["model"]) == {"submission"} and len(run.summary()) == 3
     assert set(run.provenance["models"]["submission"]["params"]) == {"A1.json", "B2.json", "C2.json"}
-    code, out, _ = somb_("evaluate", "mine", "--format", "json", "--tasks", "A*", *words)
+    code, out, _ = command("evaluate", "mine", "--format", "json", "--tasks", "A*", *words)
     (row,) = json.loads(out)
     assert (row["task"], row["best_baseline"], row["low"] < row["mean"] < row["high"]) == ("A1", "logreg", True)
 
@@ -479,7 +457,7 @@ def test_simulated_scores_are_not_set_beside_real_ones(simulated: SimulatedSourc
     assert standing(result, n_bootstrap=5)["best_baseline"].isna().all()
 
 
-def test_bad_requests(somb_: Any, tmp_path: Path) -> None:
+def test_bad_requests(command: Any, tmp_path: Path) -> None:
     data = ("--data", "simulated")
     for words, code, message in [
         (("evaluate", "nowhere", *data), 2, "'nowhere' is not a folder"),
@@ -491,17 +469,17 @@ def test_bad_requests(somb_: Any, tmp_path: Path) -> None:
         (("template", "mine", "--tasks", "Z1", *data), 2, "unknown task 'Z1'"),
         (("template", "/dev/null/mine", "--tasks", "A1", *data), 1, "cannot write /dev/null/mine"),
     ]:
-        found, _, err = somb_(*words)
+        found, _, err = command(*words)
         assert (found, message in err) == (code, True), err
     assert not list(tmp_path.iterdir())
-    somb_("template", "mine", "--tasks", "A1", *data)
-    assert somb_("template", "mine", "--tasks", "A2", *data)[0] == 2
+    command("template", "mine", "--tasks", "A1", *data)
+    assert command("template", "mine", "--tasks", "A2", *data)[0] == 2
     (tmp_path / "mine" / "A1.json").write_text("{}")
-    code, out, err = somb_("evaluate", "mine", "--out", "scores", *data)
+    code, out, err = command("evaluate", "mine", "--out", "scores", *data)
     assert code == 1 and not out and "A1.json: is not of the form" in err and not (tmp_path / "scores").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-@pytest.mark.parametrize("command", ["evaluate", "validate", "template"])
-def test_help_has_examples(somb_: Any, command: str) -> None:
-    assert "Example" in somb_(command, "--help")[1]
+@pytest.mark.parametrize("name", ["evaluate", "validate", "template"])
+def test_help_has_examples(command: Any, name: str) -> None:
+    assert "Example" in command(name, "--help")[1]

@@ -4,7 +4,6 @@ import contextlib
 import json
 import stat
 import struct
-import sys
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import somb_utils as somb
-from somb_utils import archive, cli, listing, submission
+from somb_utils import archive, listing, submission
 from somb_utils.card import TEMPLATE, Card, read_card
 from somb_utils.errors import SombError, UsageError
 
@@ -432,19 +431,10 @@ def test_bad_cards_are_told(tmp_path: Path, text: str, reason: str) -> None:
 
 
 def test_the_command_line_packs_checks_and_lists(
-    run: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Path, tables: Path, command: Callable[..., tuple[int, str, str]]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-
     def somb_(*words: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["somb", *map(str, words)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
+        code, out, err = command(*words)
         return code, out + err
 
     data = ("--data", tables)
