@@ -1,6 +1,7 @@
 """Fixtures every test can use."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from somb_utils import cli
 # A busy machine makes any example slow; slowness is not what these tests are about.
 settings.register_profile("somb", deadline=None)
 settings.load_profile("somb")
+
+# A shell that starts the tests in the background has SIGINT ignored, which children inherit; Ctrl-C is tested here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Command = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parent.parent
