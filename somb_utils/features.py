@@ -74,10 +74,7 @@ def build(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
 
 def _samples(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Samples = task.features  # type: ignore[assignment]
-    frames = [_indexed(load(name), "sample_id", task) for name in spec.tables]
-    first = frames[0]
-    blocks = [frame.drop(columns=SAMPLE_COLUMNS, errors="ignore") for frame in frames]
-    X = _concat(blocks, task)
+    first, X = _sample_tables(spec.tables, load, task)
     if spec.missing_is_zero:
         X = _zero_filled(X)
     return Features(X, _column(first, spec.label, task), _column(first, "crew", task))
@@ -113,14 +110,7 @@ def _shared_taxa(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
 def _multimodal(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Multimodal = task.features  # type: ignore[assignment]
     day = ("crew", "timepoint_days")
-    clinical = _concat(
-        [_indexed(load(name), "sample_id", task) for name in spec.clinical[:1]]
-        + [
-            _indexed(load(name), "sample_id", task).drop(columns=SAMPLE_COLUMNS, errors="ignore")
-            for name in spec.clinical[1:]
-        ],
-        task,
-    )
+    clinical, analytes = _sample_tables(spec.clinical, load, task)
     proteomics = load(spec.proteomics)
     matrix = _indexed(load(spec.metabolomics), "metabolite_name", task).T
     metadata = _indexed(load(spec.metabolomics_metadata), "sample_id", task)
@@ -133,7 +123,7 @@ def _multimodal(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     in_all = [key.isin(keys[0]) & key.isin(keys[1]) & key.isin(keys[2]) for key in keys]
     draws = clinical[in_all[0]]
     blocks = {
-        "clinical:": draws.drop(columns=SAMPLE_COLUMNS, errors="ignore"),
+        "clinical:": analytes[in_all[0]],
         "proteomics:": _zero_filled(proteomics.drop(columns=SAMPLE_COLUMNS, errors="ignore")),
         "metabolomics:": _zero_filled(metabolites),
     }
@@ -230,6 +220,12 @@ def _published_atoms(formula: str) -> dict[str, int]:
 
 def _zero_filled(table: pd.DataFrame) -> pd.DataFrame:
     return table.apply(pd.to_numeric, errors="coerce").fillna(0.0)
+
+
+def _sample_tables(names: tuple[str, ...], load: Load, task: t.Task) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the first table, for its sample metadata, and the features of all, joined by sample."""
+    frames = [_indexed(load(name), "sample_id", task) for name in names]
+    return frames[0], _concat([frame.drop(columns=SAMPLE_COLUMNS, errors="ignore") for frame in frames], task)
 
 
 def _sample_matrix(table: pd.DataFrame, ident: str, task: t.Task) -> pd.DataFrame:

@@ -232,11 +232,10 @@ class Session:
         folder = (
             p.results_dir or cache_dir() / "notebooks" / f"{self.category or 'all'}-{self.source.kind}-{p.protocol}"
         )
-        result = run(
+        self.result = run(
             list(self.tasks.values()), p.models, model_params=p.model_params, protocol=p.protocol, source=self.source,
             seed=p.seed, n_jobs=p.n_jobs, out=folder, on_start=bar.start, on_done=bar.advance,
         )  # fmt: skip
-        self.result = _only(result, list(self.tasks), p)
         for row in self.result.failures().itertuples():
             _note(f"{row.model} failed on {row.task}, fold {row.fold}, and is left out of its mean: {row.reason}")
         return self.result
@@ -309,17 +308,6 @@ class Session:
             glue(f"{name}_best", f"{best['model']} {best['mean']:.3f}", display=False)
         doubt = "\n\n*These tables are simulated: the scores show the method, not biology.*" if self.simulated else ""
         _display(Markdown("\n".join(lines) + doubt))
-
-
-def _only(result: RunResult, tasks: list[str], p: Parameters) -> RunResult:
-    """Keep this notebook's part of a results folder."""
-
-    def kept(frame: pd.DataFrame) -> pd.DataFrame:
-        mine = frame["task"].isin(tasks) & frame["model"].isin(p.models) & (frame["protocol"] == p.protocol)
-        order = frame["model"].map({name: k for k, name in enumerate(p.models)})
-        return frame[mine].assign(_o=order).sort_values(["task", "_o"], kind="stable").drop(columns="_o")
-
-    return RunResult(kept(result.results), kept(result.predictions), result.provenance)
 
 
 class _Bar:
