@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 ABOUT = ["model", "question_id", "epoch", "modality", "difficulty", "kind"]
 ANSWERS = [
     *ABOUT, "question", "status", "reason", "answer", "input_tokens", "output_tokens", "cost", "seconds",
-    "source",
+    "completed_at", "source",
 ]  # fmt: skip
 JUDGEMENTS = [
     *ABOUT, "judge", "mode", "status", "reason", *DIMENSIONS, "weighted_score", "judge_weighted_score",
     *FLAGS, "justification", "strengths", "weaknesses", "missed_points", "input_tokens", "output_tokens",
-    "cost", "seconds", "answer_digest", "source",
+    "cost", "seconds", "answer_digest", "completed_at", "source",
 ]  # fmt: skip
 KEY = ["model", "question_id", "epoch"]
 
@@ -120,7 +120,7 @@ def _answer_row(sample: "EvalSample", model: str, prices: dict[str, Any], source
     return _about(sample, model, sample.epoch) | {
         "question": sample.metadata["question"], "status": status, "reason": reason,
         "answer": sample.output.completion, "input_tokens": given, "output_tokens": made, "cost": dollars,
-        "seconds": sample.output.time, "source": source,
+        "seconds": sample.output.time, "completed_at": sample.completed_at or "", "source": source,
     }  # fmt: skip
 
 
@@ -133,6 +133,7 @@ def _judgement_row(
     row: dict[str, Any] = about | {
         "judge": judge, "mode": "", "status": "unscored", "reason": "judge_failed", "input_tokens": given,
         "output_tokens": made, "cost": dollars, "seconds": sample.working_time, "source": source,
+        "completed_at": sample.completed_at or "",
         "answer_digest": digest(sample.output.completion or str(sample.metadata.get("answer", ""))),
     }  # fmt: skip
     if score is None:
@@ -173,11 +174,13 @@ def _rows(log: "EvalLog", prices: dict[str, Any], source: str) -> tuple[list[dic
 
 
 def _latest(frame: pd.DataFrame, key: list[str], best: set[str]) -> pd.DataFrame:
-    """Return one row a key: the last that is as good as any."""
-    good = frame["status"].isin(best)
-    order = frame.assign(_good=good).reset_index(names="_n").sort_values(["_good", "_n"])
+    """Return one row a key: the last completed of those that are as good as any."""
+    order = frame.assign(
+        _good=frame["status"].isin(best), _done=pd.to_datetime(frame["completed_at"], utc=True, format="ISO8601")
+    )
+    order = order.reset_index(names="_n").sort_values(["_good", "_done", "_n"], na_position="first")
     kept = order.drop_duplicates(key, keep="last").sort_values("_n")
-    return kept.drop(columns=["_good", "_n"]).reset_index(drop=True)
+    return kept.drop(columns=["_good", "_done", "_n"]).reset_index(drop=True)
 
 
 def evaluation(answers: list[dict[str, Any]], judgements: list[dict[str, Any]]) -> Evaluation:

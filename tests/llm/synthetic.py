@@ -46,7 +46,8 @@ def make(panel: list[Judge], n_questions: int = 80, seed: int = 0, length_of: fl
             about = {"model": model, "question_id": f"Q{q:03d}", "epoch": 1, **groups}
             answers.append(about | {"question": f"Question {q}?", "status": "ok", "reason": "", "answer": text,
                                     "input_tokens": 100, "output_tokens": words, "cost": 0.001, "seconds": 2.0,
-                                    "source": "synthetic"})  # fmt: skip
+                                    "completed_at": "",
+                                        "source": "synthetic"})  # fmt: skip
             truth = quality + hardness + rng.normal(0, 0.3)
             for judge in panel:
                 seen = truth + judge.lenient + judge.own * (family(model) == family(judge.name))
@@ -57,7 +58,8 @@ def make(panel: list[Judge], n_questions: int = 80, seed: int = 0, length_of: fl
                     "judge": judge.name, "mode": "combined", "status": "scored", "reason": "",
                     "weighted_score": weighted(levels), **dict.fromkeys(FLAGS, False), "justification": "So.",
                     "strengths": "", "weaknesses": "", "missed_points": "", "input_tokens": 1, "output_tokens": 1,
-                    "cost": 0.001, "seconds": 1.0, "answer_digest": digest(text), "source": "synthetic",
+                    "cost": 0.001, "seconds": 1.0, "answer_digest": digest(text), "completed_at": "",
+                        "source": "synthetic",
                 })  # fmt: skip
     assert set(answers[0]) == set(ANSWERS) and set(judgements[0]) == set(JUDGEMENTS) - {"judge_weighted_score"}
     return evaluation(answers, judgements)

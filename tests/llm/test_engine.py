@@ -227,6 +227,15 @@ def test_answers_judged_anew_when_they_change(server: Loopback, somb_llm: Any, w
     assert (load([world / "logs/llm"]).scored["weighted_score"] == 2).all()
 
 
+def test_the_later_answer_counts_whatever_the_logs_are_called(server: Loopback, somb_llm: Any, world: Path) -> None:
+    assert somb_llm("run", "-m", LOCAL, "--sample", 3).code == 0
+    (first,) = (world / "logs/llm").glob("*.eval")
+    server.reply = lambda call: "Another answer."
+    assert somb_llm("run", "-m", LOCAL, "--sample", 3, "--temperature", 0.9).code == 0
+    first.rename(first.with_name("zz-named-last.eval"))
+    assert set(load([world / "logs/llm"]).answers["answer"]) == {"Another answer."}
+
+
 def test_repeats_are_asked_and_averaged(server: Loopback, somb_llm: Any, world: Path) -> None:
     assert somb_llm("run", "-m", LOCAL, "--sample", 3, "--repeats", 2).code == 0
     assert len(server.calls) == 6
