@@ -89,7 +89,7 @@ def _tier_row(task: Task, best: pd.DataFrame) -> dict[str, str]:
     }
     if task.id not in best.index:
         return {**row, "chance": "", "best": "table not at hand"}
-    score = best.loc[task.id]
+    score = best.loc[[task.id]].iloc[0]
     return {**row, "chance": f"{score['chance']:.3f}", "best": _best(score)}
 
 

@@ -81,8 +81,8 @@ class Design:
 class Rows(NamedTuple):
     """What a metric needs of each row of a design: its id's position, and three numbers, shape (n_rows,) each.
 
-    A ranking has its rows best score first; `a` is 1 for a positive, plus 2 where a tie ends. Macro F1 has the true
-    and the predicted class; micro F1 the hits, true and predicted labels of the row.
+    A ranking has its rows best score first; `a` is 1 for a positive, plus 2 where a step of its curve ends, `b` is 2
+    where a tie ends. Macro F1 has the true and the predicted class; micro F1 the hits, true and predicted labels.
     """
 
     row: np.ndarray
@@ -152,10 +152,16 @@ def rows_of(made: Design, predictions: pd.DataFrame) -> Rows:
     score = frame["y_score"].to_numpy(dtype=float)
     fold = np.repeat(np.arange(len(made.folds) - 1), np.diff(made.folds))
     best_first = np.lexsort((-score, fold))
-    ends = np.r_[np.diff(score[best_first]) != 0, True]
-    ends[made.folds[1:] - 1] = True
-    ends = 2 * ends.astype(np.int64)
-    return Rows(made.row[best_first], truth[best_first] + ends, ends, ends)
+    positive = truth[best_first]
+    ties = np.r_[np.diff(score[best_first]) != 0, True]
+    ties[made.folds[1:] - 1] = True
+    # Negatives alone share a step: where neither this tie nor the next holds a positive, none ends.
+    tie = np.r_[0, np.cumsum(ties)[:-1]]
+    holds = np.r_[np.bincount(tie, positive) > 0, True]
+    steps = ties & (holds[tie] | holds[tie + 1])
+    steps[made.folds[1:] - 1] = True
+    ends = 2 * ties.astype(np.int64)
+    return Rows(made.row[best_first], positive + 2 * steps.astype(np.int64), ends, ends)
 
 
 def _codes(frame: pd.DataFrame, column: str, task: Task) -> np.ndarray:

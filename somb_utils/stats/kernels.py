@@ -9,6 +9,7 @@ import numpy as np
 
 AUROC, AUPRC, MACRO_F1, MICRO_F1 = range(4)
 
+_LOW = np.uint64(0xFFFFFFFF)
 _compiled = numba.njit(cache=True, nogil=True, boundscheck=False)
 
 
@@ -26,9 +27,9 @@ def _below(state: np.uint64, n: np.uint64) -> tuple[np.uint64, np.int64]:
     """Return the next state and a uniform integer below n < 2**32, without bias (Lemire 2019)."""
     state, z = _next(state)
     product = (z >> np.uint64(32)) * n
-    if (product & np.uint64(0xFFFFFFFF)) < n:
+    if (product & _LOW) < n:
         threshold = (np.uint64(1 << 32) - n) % n
-        while (product & np.uint64(0xFFFFFFFF)) < threshold:
+        while (product & _LOW) < threshold:
             state, z = _next(state)
             product = (z >> np.uint64(32)) * n
     return state, np.int64(product >> np.uint64(32))
@@ -47,19 +48,32 @@ def _draw(state: np.uint64, counts: np.ndarray, strata: np.ndarray, first: int, 
     """Draw as many units from each of the strata first..last-1 as it holds; the others keep their counts."""
     counts[strata[first] : strata[last]] = 0
     for s in range(first, last):
-        lo, n = strata[s], np.uint64(strata[s + 1] - strata[s])
-        for _ in range(strata[s + 1] - lo):
-            state, drawn = _below(state, n)
-            counts[lo + drawn] += 1
+        lo, size = strata[s], strata[s + 1] - strata[s]
+        n = np.uint64(size)
+        threshold = (np.uint64(1 << 32) - n) % n
+        drawn = 0
+        while drawn < size:
+            state, z = _next(state)
+            for half in (z >> np.uint64(32), z & _LOW):
+                product = half * n
+                if (product & _LOW) >= threshold and drawn < size:
+                    counts[lo + np.int64(product >> np.uint64(32))] += 1
+                    drawn += 1
     return state
 
 
 @_compiled
 def _ranking(metric: int, counts: np.ndarray, unit: np.ndarray, code: np.ndarray, lo: int, hi: int) -> float:
-    """AUROC or average precision; rows stand best score first, code is 1 for a positive, plus 2 at a tie's end."""
+    """AUROC or average precision; rows stand best score first, code is 1 for a positive, plus 2 where a step ends.
+
+    Each tie is a step; negatives alone may share one, since precision is read at positives only.
+    """
     positives = negatives = drawn_positive = drawn_negative = area = 0
     precision = 0.0
     for i in range(lo, hi):
+        if code[i] == 0:
+            drawn_negative += counts[unit[i]]
+            continue
         if code[i] & 1:
             drawn_positive += counts[unit[i]]
         else:

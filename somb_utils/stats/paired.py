@@ -81,7 +81,7 @@ def differences(
         One row a task and pair: task, metric, a, b; difference (mean of a less mean of b), low, high (95 % interval
         of it, rows drawn alike for both), wins (the share of replicates in which a scores higher, ties counting
         half), folds; test, p and floor. The test is the exact sign flip over crew or time points, whose smallest
-        possible p-value is `floor`, or Nadeau and Bengio's over repetitions (floor 0).
+        possible p-value is `floor`, or Nadeau and Bengio's over repetitions (no floor).
     """
     draws = all_replicates(predictions, n_bootstrap, seed)
     rows = []
@@ -103,7 +103,7 @@ def differences(
                 "low": low, "high": high, "wins": win_probability(drawn), "folds": len(gaps),
                 "test": "sign flip" if grouped else "Nadeau-Bengio",
                 "p": sign_flip(gaps) if grouped else nadeau_bengio(gaps),
-                "floor": sign_flip_floor(len(gaps)) if grouped else 0.0,
+                "floor": sign_flip_floor(len(gaps)) if grouped else np.nan,
             })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -66,9 +66,9 @@ def null_scores(
     item_of, sets = _items(made, signature)
     labels = np.zeros(sets[-1], dtype=np.int64)
     labels[item_of] = made.labels
-    code = rows.a & ~1 if made.metric <= kernels.AUPRC else rows.b
+    item = item_of[rows.row]
     return kernels.permute(
-        made.metric, made.n_classes, item_of[rows.row], made.folds, sets, labels, code, n_permutations, np.uint64(seed)
+        made.metric, made.n_classes, item, made.folds, sets, labels, rows.b, n_permutations, np.uint64(seed)
     )
 
 

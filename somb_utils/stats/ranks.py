@@ -1,5 +1,6 @@
 """Ranks of models over tasks: Friedman's test, and which ranks differ (Demšar 2006)."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -57,8 +58,20 @@ def ranking(summary: pd.DataFrame) -> Ranking:
     return Ranking(scores, ranks, p, scikit_posthocs.posthoc_nemenyi_friedman(scores))
 
 
-def draw_critical_difference(made: Ranking, axes: "Axes", alpha: float = 0.05) -> None:
-    """Draw mean ranks on a line, a bar joining those that the Nemenyi test does not tell apart."""
+def draw_critical_difference(
+    made: Ranking, axes: "Axes", colours: Mapping[str, str] | None = None, alpha: float = 0.05
+) -> None:
+    """Draw mean ranks on a line, a bar joining those that the Nemenyi test does not tell apart.
+
+    Parameters
+    ----------
+    made : see :func:`ranking`
+    axes : to draw on
+    colours : by model
+    alpha : of the test
+    """
     import scikit_posthocs
 
-    scikit_posthocs.critical_difference_diagram(made.ranks, made.pairs, alpha=alpha, ax=axes)
+    scikit_posthocs.critical_difference_diagram(
+        made.ranks, made.pairs, alpha=alpha, ax=axes, color_palette=dict(colours or {})
+    )
