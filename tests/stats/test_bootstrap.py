@@ -15,15 +15,9 @@ from somb_utils import stats
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
 from somb_utils.stats.design import design, rows_of
+from somb_utils.tasks import get_task
 
 PHASES = ["post_flight", "pre_flight", "recovery"]
-
-
-def weighted(metric: int, counts: np.ndarray, a: Any, b: Any = None, n_classes: int = 1) -> float:
-    a, b = np.asarray(a), np.asarray(a if b is None else b)
-    rows = np.arange(len(counts), dtype=np.int32)
-    tally = np.zeros((3, n_classes), dtype=np.int64)
-    return kernels.score_fold(metric, np.asarray(counts, dtype=np.int32), rows, a, b, b, 0, len(counts), tally)
 
 
 @given(st.data())
@@ -31,16 +25,21 @@ def test_rankings_equal_sklearn_on_the_repeated_rows_ties_included(data: st.Data
     n = data.draw(st.integers(1, 40))
     y, counts = (np.array(data.draw(st.lists(st.integers(0, k), min_size=n, max_size=n))) for k in (1, 4))
     score = np.array(data.draw(st.lists(st.integers(0, 8), min_size=n, max_size=n))) / 8
-    order = np.argsort(-score, kind="stable")
-    a = y[order] + 2 * np.r_[np.diff(score[order]) != 0, True]
-    auroc, auprc = (weighted(metric, counts[order], a) for metric in (kernels.AUROC, kernels.AUPRC))
-    truth, drawn = np.repeat(y, counts), np.repeat(score, counts)
+    names = np.array(get_task("C2").classes, dtype=object)
+    frame = pd.DataFrame({"fold": "0", "id": [f"G{i:02d}" for i in range(n)], "y_true": names[y], "y_score": score})
+    made = design(frame, "C2")
+    row, *abc = rows_of(made, frame)
+    tally, drawn = np.zeros((3, 1), dtype=np.int64), counts.astype(np.int32)
+    auroc, auprc = (
+        kernels.score_fold(m, drawn, row.astype(np.int32), *abc, 0, n, tally) for m in (kernels.AUROC, kernels.AUPRC)
+    )
+    truth, repeated = np.repeat(y, counts), np.repeat(score, counts)
     if truth.any() and not truth.all():
-        assert auroc == pytest.approx(roc_auc_score(truth, drawn), abs=1e-12)
+        assert auroc == pytest.approx(roc_auc_score(truth, repeated), abs=1e-12)
     else:
         assert np.isnan(auroc)
     if truth.any():
-        assert auprc == pytest.approx(average_precision_score(truth, drawn), abs=1e-12)
+        assert auprc == pytest.approx(average_precision_score(truth, repeated), abs=1e-12)
     else:
         assert np.isnan(auprc)
 
@@ -53,7 +52,9 @@ def test_macro_f1_equals_sklearn_on_the_repeated_rows(data: st.DataObject) -> No
     expected = f1_score(
         np.repeat(true, counts), np.repeat(called, counts), labels=range(k), average="macro", zero_division=0
     ) if counts.any() else 0.0  # fmt: skip
-    assert weighted(kernels.MACRO_F1, counts, true, called, k) == pytest.approx(expected, abs=1e-12)
+    rows, tally = np.arange(n, dtype=np.int32), np.zeros((3, k), dtype=np.int64)
+    ours = kernels.score_fold(kernels.MACRO_F1, counts.astype(np.int32), rows, true, called, called, 0, n, tally)
+    assert ours == pytest.approx(expected, abs=1e-12)
 
 
 def test_micro_f1_equals_sklearn_on_the_repeated_rows() -> None:
