@@ -127,7 +127,7 @@ def test_scores_before_a_run_say_what_to_do(session):
 
 def test_what_is_not_there_is_reported_and_the_notebook_goes_on(session, capsys, monkeypatch):
     shown = []
-    monkeypatch.setattr(notebook, "_display", lambda thing: shown.append(thing.data))
+    monkeypatch.setattr("IPython.display.display", lambda thing: shown.append(thing.data))
     session.show(lambda data, source: None, "A2")
     session.say("{x}", "no_such_table", x=len)
     session.each(lambda data, source: "drawn" and type("Drawn", (), {"data": data.name})())
