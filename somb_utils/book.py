@@ -82,11 +82,15 @@ def _check_target(target: Path) -> None:
         raise UsageError(f"{target} holds something other than a built book; name another folder with --out")
 
 
+def chapters() -> list[str]:
+    """Return the pages and notebooks of ``_toc.yml`` in their order, as paths without suffix."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
 def notebooks() -> list[str]:
     """Return the names of the book's notebooks in the order of ``_toc.yml``, those that read others' results last."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    return [Path(file).name for file in files if file.startswith("notebooks/")]
+    return [Path(file).name for file in chapters() if file.startswith("notebooks/")]
 
 
 def copy_pages(tree: Path, kind: str) -> None:

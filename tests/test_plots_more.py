@@ -14,6 +14,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 
 from somb_utils.plots import cross_mission, cross_tissue, microbiome, multimodal, spatial
+from somb_utils.plots.samples import mission_order
 
 SOURCE = resolve_source("simulated")
 LAYERS = {name: SOURCE.load(f"gt_spatial_de_{name}") for name in ("outer_dermis", "epidermis")}
@@ -59,7 +60,7 @@ def test_titles_count_what_was_tested() -> None:
 
 
 def test_days_in_flight_stand_before_the_return() -> None:
-    assert microbiome.swab_days(swabs()) == ["L-92", "L-44", "FD2", "FD3", "R+1", "R+45", "R+82"]
+    assert mission_order(swabs()) == ["L-92", "L-44", "FD2", "FD3", "R+1", "R+45", "R+82"]
 
 
 def test_confusion_counts_every_prediction() -> None:

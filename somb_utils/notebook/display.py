@@ -32,7 +32,12 @@ class Bar:
 
 
 def show(thing: Any) -> None:
-    """Display an object in the cell; a figure as PNG, with its titles as the text for those who see no image."""
+    """Display an object in the cell; a figure as PNG, with its titles as the text for those who see no image.
+
+    Parameters
+    ----------
+    thing : a matplotlib figure, or anything that IPython can display
+    """
     from IPython.display import display
     from PIL import Image
 
@@ -51,6 +56,7 @@ def show(thing: Any) -> None:
 
 
 def note(text: str) -> None:
+    """Display a remark, marked at its side."""
     from IPython.display import HTML
 
     show(HTML(f'<div class="somb-note" style="border-left:4px solid #E69F00;padding:.4em 1em">{text}</div>'))

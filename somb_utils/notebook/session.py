@@ -131,7 +131,7 @@ class Session:
         loaded = self._load(inputs)
         if loaded is None:
             return
-        values = {name: fact(*loaded) for name, fact in facts.items()}
+        values = {name: _rounded(fact(*loaded)) for name, fact in facts.items()}
         for name, value in values.items():
             self._glued[name] += 1
             # A sentence said of several tasks glues name, name_2, ...: a key may stand once in a notebook.
@@ -238,3 +238,8 @@ class Session:
             glue(f"{name}_best", f"{best['model']} {best['mean']:.3f}", display=False)
         doubt = "\n\n*These tables are simulated: the scores show the method, not biology.*" if self.simulated else ""
         show(Markdown("\n".join(lines) + doubt))
+
+
+def _rounded(value: Any) -> Any:
+    """Return a number with six digits, since the last ones differ between machines; anything else as it is."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
