@@ -136,6 +136,13 @@ def test_what_is_not_there_is_reported_and_the_notebook_goes_on(session, capsys,
     assert shown[2] == "A1"
 
 
+def test_numbers_glued_for_other_pages_keep_six_digits(session, monkeypatch):
+    glued = {}
+    monkeypatch.setattr("myst_nb.glue", lambda name, value, display: glued.setdefault(name, value))
+    session.say("{share:.0%} of {rows}", share=lambda: 2 / 3, rows=lambda: 28)
+    assert glued == {"share": 0.666667, "rows": 28}
+
+
 def test_task_without_tables_is_left_out_with_the_way_to_get_them(open_data):
     folder = str(open_data / "processed")
     made = notebook.Session(

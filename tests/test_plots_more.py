@@ -71,6 +71,12 @@ def test_confusion_counts_every_prediction() -> None:
     assert np.asarray(shown).tolist() == [[50, 50, 0], [0, 100, 0], [0, 0, 0]] and "N = 3" in titles(made)
 
 
+def test_confusion_shows_phases_in_the_order_of_the_mission() -> None:
+    rows = pd.DataFrame({"y_true": ["in_flight", "pre_flight"], "y_pred": ["in_flight", "recovery"]})
+    made = microbiome.confusion(rows, ["in_flight", "pre_flight", "recovery"], "toy")
+    assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["pre flight", "in flight", "recovery"]
+
+
 def test_pairing_finds_the_row_whose_block_was_used() -> None:
     right = somb.load_task("G1", "aligned", SOURCE).X
     used = right.copy()
