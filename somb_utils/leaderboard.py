@@ -13,7 +13,7 @@ import pandas as pd
 
 from somb_utils.canonical import SCORES, canonical_scores
 from somb_utils.errors import SombError, UsageError
-from somb_utils.notebook import Parameters, Session, check
+from somb_utils.notebook import Parameters, Session, check, show
 from somb_utils.pages import metric_name
 from somb_utils.published import published_scores
 from somb_utils.results import RunResult, composite_of, load_run
@@ -86,10 +86,9 @@ class Board:
     def show_heatmap(self) -> None:
         """Show where models stand between chance and perfect, as a figure."""
         from somb_utils import plots
-        from somb_utils.notebook import _display
 
         unit = "share of the way from chance (0) to perfect (1)"
-        _display(plots.heatmap(self.above_chance(), unit, limit=1.0, what="tasks and models", source=self.source))
+        show(plots.heatmap(self.above_chance(), unit, limit=1.0, what="tasks and models", source=self.source))
 
     def recap(self) -> None:
         """Say how many tasks have a model whose interval lies above chance, and which tasks have no score."""

@@ -156,7 +156,7 @@ def say_cross_judge() -> None:
 
 def published_figure() -> None:
     """Show the published scores of all models by one judge."""
-    from somb_utils.notebook import _display
+    from somb_utils.notebook import show
     from somb_utils.plots.style import PALETTE, QUIET, figure, new
 
     table = published()
@@ -179,4 +179,4 @@ def published_figure() -> None:
         axes.set_title("Published, judged by Claude Sonnet 4.6")
         return made
 
-    _display(draw())
+    show(draw())

@@ -1,22 +1,15 @@
 """Every page of the built book in a real browser: nothing fails, all is drawn, nothing scrolls sideways."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-SITE = Path(os.environ.get("SOMB_BOOK") or ROOT / "_build" / "html")
+from somb_utils import book
 
-pytestmark = pytest.mark.browser
-PAGES = sorted(
-    str(file.relative_to(SITE))
-    for file in SITE.rglob("*.html")
-    if "_static" not in file.parts and file != SITE / "index.html"  # the index leads on to book/index.html
-)
-SHOTS = ROOT / "_build" / "screenshots"
+PAGES = [*book.chapters(), "search", "genindex"]
+SHOTS = book.ROOT / "_build" / "screenshots"
 LEADERBOARD = "notebooks/leaderboard.html"
 
 WIDE_PARTS = """() => {
@@ -52,8 +45,8 @@ def check(page: Any) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_drawn_at_both_widths_in_both_themes(page: Any, name: str) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
-    shot = str(SHOTS / name.replace("/", "-").removesuffix(".html"))
-    page.goto(name)
+    shot = str(SHOTS / name.replace("/", "-"))
+    page.goto(f"{name}.html")
     check(page)
     assert page.evaluate(LUMINANCE) > 0.8
     page.screenshot(path=f"{shot}-1400-light.png", full_page=True)
@@ -66,13 +59,18 @@ def test_page_is_drawn_at_both_widths_in_both_themes(page: Any, name: str) -> No
     page.screenshot(path=f"{shot}-390-dark.png", full_page=True)
 
 
-def test_no_page_names_another_host_as_a_source() -> None:
+def test_every_page_of_the_site_is_opened(site: Path) -> None:
+    made = {str(file.relative_to(site).with_suffix("")) for file in site.rglob("*.html") if "_static" not in file.parts}
+    assert made == {"index", *PAGES}  # the index leads on to the first page
+
+
+def test_no_page_names_another_host_as_a_source(site: Path) -> None:
     loads = re.compile(
         r"<(?:script|img|iframe|source|video|audio)[^>]+src=[\"'](?:https?:)?//|<link[^>]+href=[\"'](?:https?:)?//"
     )
     styles = re.compile(r"@import\s+[\"'(]*(?:url\()?[\"']?https?:|url\([\"']?https?:")
     allowed = re.compile(r"rel=[\"']canonical")
-    for file in SITE.rglob("*"):
+    for file in site.rglob("*"):
         if file.suffix == ".html":
             found = [m for m in loads.findall(file.read_text(encoding="utf-8")) if not allowed.search(m)]
             assert not found, f"{file}: {found[:3]}"
@@ -177,6 +175,6 @@ def test_leaderboard_never_mixes_real_and_simulated_scores(page: Any) -> None:
         assert any("published" in text for text in sources) and "SIMULATED" not in badge
 
 
-def test_site_is_small() -> None:
-    size = sum(file.stat().st_size for file in Path(SITE).rglob("*") if file.is_file())
+def test_site_is_small(site: Path) -> None:
+    size = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
     assert size < 40e6
