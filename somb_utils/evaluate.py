@@ -29,7 +29,6 @@ from somb_utils.predictions import (
 )
 from somb_utils.results import RunResult, outcome_rows, prediction_rows, provenance, save
 from somb_utils.runner import LIBRARIES, Job, check_folder, load_tasks
-from somb_utils.stats import bootstrap_interval
 from somb_utils.tables import SourceLike, resolve_source
 from somb_utils.tasks import PROTOCOLS, Protocol, Task, catalogue, select_tasks
 
@@ -132,20 +131,16 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
     return result
 
 
-def standing(result: RunResult, n_bootstrap: int = 200) -> pd.DataFrame:
+def standing(result: RunResult, n_bootstrap: int = 1000) -> pd.DataFrame:
     """Return a submission's summary with 95 % intervals, beside the best baseline of the canonical run.
 
     Returns
     -------
     DataFrame
-        The columns of :meth:`RunResult.summary`, `low` and `high`, and `best_baseline`, `baseline_mean` and
-        `baseline_sd`, which are missing unless the tables are the real ones and the canonical run has the task.
+        The columns of :meth:`RunResult.summary`, and `best_baseline`, `baseline_mean`, `baseline_low` and
+        `baseline_high`, which are missing unless the tables are the real ones and the canonical run has the task.
     """
-    summary = result.summary()
-    tested = result.predictions["task"]
-    ends = [bootstrap_interval(result.predictions[tested == t], t, n_bootstrap) for t in summary["task"]]
-    summary = summary.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
-    return summary.merge(_best_baselines(), how="left", on=["task", "protocol", "source", "metric"])
+    return result.summary(n_bootstrap).merge(_best_baselines(), how="left", on=["task", "protocol", "source", "metric"])
 
 
 def template(
@@ -246,7 +241,7 @@ def _majority(data: TaskData) -> pd.DataFrame:
 
 
 def _best_baselines() -> pd.DataFrame:
-    columns = {"model": "best_baseline", "mean": "baseline_mean", "sd": "baseline_sd"}
+    columns = {"model": "best_baseline", "mean": "baseline_mean", "low": "baseline_low", "high": "baseline_high"}
     keys = ["task", "protocol", "source", "metric"]
     try:
         scores = canonical_scores()

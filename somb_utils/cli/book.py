@@ -15,7 +15,7 @@ def book(
     data: Data = "auto",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the site.")] = Path("_build/html"),
     jobs: Jobs = -1,
-    n_bootstrap: Annotated[int, typer.Option("--n-bootstrap", min=0, help="Replicates of each interval.")] = 200,
+    n_bootstrap: Annotated[int, typer.Option("--n-bootstrap", min=0, help="Replicates of each interval.")] = 1000,
 ) -> None:
     """Execute all notebooks on the data at hand and build the book as a static site.
 

@@ -21,7 +21,7 @@ class Parameters(BaseModel):
     model_params: dict[str, dict[str, Any]] = Field(default_factory=dict)
     protocol: Protocol = "aligned"
     data_source: str = "auto"
-    n_bootstrap: int = Field(200, ge=0, le=100_000)
+    n_bootstrap: int = Field(1000, ge=0, le=100_000)
     seed: int = Field(42, ge=0, lt=2**32)
     results_dir: str | None = None
     n_jobs: int = Field(1, ge=-1)

@@ -18,7 +18,6 @@ from somb_utils.paths import cache_dir
 from somb_utils.published import published_primary
 from somb_utils.results import RunResult
 from somb_utils.runner import run, unavailable
-from somb_utils.stats import bootstrap_interval
 from somb_utils.tables import Source, missing_tables, resolve_source
 from somb_utils.tasks import select_tasks
 
@@ -181,17 +180,9 @@ class Session:
         """
         if not hasattr(self, "result"):
             raise SombError("no results yet: call session.run() first")
-        p, table = self.parameters, self.result.summary()
+        table = self.result.summary(self.parameters.n_bootstrap, self.parameters.seed)
         reference = published_primary().rename(columns={"mean": "published"})
         table = table.merge(reference[["task", "model", "published"]], on=["task", "model"], how="left")
-        rows = self.result.predictions.groupby(["task", "model"])
-        ends = [
-            bootstrap_interval(rows.get_group(key), key[0], p.n_bootstrap, p.seed)
-            if key in rows.groups
-            else (None, None)
-            for key in zip(table["task"], table["model"], strict=True)
-        ]
-        table[["low", "high"]] = pd.DataFrame(ends, index=table.index, dtype=float)
         return table.assign(rows=[len(self.tasks[name].X) for name in table["task"]])
 
     def show_scores(self) -> None:
