@@ -114,11 +114,16 @@ def _draw(made: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed:
 
 def _spread(draws: np.ndarray, n: int) -> np.ndarray:
     """Spread replicates of n groups, shape (n_models, n_bootstrap), about their mean as so few groups ask."""
-    if n < 2:
-        return np.full_like(draws, np.nan)
-    factor = stats.t.ppf((1 + LEVEL) / 2, n - 1) / stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt(n / (n - 1))
     centre = np.nanmean(draws, axis=1, keepdims=True)
-    return centre + factor * (draws - centre)
+    return centre + student_factor(n) * (draws - centre)
+
+
+def student_factor(n: int) -> float:
+    """Return how much wider than its percentiles a 95 % interval of n groups is; NaN for one, which has no spread."""
+    if n < 2:
+        return np.nan
+    end = (1 + LEVEL) / 2
+    return float(stats.t.ppf(end, n - 1) / stats.norm.ppf(end) * np.sqrt(n / (n - 1)))
 
 
 def with_intervals(
