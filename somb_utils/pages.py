@@ -120,7 +120,15 @@ def _parts(text: str) -> list[str]:
     return [part for part in text.split(";") if part]
 
 
-MARKERS: dict[str, Callable[[], str]] = {"tasks": task_pages, "tables": table_pages}
+def coverage_table() -> str:
+    """Return how often intervals hold the truth, a line a metric and what was sampled."""
+    from somb_utils.cli.console import markdown
+    from somb_utils.coverage import stored, summary
+
+    return markdown(summary(stored()))
+
+
+MARKERS: dict[str, Callable[[], str]] = {"tasks": task_pages, "tables": table_pages, "coverage": coverage_table}
 
 
 def fill(text: str) -> str:
