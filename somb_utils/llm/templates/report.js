@@ -80,6 +80,9 @@
     function paragraph(parent, title, text, className) {
       if (text) parent.append(el("div", title, "soft"), el("div", text, className || "text"));
     }
+    function list(parent, title, lines) {
+      paragraph(parent, title, lines && lines.split("\n").map((line) => `• ${line}`).join("\n"));
+    }
     function verdict(parent, given) {
       const head = el("div");
       head.append(el("b", `Judge ${given.judge}: `));
@@ -91,9 +94,9 @@
       }
       if (given.flags.length) parent.append(el("div", `Flags: ${given.flags.map(words).join(", ")}`, "soft"));
       paragraph(parent, "Justification", given.justification);
-      paragraph(parent, "Strengths", given.strengths);
-      paragraph(parent, "Weaknesses", given.weaknesses);
-      paragraph(parent, "Missed", given.missed_points);
+      list(parent, "Strengths", given.strengths);
+      list(parent, "Weaknesses", given.weaknesses);
+      list(parent, "Missed", given.missed_points);
     }
     function body(row) {
       const box = el("div");
