@@ -103,6 +103,6 @@ METHOD = (
     "Scores go from 1 to 5. Means are over questions (repeats, then judges, averaged first); brackets hold 95 % "
     "bootstrap intervals over questions, the same draws for all models. A rank's bracket is the same for ranks. "
     "Refused, empty and failed answers and verdicts that do not fit their form are counted and never scored; an "
-    "answer cut at the token limit is scored as it stands. Current Anthropic models accept no temperature, so none "
-    "is sent to them."
+    "answer cut at the token limit is scored as it stands. Anthropic's API takes no temperature (since version "
+    "2026-10-21), so none is sent to Claude, as answerer or as judge."
 )

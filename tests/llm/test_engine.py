@@ -90,7 +90,7 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     assert set(server.repeated()) == empty, "no completed call is made again, but for empty answers"
     for call in server.calls:
         assert call.body["max_tokens"] == 2000
-        assert call.path.startswith("/v1/messages") or call.body["temperature"] == 0.3
+        assert call.body.get("temperature") == (None if call.path.startswith("/v1/messages") else 0.3)
         assert "GROUND-TRUTH" not in call.text and "KEYFACT" not in call.text and "EXPECTED" not in call.text
 
     judge = ["judge", "logs/llm", *models(CLAUDE, LOCAL, flag="-j"), *PATIENT]
@@ -99,7 +99,8 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     assert judged.code == 1 and "6 judgements failed" in judged.text
     requests = server.calls[done:]
     assert all("GROUND-TRUTH" in call.text for call in requests)
-    assert all(call.path.startswith("/v1/messages") or call.body["temperature"] == 0 for call in requests)
+    for call in requests:
+        assert call.body.get("temperature") == (None if call.path.startswith("/v1/messages") else 0)
     levels = [call.body["response_format"]["json_schema"] for call in requests if "response_format" in call.body]
     assert levels[0]["strict"] and levels[0]["schema"]["properties"]["completeness"]["enum"] == [1, 2, 3, 4, 5]
 
@@ -120,6 +121,10 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     assert somb_llm("report", "logs/llm", "--n-bootstrap", 200).code == 0
     text = (world / "llm_report/report.md").read_text()
     assert "24 verdicts did not count" in text
+    met = {(call.judging, call.fault) for call in server.calls if call.fault}
+    both, answering = set(TRANSIENT.values()), set(ANSWER_FAULTS.values())
+    assert met == {(False, f) for f in both | answering} | {(True, f) for f in both | set(JUDGE_FAULTS.values())}
+    assert any(call.fault == "truncated" and call.body.get("stream") for call in server.calls), "a stream was cut"
 
 
 def kill_after(process: "subprocess.Popen[str]", server: Loopback, completed: int) -> None:
@@ -189,6 +194,14 @@ def test_budget_stops_and_keeps_answers(server: Loopback, somb_llm: Any, world: 
     assert (kept["status"] == "not_asked").sum() == 20 - done
     assert somb_llm(*command).code == 0
     assert len(server.calls) == 20 and server.repeated() == []
+
+    judge = ["judge", "logs/llm", "-j", LOCAL, "--prices", prices, *QUICK]
+    stopped = somb_llm(*judge, "--max-cost", 5)  # a verdict costs 0.1 dollars, and could cost 4.1
+    assert stopped.code == 1 and "Stopped at --max-cost 5" in stopped.text
+    judged = len(server.calls) - 20
+    assert 0 < judged < 20 and len(load([world / "logs/llm"]).scored) == judged
+    assert somb_llm(*judge).code == 0
+    assert len(server.calls) == 40 and server.repeated() == [] and len(load([world / "logs/llm"]).scored) == 20
 
 
 def test_budget_needs_prices(server: Loopback, somb_llm: Any) -> None:
@@ -273,6 +286,8 @@ def test_local_hugging_face_says_what_it_needs(somb_llm: Any) -> None:
 
 def test_offline_demo_runs_without_keys_or_network(somb_llm: Any, world: Path) -> None:
     assert somb_llm("run", "-m", "offline/demo", "--sample", 4).code == 0
+    refused = somb_llm("judge", "logs/llm", "-j", CLAUDE)
+    assert refused.code == 2 and "ANTHROPIC_API_KEY is not set" in refused.text
     assert somb_llm("judge", "logs/llm", "-j", "offline/judge").code == 0
     assert somb_llm("report", "logs/llm", "--n-bootstrap", 100).code == 0
     assert "Offline stand-ins" in (world / "llm_report/report.md").read_text()
@@ -297,9 +312,14 @@ def test_no_key_is_written_anywhere(
     server.fault = None
     server.reply = lambda call: json.dumps(call.headers) if not call.judging else verdict()
     told.append(somb_llm("run", *models(CLAUDE, GPT, LOCAL), "--sample", 6, *QUICK).text)
-    told.append(somb_llm("judge", "logs/llm", *models(CLAUDE, LOCAL, flag="-j"), *QUICK).text)
+    judge = ["judge", "logs/llm", *models(CLAUDE, LOCAL, flag="-j"), *QUICK]
+    server.fault = lambda call: plan.get(len(server.calls) % 7)
+    told.append(somb_llm(*judge, "--max-retries", 0).text)
+    server.fault = None
+    told.append(somb_llm(*judge).text)
     told.append(somb_llm("report", "logs/llm", "--n-bootstrap", 100).text)
     written = everything(world)
+    assert len(load([world / "logs/llm"]).scored) == 18 * 2
     assert "injected" in written and "[ANTHROPIC_API_KEY]" in written, "the echo was there, and was cut out"
     for value in keys.values():
         assert value not in "".join(told)

@@ -51,6 +51,18 @@ def test_published_files_give_the_published_table(published: list[Path]) -> None
     assert shown == reference and list(shown) == list(reference)
 
 
+def test_report_tables_give_the_published_averages_of_each_group(published: list[Path]) -> None:
+    tables = summarise(load(published), n_bootstrap=100).tables
+    for path in published:
+        document = json.loads(path.read_text())
+        stated, model = document["summary"], document["metadata"]["model"].removeprefix("models/")
+        for group, levels in (("dimension", 5), ("difficulty", 4), ("modality", 9)):
+            means = tables[group][tables[group]["model"] == model].set_index(group)["mean"]
+            assert len(means) == levels
+            for name, mean in means.items():
+                assert abs(mean - stated[f"avg_{name}"]) <= 0.0005 + 1e-9, (model, name)
+
+
 def test_import_command(published: list[Path], somb_llm: Any, world: Path) -> None:
     result = somb_llm("import", *published, "--out", "imported")
     assert result.code == 0 and result.text.count("25 of 25 stated averages met") == 5
