@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Evaluate language models on the 100 questions: run, judge, report.",
+    epilog="To try it without a key: `somb llm run -m offline/demo --sample 5`, `somb llm judge logs/llm -j "
+    "offline/judge`, `somb llm report logs/llm`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,

@@ -236,6 +236,13 @@ def test_logs_come_before_all_else(tmp_path: Path) -> None:
     assert found.origin == "logs" and found.evaluation is not None and len(found.evaluation.answers) == 1
 
 
+def test_the_book_refuses_logs_that_are_not_there(tmp_path: Path) -> None:
+    from somb_utils.cli.book import book
+
+    with pytest.raises(UsageError, match=r"--logs .*nowhere does not exist"):
+        book(logs=[tmp_path / "nowhere"])
+
+
 def test_parts_of_a_page_escape_and_need_no_other_host(made: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluation = poisoned(made)
     page = shown_by(pages.Report("logs", evaluation, summarise(evaluation, True, 100)), monkeypatch)
