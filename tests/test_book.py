@@ -240,7 +240,7 @@ def test_impossible_number_of_jobs_is_refused() -> None:
 
 
 def test_published_reference_figures_of_the_judges() -> None:
-    from somb_utils.llm.pages import cross_judge
+    from somb_utils.llm.reference import cross_judge
 
     table = cross_judge()
     assert table.loc["GPT-4o", "Claude Sonnet 4"] == 3.64

@@ -11,6 +11,7 @@ from somb_utils import book
 PAGES = [*book.chapters(), "search", "genindex"]
 SHOTS = book.ROOT / "_build" / "screenshots"
 LEADERBOARD = "notebooks/leaderboard.html"
+LANGUAGE_MODELS = "notebooks/llm_evaluation.html"
 
 WIDE_PARTS = """() => {
   const width = document.documentElement.clientWidth;
@@ -173,6 +174,36 @@ def test_leaderboard_never_mixes_real_and_simulated_scores(page: Any) -> None:
         assert len(sources) == 1 and badge == "SIMULATED DATA"
     else:
         assert any("published" in text for text in sources) and "SIMULATED" not in badge
+
+
+def test_figures_of_language_models_follow_the_theme(page: Any) -> None:
+    page.goto(LANGUAGE_MODELS)
+    plots = page.locator(".somb-llm .plot")
+    page.wait_for_function("document.querySelectorAll('.somb-llm .plot .main-svg').length >= 15")
+    assert plots.count() >= 5 and all(plot.bounding_box()["height"] > 100 for plot in plots.all())
+    colour = "getComputedStyle(document.querySelector('.somb-llm .plot .xtick text, .somb-llm .plot text')).fill"
+    light = page.evaluate(colour)
+    while page.locator("html").get_attribute("data-theme") != "dark":
+        page.locator("button.theme-switch-button:visible").first.click()
+    page.wait_for_function(f"{colour} !== '{light}'")
+
+
+def test_question_explorer_filters_and_opens_from_the_keyboard(page: Any) -> None:
+    page.goto(LANGUAGE_MODELS)
+    explorer = page.locator("[data-explorer]")
+    everything = explorer.locator("[data-part=count]").inner_text()
+    explorer.locator("select[data-key=difficulty]").focus()
+    page.keyboard.type("exp")
+    page.wait_for_function(
+        "before => document.querySelector('[data-explorer] [data-part=count]').innerText !== before", arg=everything
+    )
+    assert all("expert" in tag for tag in explorer.locator(".item .tag:not(.bad)").all_inner_texts())
+    explorer.locator(".item summary").first.focus()
+    page.keyboard.press("Enter")
+    opened = explorer.locator(".item[open]")
+    assert "Question" in opened.inner_text() and "Judge " in opened.inner_text()
+    explorer.locator("[data-part=find]").fill("no such words in any answer")
+    assert explorer.locator(".item").count() == 0
 
 
 def test_site_is_small(site: Path) -> None:
