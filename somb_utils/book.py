@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from somb_utils import notebook
 from somb_utils.errors import SombError, UsageError
+from somb_utils.notebook import files
 from somb_utils.tables import SourceLike, resolve_source
 
 ROOT = Path(__file__).parent.parent
@@ -82,11 +82,15 @@ def _check_target(target: Path) -> None:
         raise UsageError(f"{target} holds something other than a built book; name another folder with --out")
 
 
+def chapters() -> list[str]:
+    """Return the pages and notebooks of ``_toc.yml`` in their order, as paths without suffix."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
 def notebooks() -> list[str]:
     """Return the names of the book's notebooks in the order of ``_toc.yml``, those that read others' results last."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    return [Path(file).name for file in files if file.startswith("notebooks/")]
+    return [Path(file).name for file in chapters() if file.startswith("notebooks/")]
 
 
 def copy_pages(tree: Path, kind: str) -> None:
@@ -106,12 +110,12 @@ def _execute_all(tree: Path, given: dict[str, Any], say: Say) -> Iterator[str]:
     reports = ROOT / "_build" / "reports"
     for number, name in enumerate(names, 1):
         say(f"notebook {number} of {len(names)}: {name}")
-        path = notebook.FOLDER / f"{name}.ipynb"
+        path = files.FOLDER / f"{name}.ipynb"
         if not path.is_file():
             yield f"{path} is missing; make it with: somb notebook --refresh {name}"
             continue
         try:
-            notebook.execute(str(path), _taken(path, given), reports / f"{name}.ipynb", progress=False)
+            files.execute(str(path), _taken(path, given), reports / f"{name}.ipynb", progress=False)
         except SombError as error:
             say(f"  failed: {error}")
             yield f"{name}: {error}"
@@ -133,7 +137,7 @@ def _drop_parameters(path: Path) -> None:
 
 def _taken(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     """Keep those of `given` that the notebook has a parameter for."""
-    own = notebook.own_parameters(path)
+    own = files.own_parameters(path)
     return {key: value for key, value in given.items() if key in own}
 
 

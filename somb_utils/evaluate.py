@@ -137,11 +137,10 @@ def standing(result: RunResult, n_bootstrap: int = 1000) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of :meth:`RunResult.summary`, and `best_baseline`, `baseline_mean` and `baseline_sd`, which are
-        missing unless the tables are the real ones and the canonical run has the task.
+        The columns of :meth:`RunResult.summary`, and `best_baseline`, `baseline_mean`, `baseline_low` and
+        `baseline_high`, which are missing unless the tables are the real ones and the canonical run has the task.
     """
-    summary = result.summary(n_bootstrap)
-    return summary.merge(_best_baselines(), how="left", on=["task", "protocol", "source", "metric"])
+    return result.summary(n_bootstrap).merge(_best_baselines(), how="left", on=["task", "protocol", "source", "metric"])
 
 
 def template(
@@ -242,7 +241,7 @@ def _majority(data: TaskData) -> pd.DataFrame:
 
 
 def _best_baselines() -> pd.DataFrame:
-    columns = {"model": "best_baseline", "mean": "baseline_mean", "sd": "baseline_sd"}
+    columns = {"model": "best_baseline", "mean": "baseline_mean", "low": "baseline_low", "high": "baseline_high"}
     keys = ["task", "protocol", "source", "metric"]
     try:
         scores = canonical_scores()

@@ -10,7 +10,7 @@ import pandas as pd
 from somb_utils.entries import FOLDER, Entry, entries
 from somb_utils.errors import SombError, UsageError
 from somb_utils.leaderboard_page import NO_SUBMISSIONS, html, payload
-from somb_utils.notebook import Parameters, Session, check
+from somb_utils.notebook import Parameters, Session, check, show
 from somb_utils.results import RunResult, composite_of, load_run
 from somb_utils.tasks import catalogue
 
@@ -97,10 +97,9 @@ class Board:
     def show_heatmap(self) -> None:
         """Show where models stand between chance and perfect, as a figure."""
         from somb_utils import plots
-        from somb_utils.notebook import _display
 
         unit = "share of the way from chance (0) to perfect (1)"
-        _display(plots.heatmap(self.above_chance(), unit, limit=1.0, what="tasks and models", source=self.source))
+        show(plots.heatmap(self.above_chance(), unit, limit=1.0, what="tasks and models", source=self.source))
 
     def recap(self) -> None:
         """Say how many tasks have a model whose interval lies above chance, and which tasks have no score."""

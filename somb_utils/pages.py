@@ -6,6 +6,7 @@ generated is stored and plain ``jupyter-book build .`` gives the same pages as `
 
 from collections.abc import Callable
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somb_utils.registry import COMMIT, TableInfo, registry
@@ -120,7 +121,15 @@ def _parts(text: str) -> list[str]:
     return [part for part in text.split(";") if part]
 
 
-MARKERS: dict[str, Callable[[], str]] = {"tasks": task_pages, "tables": table_pages}
+def coverage_table() -> str:
+    """Return how often intervals hold the truth, a line a metric and what was sampled."""
+    from somb_utils.cli.console import markdown
+    from somb_utils.coverage import stored, summary
+
+    return markdown(summary(stored()))
+
+
+MARKERS: dict[str, Callable[[], str]] = {"tasks": task_pages, "tables": table_pages, "coverage": coverage_table}
 
 
 def fill(text: str) -> str:
@@ -157,10 +166,19 @@ def _on_page(app: "Sphinx", page: str, template: str, context: dict[str, Any], d
     ]
 
 
+def _on_finish(app: "Sphinx", error: Exception | None) -> None:
+    """Serve plotly.js, which the interactive figures load, from the site itself."""
+    from plotly.offline import get_plotlyjs
+
+    if error is None and app.builder.format == "html":
+        (Path(app.outdir) / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+
+
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Register with Sphinx; ``somb_source`` says what the notebooks of this build were executed on."""
     app.add_config_value("somb_source", "simulated", "env")
     app.connect("config-inited", _on_config)
     app.connect("source-read", _on_read)
     app.connect("html-page-context", _on_page, priority=900)
+    app.connect("build-finished", _on_finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

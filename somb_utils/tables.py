@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -70,6 +70,7 @@ class SimulatedSource:
     n_crew: int = 4
     n_features: int | None = None
     effect: float = 1.0
+    n_timepoints: int = 7
     kind: Kind = "simulated"
     _loaded: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
@@ -89,17 +90,20 @@ class SimulatedSource:
             else:
                 from somb_utils.simulate import simulate_table
 
-                table = simulate_table(
-                    name, seed=self.seed, n_crew=self.n_crew, n_features=self.n_features, effect=self.effect
-                )
+                table = simulate_table(name, **self._settings)
                 with replacing(path) as temporary:
                     table.to_parquet(temporary)
             self._loaded[name] = check_table(table, table_info(name))
         return self._loaded[name]
 
     def fingerprint(self, name: str) -> str:
-        settings = f"{name} {self.seed} {self.n_crew} {self.n_features} {self.effect} {_simulator_hash()}"
-        return f"simulated:{hashlib.sha256(settings.encode()).hexdigest()}"
+        text = f"{name} {self._settings} {_simulator_hash()}"
+        return f"simulated:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        names = ("seed", "n_crew", "n_features", "effect", "n_timepoints")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from somb_utils import book, leaderboard, pages
 from somb_utils.cli.book import book as book_command
@@ -33,15 +32,10 @@ def relabelled(result: RunResult, kind: str) -> RunResult:
     return RunResult(result.results.assign(source=kind), result.predictions, {**result.provenance, "source": kind})
 
 
-def toc_files() -> list[str]:
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
-
-
 def test_every_page_and_notebook_is_in_the_table_of_contents() -> None:
     have = {f"book/{file.stem}" for file in (ROOT / "book").glob("*.md")}
     have |= {f"notebooks/{file.stem}" for file in (ROOT / "notebooks").glob("*.md")}
-    assert have == set(toc_files())
+    assert have == set(book.chapters())
 
 
 def test_catalogue_page_describes_every_task_once() -> None:
@@ -191,8 +185,8 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     nb.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     nbformat.write(nb, tmp_path / "notebooks" / "A_small.ipynb")
     monkeypatch.setattr(book, "ROOT", tmp_path)
-    monkeypatch.setattr("somb_utils.notebook.FOLDER", tmp_path / "notebooks")
-    monkeypatch.setattr("somb_utils.notebook.category_of", lambda path: "")
+    monkeypatch.setattr("somb_utils.notebook.files.FOLDER", tmp_path / "notebooks")
+    monkeypatch.setattr("somb_utils.notebook.files.category_of", lambda path: "")
     return tmp_path
 
 
@@ -246,7 +240,7 @@ def test_impossible_number_of_jobs_is_refused() -> None:
 
 
 def test_published_reference_figures_of_the_judges() -> None:
-    from somb_utils.llm.pages import cross_judge
+    from somb_utils.llm.reference import cross_judge
 
     table = cross_judge()
     assert table.loc["GPT-4o", "Claude Sonnet 4"] == 3.64

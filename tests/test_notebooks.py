@@ -127,13 +127,20 @@ def test_scores_before_a_run_say_what_to_do(session):
 
 def test_what_is_not_there_is_reported_and_the_notebook_goes_on(session, capsys, monkeypatch):
     shown = []
-    monkeypatch.setattr(notebook, "_display", lambda thing: shown.append(thing.data))
+    monkeypatch.setattr("IPython.display.display", lambda thing: shown.append(thing.data))
     session.show(lambda data, source: None, "A2")
     session.say("{x}", "no_such_table", x=len)
     session.each(lambda data, source: "drawn" and type("Drawn", (), {"data": data.name})())
     assert "A2 is not among the tasks of this run (A1)" in shown[0]
     assert "table no_such_table is not among the simulated tables; get it with: somb data fetch" in shown[1]
     assert shown[2] == "A1"
+
+
+def test_numbers_glued_for_other_pages_keep_six_digits(session, monkeypatch):
+    glued = {}
+    monkeypatch.setattr("myst_nb.glue", lambda name, value, display: glued.setdefault(name, value))
+    session.say("{share:.0%} of {rows}", share=lambda: 2 / 3, rows=lambda: 28)
+    assert glued == {"share": 0.666667, "rows": 28}
 
 
 def test_task_without_tables_is_left_out_with_the_way_to_get_them(open_data):

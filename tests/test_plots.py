@@ -85,6 +85,19 @@ def test_no_legend_or_label_is_clipped(name, a1, c2, draws):
     assert box.y1 < figure.get_figheight() + 0.1
 
 
+@pytest.mark.parametrize(("mean", "said"), [(0.6, "N = 380 rows)"), (0.03, "N = 380 rows; axis ends at 0.05)")])
+def test_axis_of_scores_ends_early_only_where_all_are_small_and_says_so(mean, said):
+    table = _score_table().assign(mean=mean, low=mean - 0.01, high=mean + 0.01, chance=0.01)
+    axes = plots.scores(table, table[["task", "model"]].assign(value=mean)).axes[0]
+    assert axes.get_title(loc="left").endswith(said)
+    assert axes.get_xlim()[1] > mean + 0.01
+
+
+def test_small_matrix_carries_its_numbers(c2):
+    axes = plots.heatmap(c2.X.corr(), "correlation").axes[0]
+    assert [text.get_text() for text in axes.texts][:2] == ["1.00", f"{c2.X.corr().iloc[0, 1]:.2f}"]
+
+
 def test_phases_crew_and_baselines_keep_their_colour():
     assert colours_of(["recovery", "own", "rf"]) == {
         "recovery": COLOURS["recovery"],

@@ -14,6 +14,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 
 from somb_utils.plots import cross_mission, cross_tissue, microbiome, multimodal, spatial
+from somb_utils.plots.samples import mission_order
 
 SOURCE = resolve_source("simulated")
 LAYERS = {name: SOURCE.load(f"gt_spatial_de_{name}") for name in ("outer_dermis", "epidermis")}
@@ -59,7 +60,7 @@ def test_titles_count_what_was_tested() -> None:
 
 
 def test_days_in_flight_stand_before_the_return() -> None:
-    assert microbiome.swab_days(swabs()) == ["L-92", "L-44", "FD2", "FD3", "R+1", "R+45", "R+82"]
+    assert mission_order(swabs()) == ["L-92", "L-44", "FD2", "FD3", "R+1", "R+45", "R+82"]
 
 
 def test_confusion_counts_every_prediction() -> None:
@@ -68,6 +69,12 @@ def test_confusion_counts_every_prediction() -> None:
     shown = made.axes[0].images[0].get_array()
     assert shown is not None
     assert np.asarray(shown).tolist() == [[50, 50, 0], [0, 100, 0], [0, 0, 0]] and "N = 3" in titles(made)
+
+
+def test_confusion_shows_phases_in_the_order_of_the_mission() -> None:
+    rows = pd.DataFrame({"y_true": ["in_flight", "pre_flight"], "y_pred": ["in_flight", "recovery"]})
+    made = microbiome.confusion(rows, ["in_flight", "pre_flight", "recovery"], "toy")
+    assert [label.get_text() for label in made.axes[0].get_xticklabels()] == ["pre flight", "in flight", "recovery"]
 
 
 def test_pairing_finds_the_row_whose_block_was_used() -> None:

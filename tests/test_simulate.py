@@ -329,6 +329,15 @@ def test_n_crew_in_sample_columns() -> None:
     assert simulate_table("microbiome_human_pathways_cpm", n_crew=6).shape == (567, 1 + 417)
 
 
+@pytest.mark.parametrize(("n", "phases"), [(3, (1, 1, 1)), (5, (2, 1, 2)), (7, (3, 1, 3)), (259, (111, 37, 111))])
+def test_n_timepoints_keep_the_phases(n: int, phases: tuple[int, int, int]) -> None:
+    frame = simulate_table("clinical_cbc", n_timepoints=n, n_crew=2)
+    assert not frame["sample_id"].duplicated().any()
+    assert not frame.duplicated(["crew", "timepoint_days"]).any()
+    counts = frame.groupby("crew")["phase"].value_counts().unstack()
+    assert (counts[["pre_flight", "post_flight", "recovery"]] == list(phases)).all(axis=None)
+
+
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
@@ -378,6 +387,7 @@ def test_fewer_genes_leave_positives_for_five_folds(n_features: int) -> None:
         ({"name": "clinical_cbc", "n_crew": 1}, "n_crew is 1"),
         ({"name": "clinical_cbc", "n_features": 0}, "n_features is 0"),
         ({"name": "clinical_cbc", "effect": -0.1}, "effect is -0.1"),
+        ({"name": "clinical_cbc", "n_timepoints": 2}, "n_timepoints is 2"),
         ({"name": "clinical_cbc", "effect": float("nan")}, "effect is nan"),
     ],
 )

@@ -9,6 +9,7 @@ from somb_utils.cli.book import book
 from somb_utils.cli.compare import compare
 from somb_utils.cli.evaluate import evaluate, template, validate
 from somb_utils.cli.notebook import notebook
+from somb_utils.cli.power import coverage, power
 from somb_utils.cli.readme import readme
 from somb_utils.cli.runs import ablate, reproduce, run
 from somb_utils.cli.submit import app as submit_app
@@ -34,6 +35,8 @@ app.command()(template)
 app.command()(notebook)
 app.command()(book)
 app.command()(readme)
+app.command()(power)
+app.command()(coverage)
 app.command()(leaderboard)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)

@@ -15,13 +15,16 @@ def book(
     data: Data = "auto",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the site.")] = Path("_build/html"),
     jobs: Jobs = -1,
-    n_bootstrap: Annotated[int, typer.Option("--n-bootstrap", min=0, help="Replicates of each interval.")] = 200,
+    n_bootstrap: Annotated[int, typer.Option("--n-bootstrap", min=0, help="Replicates of each interval.")] = 1000,
+    logs: Annotated[
+        list[Path] | None, typer.Option("--logs", help="Logs of a language-model evaluation; may be repeated.")
+    ] = None,
 ) -> None:
     """Execute all notebooks on the data at hand and build the book as a static site.
 
     Finished folds are kept, so that the same command only does what is new. Every page says which data it shows.
 
-    Examples: `somb book`, `somb book --data ../open-data/processed`
+    Examples: `somb book`, `somb book --data ../open-data/processed`, `somb book --logs logs/llm`
     """
     from somb_utils import book as book_module
 
@@ -32,6 +35,10 @@ def book(
     def say(line: str) -> None:
         print(f"[{time.monotonic() - started:4.0f} s] {line}", file=sys.stderr, flush=True)
 
-    index = book_module.build(data, out, jobs=jobs, parameters={"n_bootstrap": n_bootstrap}, say=say)
+    missing = [path for path in logs or [] if not path.exists()]
+    if missing:
+        raise UsageError(f"--logs {missing[0]} does not exist. `somb llm run` says where it writes its logs")
+    given = {"n_bootstrap": n_bootstrap, "logs": [str(path.resolve()) for path in logs or []]}
+    index = book_module.build(data, out, jobs=jobs, parameters=given, say=say)
     say(book_module.describe(index.parent))
     print(index)

@@ -63,8 +63,8 @@ class FitProgress:
 
 
 @contextmanager
-def fit_progress() -> Iterator[FitProgress]:
-    """Show a progress bar on standard error while fold jobs run; a pipe gets one line when they end."""
+def fit_progress(what: str = "fold jobs") -> Iterator[FitProgress]:
+    """Show a progress bar on standard error while jobs run; a pipe gets one line, with their name, when they end."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:<26}"),
@@ -77,4 +77,4 @@ def fit_progress() -> Iterator[FitProgress]:
         progress = FitProgress(bar)
         yield progress
     if progress.jobs:
-        print(f"{progress.done} fold jobs done", file=sys.stderr)
+        print(f"{progress.done} {what} done", file=sys.stderr)

@@ -82,6 +82,7 @@ def simulate(
     seed: int = 42,
     crew: Annotated[int, typer.Option(help="Number of crew members.")] = 4,
     effect: Annotated[float, typer.Option(help="Size of the planted signal; 0 for none.")] = 1.0,
+    timepoints: Annotated[int, typer.Option(help="Timepoints a crew member in the clinical tables.")] = 7,
 ) -> None:
     """Write the simulated tables as CSV, to look at them or to try other tools on them.
 
@@ -91,7 +92,7 @@ def simulate(
     from somb_utils.simulate import SIMULATED, simulate_table
 
     for name in SIMULATED:
-        table = simulate_table(name, seed=seed, n_crew=crew, effect=effect)
+        table = simulate_table(name, seed=seed, n_crew=crew, effect=effect, n_timepoints=timepoints)
         with replacing(out / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
     print(f"{len(SIMULATED)} SIMULATED tables are in {out}")

@@ -114,7 +114,7 @@ def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
             "chance": f"{row.chance:.3f}",
             "best baseline": ""
             if pd.isna(row.baseline_mean)
-            else f"{_plus_minus(row.baseline_mean, row.baseline_sd)} ({row.best_baseline})",
+            else f"{row.baseline_mean:.3f} [{row.baseline_low:.3f}, {row.baseline_high:.3f}] ({row.best_baseline})",
         }
 
     return pd.DataFrame([cells(row) for row in table.itertuples()])

@@ -17,7 +17,7 @@ def notebook(
     model_params: Params = None,
     protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
     data: Data = "auto",
-    n_bootstrap: Annotated[int, typer.Option("--n-bootstrap", min=0, help="Replicates of each interval.")] = 200,
+    n_bootstrap: Annotated[int, typer.Option("--n-bootstrap", min=0, help="Replicates of each interval.")] = 1000,
     seed: Seed = 42,
     results_dir: Annotated[Path | None, typer.Option(help="Folder that keeps finished folds.")] = None,
     jobs: Jobs = 1,
@@ -52,7 +52,7 @@ def notebook(
     }
     path = nb.notebook_path(names[0])
     taken = nb.own_parameters(path)
-    usual = {"protocol": "aligned", "data_source": "auto", "n_bootstrap": 200, "seed": 42, "n_jobs": 1}
+    usual = {"protocol": "aligned", "data_source": "auto", "n_bootstrap": 1000, "seed": 42, "n_jobs": 1}
     changed = {
         key: value
         for key, value in given.items()

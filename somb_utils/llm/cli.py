@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Evaluate language models on the 100 questions: run, judge, report.",
+    epilog="To try it without a key: `somb llm run -m offline/demo --sample 5`, `somb llm judge logs/llm -j "
+    "offline/judge`, `somb llm report logs/llm`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
@@ -117,7 +119,7 @@ def run(
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 42,
     repeats: Annotated[int, typer.Option(min=1, help="How often each question is asked.")] = 1,
     log_dir: Annotated[Path, typer.Option(help="Where logs are written, and found again.")] = Path("logs/llm"),
-    temperature: Annotated[float, typer.Option(help="Of the answering models.")] = 0.3,
+    temperature: Annotated[float, typer.Option(help="Of the answering models; Anthropic's API takes none.")] = 0.3,
     max_tokens: Annotated[int | None, typer.Option(help="Default: 2000, or 8192 if it reasons.")] = None,
     dry_run: DryRun = False,
     max_cost: MaxCost = None,

@@ -32,6 +32,7 @@ def _colours(models: list[str]) -> dict[str, str]:
 
 def _layout(figure: go.Figure, height: int, **extra: Any) -> go.Figure:
     figure.update_layout(
+        template=None,
         height=height,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
@@ -44,6 +45,15 @@ def _layout(figure: go.Figure, height: int, **extra: Any) -> go.Figure:
     figure.update_xaxes(automargin=True, fixedrange=True)
     figure.update_yaxes(automargin=True, fixedrange=True)
     return figure
+
+
+def mark_simulated(figure: go.Figure) -> None:
+    """Write across a figure's corner that its numbers are invented."""
+    figure.update_layout(margin={"t": max(26, figure.layout.margin.t)})
+    figure.add_annotation(
+        text="SIMULATED", xref="paper", yref="paper", x=0, y=1, xanchor="left", yanchor="bottom", showarrow=False,
+        font={"color": "#d32f2f", "size": 12},
+    )  # fmt: skip
 
 
 def _error(frame: pd.DataFrame) -> dict[str, Any]:

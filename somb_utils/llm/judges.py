@@ -18,12 +18,15 @@ _FAMILIES = {
     "qwen": ("qwen", "qwq"), "xai": ("grok",),
 }  # fmt: skip
 MATERIAL = 0.1
+SIMULATED = "simulated/"  # before the names of invented models, as in simulated/MAKER-SIZE
 
 
 def family(model: str) -> str:
     """Return the maker of a model as its name tells it, else the name itself."""
     name = model.lower().removesuffix(" (per dimension)")
     bare = name.rpartition("/")[2]
+    if name.startswith(SIMULATED):
+        return bare.partition("-")[0]
     for maker, marks in _FAMILIES.items():
         if any(bare.startswith(mark) or mark in bare for mark in marks if not mark.endswith("/")):
             return maker

@@ -1,72 +1,129 @@
-"""What the evaluation notebook shows: the published reference figures, and the report of one's own logs."""
+"""What the evaluation notebook shows: an evaluation's report, part by part, from whatever is at hand."""
 
+import contextlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import Any, Literal
 
 from somb_utils.errors import UsageError
+from somb_utils.llm import interactive
 from somb_utils.llm.bank import DIFFICULTIES, MODALITIES
 from somb_utils.llm.logs import Evaluation, load
-from somb_utils.llm.report import TITLES, display_table
+from somb_utils.llm.reading import METHOD, lead
+from somb_utils.llm.simulated import PLANTED, simulated_evaluation
 from somb_utils.llm.summary import Summary, summarise
-from somb_utils.paths import DATA
+from somb_utils.tables import FolderSource, resolve_source
 
-NOTHING = "No logs were given. Run `somb llm run` and `somb llm judge`, then give this notebook their folder as `logs`."
+Origin = Literal["logs", "published", "simulated", "none"]
+NOTHING = "There is no evaluation to show here."
+BADGES = {
+    "logs": "Evaluation from logs",
+    "published": "Published evaluation",
+    "simulated": "SIMULATED EVALUATION",
+    "none": "No evaluation at hand",
+}
+SAID = {
+    "logs": "Read from the logs that this book or notebook was given.",
+    "published": "Answers of the published evaluation to its own 100 questions, with its judge's scores "
+    "(CC BY-NC 4.0; shown here, not part of this project). Means are recomputed; intervals are ours.",
+    "simulated": "No language model was asked. Models and judges are invented, answers are lines of the contexts, and "
+    f"levels are drawn around planted qualities. Planted: {PLANTED}. No number says anything about a real model.",
+    "none": "Neither logs nor the published scored files were found. Run <code>somb llm run</code> and "
+    "<code>somb llm judge</code>, then give this notebook their folder as <code>logs</code>, or the book as "
+    "<code>somb book --logs logs/llm</code>.",
+}
 
 
 @dataclass(frozen=True)
 class Report:
-    """The summary of an evaluation, shown part by part; without logs the first part says how to get them."""
+    """An evaluation and its tables, shown part by part.
 
-    summary: Summary | None
+    Attributes
+    ----------
+    origin : ``logs``, ``published`` (scored files), ``simulated``, or ``none`` if there is nothing to show.
+    evaluation, summary : None if there is nothing to show.
+    """
+
+    origin: Origin
+    evaluation: Evaluation | None = None
+    summary: Summary | None = None
+
+    def show_source(self) -> None:
+        """Show where the evaluation comes from, its size, and what to be careful of."""
+        from IPython.display import HTML, display
+
+        text = f'<span class="badge {self.origin}">{BADGES[self.origin]}</span>{SAID[self.origin]}'
+        if self.summary is not None and self.evaluation is not None:
+            lines = "".join(f"<li>{escape(line)}</li>" for line in lead(self.summary, self.evaluation))
+            text += f'<ul>{lines}</ul><p class="soft">{METHOD}</p>'
+        display(HTML(f'{interactive.start_part()}<div class="somb-llm">{text}</div>'))
 
     def show_ranking(self) -> None:
         """Show models in order, with intervals, pairs and what became of the answers."""
-        if self.summary is None:
-            from IPython.display import Markdown, display
-
-            display(Markdown(NOTHING))
-        self._show("ranking", "ranking_by_judge", "pairs", "counts", "flags")
+        self._show(["ranking"], "ranking", "ranking_by_judge", "pairs", "counts", "unscored", "flags", "usage")
 
     def show_dimensions(self) -> None:
-        """Show scores by dimension, difficulty, modality and kind of question."""
-        self._show("dimension", "difficulty", "modality", "kind")
+        """Show scores by dimension of the rubric."""
+        self._show(["radar"], "dimension")
+
+    def show_groups(self) -> None:
+        """Show scores by modality, difficulty and kind of question."""
+        self._show(["heatmap", "difficulty"], "modality", "difficulty", "kind")
 
     def show_judges(self) -> None:
-        """Show how judges agree, how lenient they are, whom they prefer, and what length does."""
-        self._show("agreement", "rank_agreement", "leniency", "self_preference", "length", "length_adjusted")
+        """Show how judges agree, how lenient they are, and whom they prefer."""
+        self._show(["agreement"], "agreement", "rank_agreement", "leniency", "self_preference", "length_preference")
 
-    def _show(self, *names: str) -> None:
-        from IPython.display import Markdown, display
+    def show_length(self) -> None:
+        """Show what an answer's length has to do with its score."""
+        self._show(["length"], "length", "length_adjusted")
 
-        if self.summary is None:
+    def explore(self) -> None:
+        """Show the question explorer: each answer with its scores and the judges' reasons."""
+        from IPython.display import HTML, display
+
+        display(HTML(interactive.explorer_part(self.evaluation) if self.evaluation is not None else NOTHING))
+
+    def _show(self, figures: list[str], *names: str) -> None:
+        from IPython.display import HTML, Markdown, display
+
+        if self.summary is None or self.evaluation is None:
+            display(Markdown(NOTHING))
             return
-        ranking = self.summary.tables.get("ranking")
-        models = None if ranking is None or "model" not in ranking else list(ranking["model"])
-        for name in names:
-            table = self.summary.tables.get(name)
-            if table is not None and len(table):
-                display(Markdown(f"**{TITLES[name]}**"))
-                display(display_table(name, table, models).style.hide(axis="index"))
+        for name in figures:
+            made = interactive.figure(name, self.summary, self.evaluation)
+            if made is None:
+                display(Markdown("One judge alone has nobody to agree with."))
+                continue
+            # Notebooks draw the first form that they know; the book takes the second.
+            forms = {
+                "application/vnd.plotly.v1+json": json.loads(made.to_json()),
+                "text/html": interactive.figure_part(name, made),
+                "text/plain": f"Figure: {interactive.FIGURES[name]}",
+            }
+            display(forms, raw=True)
+        display(HTML(interactive.tables_part(self.summary, names)))
 
 
 def start(
-    logs: Any, judges: Any = (), compare: bool = True, sample: int | None = None, modality: Any = None,
-    difficulty: Any = None,
+    logs: Any = (), judges: Any = (), compare: bool = True, sample: int | None = None, modality: Any = None,
+    difficulty: Any = None, data_source: str = "auto",
 ) -> Report:  # fmt: skip
-    """Check the notebook's parameters, read the logs and sum them up.
+    """Check the notebook's parameters, find an evaluation and sum it up.
 
     Parameters
     ----------
-    logs : folders or files; none for the published figures alone
+    logs : folders or files. Without any, real tables bring the published scored files if these lie beside them
+        (``../reference/llm_scored``), and simulated tables a simulated evaluation.
     judges : only these judges; all if empty
     compare : whether to compare every pair of models
     sample : only the first so many questions, by identifier
     modality, difficulty : only these; all if None
+    data_source : see :func:`somb_utils.tables.resolve_source`
 
     Raises
     ------
@@ -82,9 +139,9 @@ def start(
         raise UsageError(f"parameter sample: a number of questions, at least 1, not {sample!r}")
     if not isinstance(compare, bool):
         raise UsageError(f"parameter compare: true or false, not {compare!r}")
-    if not paths:
-        return Report(None)
-    evaluation = load([Path(path).expanduser() for path in paths])
+    origin, evaluation = _found([Path(path).expanduser() for path in paths], data_source)
+    if evaluation is None:
+        return Report(origin)
     for name, values in kinds.items():
         if values:
             evaluation = _where(evaluation, name, values)
@@ -100,7 +157,20 @@ def start(
         evaluation = replace(evaluation, judgements=evaluation.judgements[evaluation.judgements["judge"].isin(wanted)])
     if not len(evaluation.scored):
         raise UsageError("the logs hold no scored answer to these questions")
-    return Report(summarise(evaluation, compare))
+    return Report(origin, evaluation, summarise(evaluation, compare))
+
+
+def _found(paths: list[Path], data_source: str) -> tuple[Origin, Evaluation | None]:
+    """Return the evaluation at hand and where it is from; simulated and real ones are never mixed."""
+    if paths:
+        return "logs", load(paths)
+    with contextlib.redirect_stderr(io.StringIO()):  # the badge says it
+        source = resolve_source(data_source)
+    if source.kind == "simulated":
+        return "simulated", simulated_evaluation()
+    folder = source.folder.resolve().parent / "reference" / "llm_scored" if isinstance(source, FolderSource) else None
+    files = sorted(folder.glob("scored_eval_*.json")) if folder else []
+    return ("published", load(files)) if files else ("none", None)
 
 
 def _names(value: Any, what: str) -> list[str]:
@@ -123,60 +193,3 @@ def _known(name: str, value: Any, known: Sequence[str]) -> list[str]:
 def _where(evaluation: Evaluation, column: str, values: Sequence[str]) -> Evaluation:
     answers, judgements = evaluation.answers, evaluation.judgements
     return Evaluation(answers[answers[column].isin(values)], judgements[judgements[column].isin(values)])
-
-
-def published() -> pd.DataFrame:
-    """Return the published weighted scores: judge, model, host, weighted_score."""
-    return pd.read_csv(DATA / "llm" / "published_scores.csv").fillna({"host": ""})
-
-
-def cross_judge() -> pd.DataFrame:
-    """Return the published scores of the two models that judged each other: answering model × judge."""
-    table = published()
-    both = {"Claude Sonnet 4", "GPT-4o"}
-    table = table[table["judge"].isin(both) & table["model"].isin(both)]
-    return table.pivot(index="model", columns="judge", values="weighted_score").rename_axis(
-        index="answers by", columns="judged by"
-    )
-
-
-def say_cross_judge() -> None:
-    """Say how much the published lead depends on the judge."""
-    from IPython.display import Markdown, display
-
-    table = cross_judge()
-    lead = table.loc["Claude Sonnet 4"] - table.loc["GPT-4o"]
-    display(
-        Markdown(
-            f"Claude Sonnet 4 leads by {lead['Claude Sonnet 4']:.2f} points when it judges itself, and by "
-            f"{lead['GPT-4o']:.2f} when GPT-4o does. GPT-4o gives both higher marks."
-        )
-    )
-
-
-def published_figure() -> None:
-    """Show the published scores of all models by one judge."""
-    from somb_utils.notebook import _display
-    from somb_utils.plots.style import PALETTE, QUIET, figure, new
-
-    table = published()
-    table = table[table["judge"] == "Claude Sonnet 4.6"].sort_values("weighted_score", kind="stable")
-    labels = [f"{model} ({host})" if host else model for model, host in table[["model", "host"]].to_numpy()]
-
-    @figure
-    def draw() -> Any:
-        made, axes = new(7, 3.6)
-        tint = PALETTE[0]
-        axes.hlines(range(len(table)), 1, table["weighted_score"], color=QUIET, lw=1)
-        axes.scatter(table["weighted_score"], range(len(table)), s=60, color=tint, zorder=3)
-        for place, value in enumerate(table["weighted_score"]):
-            axes.annotate(
-                f"{value:.2f}", (value, place), xytext=(8, 0), textcoords="offset points", va="center", size=9
-            )
-        axes.set_yticks(range(len(table)), labels)
-        axes.set_xlim(1, 5.3)
-        axes.set_xlabel("weighted score, 1 to 5 (mean over N = 100 published questions)")
-        axes.set_title("Published, judged by Claude Sonnet 4.6")
-        return made
-
-    _display(draw())

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from inspect_ai import Task, task
+from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import (
     CachePolicy,
@@ -24,7 +25,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import json_schema
 from tenacity import RetryError
 
-from somb_utils.errors import SombError
+from somb_utils.errors import SombError, UsageError
 from somb_utils.llm import cost, offline  # noqa: F401  (registers the offline model)
 from somb_utils.llm.bank import DIMENSIONS, Question, load_bank, load_context
 from somb_utils.llm.judge import prompts, read_reply, reply_model, weighted
@@ -222,7 +223,10 @@ def spaceomics(
     ``inspect eval somb_utils/spaceomics --model PROVIDER/MODEL --model-role grader=PROVIDER/MODEL``; filters
     and the number of questions by ``-T modality=clinical,spatial -T sample=10``.
     """
-    questions = load_bank(_listed(modality), _listed(difficulty), _listed(kind), sample, seed)
+    try:
+        questions = load_bank(_listed(modality), _listed(difficulty), _listed(kind), sample, seed)
+    except UsageError as error:  # inspect's command shows this one without a traceback
+        raise PrerequisiteError(str(error)) from None
     return Task(
         dataset=MemoryDataset([question_sample(q) for q in questions], name="SpaceOmicsBench"),
         solver=answer(),

@@ -107,8 +107,10 @@ def scatter(
         rows = kept[groups == key]
         said = f"{words(key)} (n = {len(rows):,})"
         axes.scatter(rows[x], rows[y], s=10 if len(kept) > 600 else 18, color=tints[key], lw=0, alpha=0.8, label=said)
-    axes.axhline(0, color="black", lw=0.7)
-    axes.axvline(0, color="black", lw=0.7)
+    if kept[y].min() < 0 < kept[y].max():
+        axes.axhline(0, color="black", lw=0.7)
+    if kept[x].min() < 0 < kept[x].max():
+        axes.axvline(0, color="black", lw=0.7)
     if limits:
         axes.set(xlim=kept[x].quantile(limits).to_numpy(), ylim=kept[y].quantile(limits).to_numpy())
     rho = kept[x].corr(kept[y], method="spearman")
@@ -174,6 +176,8 @@ def heatmap(
     if groups is None:
         axes.set_yticks(range(len(table)), [words(i) for i in table.index], fontsize=8)
         axes.set_xticks(range(table.shape[1]), [words(c) for c in table.columns], rotation=60, ha="right", fontsize=8)
+        if table.size <= 150:
+            _write_values(axes, table.to_numpy(), limit)
         return made
     sizes = groups.value_counts(sort=False).loc[groups.drop_duplicates()]
     ends = sizes.cumsum().to_numpy()
@@ -185,6 +189,14 @@ def heatmap(
     axes.set_xticks([])
     axes.set_xlabel(f"the same order, N = {table.shape[1]:,}")
     return made
+
+
+def _write_values(axes: Axes, values: np.ndarray, limit: float) -> None:
+    """Write each number into its cell, in white where the cell is dark."""
+    for (i, k), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            tint = "white" if abs(value) > 0.65 * limit else "black"
+            axes.text(k, i, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=tint)
 
 
 def _spread(positions: np.ndarray, gap: float) -> np.ndarray:

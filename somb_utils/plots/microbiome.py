@@ -7,19 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
-from somb_utils.plots.style import COLOURS, MARKERS, PALETTE, QUIET, colours_of, figure, new, words
-
-_PHASES = ("pre_flight", "in_flight", "post_flight", "recovery")
-
-
-def swab_days(samples: pd.DataFrame) -> list[str]:
-    """Return the days of a swab table in the order of the mission.
-
-    Days of flight count from launch and the others from launch or return, so the phase sorts first.
-    """
-    days = samples.drop_duplicates("timepoint")
-    order = pd.DataFrame({"phase": days["phase"].map(_PHASES.index), "day": days["timepoint_days"]})
-    return days.loc[order.sort_values(["phase", "day"]).index, "timepoint"].tolist()
+from somb_utils.plots.samples import mission_order
+from somb_utils.plots.style import COLOURS, MARKERS, PALETTE, PHASES, QUIET, colours_of, figure, in_order, new, words
 
 
 @figure
@@ -30,13 +19,13 @@ def swab_calendar(samples: pd.DataFrame) -> Figure:
     ----------
     samples : columns crew, timepoint, timepoint_days, phase, body_site, body_site_name; a row a swab
     """
-    times, crew = swab_days(samples), sorted(samples["crew"].unique())
+    times, crew = mission_order(samples), sorted(samples["crew"].unique())
     names = samples.drop_duplicates("body_site").set_index("body_site")["body_site_name"].sort_index()
     sites = list(names.index)
     made, grid = new(9, 1.7 + 0.26 * len(sites), 1, len(crew), sharey=True, squeeze=False)
     for axes, person in zip(grid.flat, crew, strict=True):
         own = samples[samples["crew"] == person]
-        for phase in _PHASES:
+        for phase in PHASES:
             rows = own[own["phase"] == phase]
             at = rows["timepoint"].map(times.index), rows["body_site"].map(sites.index)
             axes.scatter(*at, s=48, marker="s", color=COLOURS[phase], label=words(phase))
@@ -134,7 +123,7 @@ def richness(numbers: pd.Series, samples: pd.DataFrame, what: str = "taxa") -> F
     samples : columns timepoint, timepoint_days, phase, source; same index
     what : what is counted
     """
-    times, tints = swab_days(samples), {"human": PALETTE[0], "environmental": PALETTE[1]}
+    times, tints = mission_order(samples), {"human": PALETTE[0], "environmental": PALETTE[1]}
     made, axes = new(8, 3.9)
     rng = np.random.default_rng(0)
     for shift, (source, tint) in zip((-0.18, 0.18), tints.items(), strict=True):
@@ -164,12 +153,11 @@ def confusion(predictions: pd.DataFrame, classes: Sequence[str], title: str) -> 
     Parameters
     ----------
     predictions : columns y_true, y_pred of all folds of one model
-    classes : in the order to be drawn
+    classes : drawn in their order, phases in that of the mission
     title : what was predicted and by which model
     """
-    table = pd.crosstab(predictions["y_true"], predictions["y_pred"]).reindex(
-        index=list(classes), columns=list(classes)
-    )
+    classes = in_order(classes)
+    table = pd.crosstab(predictions["y_true"], predictions["y_pred"]).reindex(index=classes, columns=classes)
     counted = table.fillna(0).to_numpy()
     share = 100 * counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
     made, axes = new(2.8 + 0.55 * len(classes), 1.6 + 0.42 * len(classes))

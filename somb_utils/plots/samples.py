@@ -8,13 +8,28 @@ from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 
-from somb_utils.plots.style import COLOURS, MARKERS, QUIET, colours_of, figure, in_order, legend_below, new, words
+from somb_utils.plots.style import (
+    COLOURS,
+    MARKERS,
+    PHASES,
+    QUIET,
+    colours_of,
+    figure,
+    in_order,
+    legend_below,
+    new,
+    words,
+)
 
 
 def mission_order(samples: pd.DataFrame) -> list[str]:
-    """Return the time points of a sample table in the order of the mission."""
-    days = samples.drop_duplicates("timepoint").sort_values("timepoint_days")
-    return days["timepoint"].tolist()
+    """Return the time points of a sample table in the order of the mission.
+
+    Days of flight count from launch and the others from launch or return, so the phase sorts first.
+    """
+    days = samples.drop_duplicates("timepoint")
+    order = pd.DataFrame({"phase": days["phase"].map(PHASES.index), "day": days["timepoint_days"]})
+    return days.loc[order.sort_values(["phase", "day"]).index, "timepoint"].tolist()
 
 
 @figure
@@ -40,7 +55,9 @@ def timeline(samples: pd.DataFrame, what: str = "samples") -> Figure:
     per_time = samples["timepoint"].value_counts()
     axes.set_xticks(range(len(times)), [f"{t}\nn = {per_time[t]}" for t in times])
     axes.set_yticks(range(len(crew)), [f"{c} (n = {(samples.crew == c).sum()})" for c in crew])
-    axes.set(xlabel="day before launch (L) or after return (R)", ylim=(len(crew) - 0.5, -0.5))
+    axes.set(
+        xlabel="day before launch (L) or after return (R)", xlim=(-0.5, len(times) - 0.5), ylim=(len(crew) - 0.5, -0.5)
+    )
     axes.set_title(f"N = {len(samples)} {what}, {len(crew)} crew")
     axes.grid(False)
     legend_below(axes)
@@ -48,9 +65,9 @@ def timeline(samples: pd.DataFrame, what: str = "samples") -> Figure:
 
 
 def _flight(axes: Axes, samples: pd.DataFrame, times: list[str]) -> None:
-    """Mark the flight, between the last time point before launch and the first after return."""
-    before = samples.loc[samples["timepoint_days"] < 0, "timepoint"].nunique()
-    if 0 < before < len(times):
+    """Mark a flight that was not sampled, between the last time point before launch and the first after return."""
+    before = samples.loc[samples["phase"] == "pre_flight", "timepoint"].nunique()
+    if 0 < before < len(times) and "in_flight" not in set(samples["phase"]):
         axes.axvspan(before - 0.62, before - 0.38, color="#E69F00", alpha=0.35, lw=0, label="flight", zorder=0)
 
 

@@ -43,7 +43,8 @@ def folds(data: TaskData) -> Figure:
     top.set_title(f"{data.name}: folds")
     for part in (top, axes):
         part.grid(False)
-    made.legend(handles=_patches(label, classes, tints), loc="outside lower center", ncols=4)
+    columns = {2: 4, 3: 5, 4: 3}.get(len(classes), 4)  # rows of equal length, train beside or above test
+    made.legend(handles=_patches(label, classes, tints), loc="outside lower center", ncols=columns)
     return made
 
 
@@ -104,9 +105,17 @@ def _score_panel(axes: Axes, table: pd.DataFrame, per_fold: pd.DataFrame, models
     axes.scatter([], [], s=55, color="#444444", label="mean over folds")
     axes.plot([], [], color="#444444", lw=3, label="95 % bootstrap interval")
     axes.scatter([], [], s=40, color="black", marker="|", lw=2, label="published (real tables)")
+    end = _axis_end(np.nanmax([*per_fold["value"], *table[["high", "chance", "published"]].to_numpy(float).ravel()]))
+    cut = "" if end == 1 else f"; axis ends at {end:g}"
     axes.set_xlabel(f"{METRICS.get(first['metric'], first['metric'])} ({first['folds']} folds)")
-    axes.set_title(f"{first['task']} (N = {first['rows']:,} rows)")
-    axes.set_xlim(-0.03, 1.03)
+    axes.set_title(f"{first['task']} (N = {first['rows']:,} rows{cut})")
+    axes.set_xlim(-0.03 * end, 1.03 * end)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _axis_end(largest: float) -> float:
+    """Return where a score's axis ends: at 1, or earlier if that would squeeze all scores into its first part."""
+    return next(end for end in (0.02, 0.05, 0.1, 0.2, 0.4, 1.0) if largest <= end or end == 1)
 
 
 @figure
@@ -134,9 +143,9 @@ def coefficients(data: TaskData, table: pd.DataFrame, n: int = 12) -> Figure:
         axes.scatter(rows["coefficient"], places[rows["feature"].map(chosen.get_loc)], s=7, color="black", zorder=3)
     axes.scatter([], [], s=7, color="black", label="one fold's model")
     axes.axvline(0, color="black", lw=0.8)
-    axes.set_yticks(range(len(chosen)), [words(f) for f in chosen], fontsize=8.5)
+    axes.set_yticks(range(len(chosen)), [short(words(f), 46) for f in chosen], fontsize=8.5)
     axes.set_ylim(len(chosen) - 0.4, -0.6)
-    axes.set_xlabel("logistic-regression coefficient (log odds for one standard deviation)")
+    axes.set_xlabel("logistic-regression coefficient\n(log odds for one standard deviation)")
     axes.set_title(f"{data.name}: {len(chosen)} of {mean.shape[0]:,} features, N = {len(data.X):,} rows")
     axes.grid(False, axis="y")
     made.legend(loc="outside lower center", ncols=2 if max(map(len, outputs)) > 16 else 4)

@@ -29,8 +29,8 @@ COLOURS = {
     "mlp": "#CC79A7",
     "xgboost": "#D55E00",
     "lightgbm": "#E69F00",
-    **dict.fromkeys(("other", "unchanged", "not changed", "has none", "missing"), QUIET),
-    **dict.fromkeys(("responsive", "changed"), "#D55E00"),
+    **dict.fromkeys(("other", "unchanged", "not changed", "has none", "missing", "not_de", "i4_only"), QUIET),
+    **dict.fromkeys(("responsive", "changed", "has a label", "hemoglobin", "conserved", "de"), "#D55E00"),
 }
 PHASES = ("pre_flight", "in_flight", "post_flight", "recovery")
 MARKERS = {"C001": "o", "C002": "s", "C003": "D", "C004": "^"}

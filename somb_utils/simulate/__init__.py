@@ -39,7 +39,13 @@ SIMULATED: tuple[str, ...] = tuple(_TABLES)
 
 
 def simulate_table(
-    name: str, *, seed: int = 42, n_crew: int = 4, n_features: int | None = None, effect: float = 1.0
+    name: str,
+    *,
+    seed: int = 42,
+    n_crew: int = 4,
+    n_features: int | None = None,
+    effect: float = 1.0,
+    n_timepoints: int = 7,
 ) -> pd.DataFrame:
     """Simulate one table.
 
@@ -57,6 +63,9 @@ def simulate_table(
         capsule's taxa, `metabolomics_de`) keep their proportion to it, as do the numbers of positives.
     effect
         Size of every planted effect; 0 makes labels independent of features.
+    n_timepoints
+        Timepoints of each crew member in the clinical tables; the others keep theirs. More than seven repeat the
+        phases of the seven on the days after them.
 
     Returns
     -------
@@ -76,4 +85,8 @@ def simulate_table(
         raise UsageError(f"n_features is {n_features}, but must be at least 1")
     if not effect >= 0:
         raise UsageError(f"effect is {effect}, but must be at least 0")
-    return _TABLES[name](name, Spec(seed, n_crew, n_features, effect))
+    if not 3 <= n_timepoints <= clinical.MOST_TIMEPOINTS:
+        raise UsageError(
+            f"n_timepoints is {n_timepoints}, but must be from 3, one a phase, to {clinical.MOST_TIMEPOINTS}"
+        )
+    return _TABLES[name](name, Spec(seed, n_crew, n_features, effect, n_timepoints))

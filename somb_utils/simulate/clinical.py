@@ -133,7 +133,8 @@ MISSING = {
     "total_bilirubin": 1 / 28,
     "bun_to_creatinine_ratio": 22 / 28,
 }
-TIMEPOINTS = {"L-3": -3, "L-44": -44, "L-92": -92, "R+1": 1, "R+194": 194, "R+45": 45, "R+82": 82}
+DAYS = (-3, 1, 45, -44, 82, -92, 194)  # of the real samples; the first three hold every phase
+MOST_TIMEPOINTS = 7 * 37  # with more, the days after R+45 would meet R+82
 PANELS = {
     "clinical_cbc": ("cbc", "whole-blood", CBC),
     "clinical_cmp": ("cmp", "serum", CMP),
@@ -149,13 +150,24 @@ def phase_of(days: int) -> str:
     return "post_flight" if days == 1 else "recovery"
 
 
+def schedule(n_timepoints: int) -> list[tuple[str, int, str]]:
+    """Return name, day and phase of each timepoint, by name: the real ones, then the days that follow each of them."""
+    made = []
+    for i in range(n_timepoints):
+        later, first = divmod(i, len(DAYS))
+        day = abs(DAYS[first]) + later
+        before = DAYS[first] < 0
+        made.append((f"L-{day}" if before else f"R+{day}", -day if before else day, phase_of(DAYS[first])))
+    return sorted(made)
+
+
 def clinical_panel(name: str, spec: Spec) -> pd.DataFrame:
     """Simulate one clinical panel: log-normal analytes with crew offsets and phase shifts."""
     prefix, tissue, figures = PANELS[name]
     rows = [
-        (f"{crew}_{timepoint}", crew, tissue, timepoint, days, phase_of(days), MISSION)
+        (f"{crew}_{timepoint}", crew, tissue, timepoint, day, phase, MISSION)
         for crew in crew_names(spec.n_crew)
-        for timepoint, days in TIMEPOINTS.items()
+        for timepoint, day, phase in schedule(spec.n_timepoints)
     ]
     meta = pd.DataFrame(
         rows, columns=["sample_id", "crew", "tissue", "timepoint", "timepoint_days", "phase", "mission"]

@@ -26,6 +26,7 @@ class Spec:
     n_crew: int = 4
     n_features: int | None = None
     effect: float = 1.0
+    n_timepoints: int = 7
 
     def size(self, own: int, of: int | None = None) -> int:
         """Return the size of a set that has `own` members where the table has `of` (default: `own`) rows."""

@@ -1,13 +1,16 @@
 """What was sampled in a task: which rows are drawn as one, within which strata, and which labels may be exchanged.
 
-====================  ==================  ==========================================  ========================
-task                  group drawn first   unit drawn within it                        stratum
-====================  ==================  ==========================================  ========================
-LOCO, a row a day     crew member         day                                         class
-LOCO, swabs           crew member         day, all swabs of it together               class, if the day has one
-LOTO                  time point          sample                                      class
-genes, metabolites    none                id, with one count in all repetitions       class
-====================  ==================  ==========================================  ========================
+====================  =======================================  ============  ===================================
+task                  drawn                                    stratum       labels are exchanged
+====================  =======================================  ============  ===================================
+LOCO, a row a day     crew member with all days                none          between a crew member's days
+LOCO, swabs           crew member with all swabs               none          between days, or within (body site)
+LOTO                  time point with all samples              none          between a time point's samples
+genes, metabolites    id, with one count in all repetitions    class         between ids tested together
+====================  =======================================  ============  ===================================
+
+A crew member's score holds the luck of the days already; to draw days again within the drawn crew would count it
+twice, and intervals would widen by up to half where crew are alike (Davison & Hinkley 1997, section 3.8).
 
 Repetitions of a feature task share test rows (two fifths of them, by pairs, one fifth), so they are never drawn
 independently: that would make intervals a quarter too short.
@@ -45,7 +48,8 @@ class Design:
     labels : their codes, shape (n_ids,), or 0/1 of shape (n_ids, n_labels)
     row : position in `ids` of each row, shape (n_rows,); rows stand fold by fold
     folds : first row of each fold, and the number of rows, shape (n_folds + 1,)
-    unit_of : unit of each id, shape (n_ids,); units of a stratum stand together
+    unit_of : unit of each id, shape (n_ids,); units of a stratum stand together. Units are drawn for one another within
+        a stratum; with groups each is a stratum of its own, since a group is drawn whole
     strata : first unit of each stratum, and the number of units
     groups : first stratum of each group, and the number of strata
     fold_id : fold and id of each line of the predictions it was made from, and `order`, which sorts them
@@ -71,6 +75,12 @@ class Design:
     def n_classes(self) -> int:
         """Over how many classes the metric averages."""
         return len(self.task.classes) if self.metric == kernels.MACRO_F1 else 1
+
+    @property
+    def n_scored(self) -> int:
+        """How many folds have a score: a ranking needs both classes."""
+        parts = np.split(self.labels[self.row], self.folds[1:-1])
+        return sum(self.metric > kernels.AUPRC or 0 < part.sum() < len(part) for part in parts)
 
     def fits(self, predictions: pd.DataFrame) -> bool:
         """Return whether these predictions are of the same ids in the same folds and order."""
@@ -190,7 +200,8 @@ def _units(
     """Number the units so that those of a stratum, and the strata of a group, stand together."""
     name = pd.factorize(np.array([task.sampling_unit(i) for i in ids]), sort=True)[0]
     kind = labels if labels.ndim == 1 else labels.max(axis=1)
-    stratum = constant_label(np.asarray(kind), name)
+    grouped = task.split in GROUPED
+    stratum = np.arange(name.max() + 1) if grouped else constant_label(np.asarray(kind), name)
     table = pd.DataFrame({"group": group_of, "stratum": stratum[name], "unit": name})
     units = table.drop_duplicates().sort_values(["group", "stratum", "unit"], ignore_index=True)
     if units["unit"].duplicated().any():

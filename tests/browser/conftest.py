@@ -1,6 +1,7 @@
 """The built book on loopback, and a real browser that can reach nothing else."""
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -11,26 +12,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-SITE = Path(os.environ.get("SOMB_BOOK") or ROOT / "_build" / "html")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "browser: opens the built book in Chromium; run by pytest tests/browser -m browser"
-    )
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    reason = None
-    if "browser" not in (config.getoption("-m") or "") and "SOMB_BOOK" not in os.environ:
-        reason = "opens the built book: run with -m browser after `make book`"
-    elif not (SITE / "index.html").is_file():
-        reason = f"no book in {SITE}: build it with `make book`, or name its folder in SOMB_BOOK"
-    if reason:
-        for item in items:
-            if item.get_closest_marker("browser"):
-                item.add_marker(pytest.mark.skip(reason=reason))
+from somb_utils import book
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -39,8 +21,20 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(SITE)))
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The book in ``SOMB_BOOK``, or one built from the stored notebooks, which are executed on simulated tables."""
+    if given := os.environ.get("SOMB_BOOK"):
+        return Path(given)
+    tree = tmp_path_factory.mktemp("book")
+    book.copy_pages(tree, "simulated")
+    for name in book.notebooks():
+        shutil.copy(book.ROOT / "notebooks" / f"{name}.ipynb", tree / "notebooks")
+    return book.sphinx(tree)
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

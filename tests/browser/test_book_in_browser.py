@@ -1,23 +1,17 @@
 """Every page of the built book in a real browser: nothing fails, all is drawn, nothing scrolls sideways."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-SITE = Path(os.environ.get("SOMB_BOOK") or ROOT / "_build" / "html")
+from somb_utils import book
 
-pytestmark = pytest.mark.browser
-PAGES = sorted(
-    str(file.relative_to(SITE))
-    for file in SITE.rglob("*.html")
-    if "_static" not in file.parts and file != SITE / "index.html"  # the index leads on to book/index.html
-)
-SHOTS = ROOT / "_build" / "screenshots"
+PAGES = [*book.chapters(), "search", "genindex"]
+SHOTS = book.ROOT / "_build" / "screenshots"
 LEADERBOARD = "notebooks/leaderboard.html"
+LANGUAGE_MODELS = "notebooks/llm_evaluation.html"
 
 WIDE_PARTS = """() => {
   const width = document.documentElement.clientWidth;
@@ -52,8 +46,8 @@ def check(page: Any) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_drawn_at_both_widths_in_both_themes(page: Any, name: str) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
-    shot = str(SHOTS / name.replace("/", "-").removesuffix(".html"))
-    page.goto(name)
+    shot = str(SHOTS / name.replace("/", "-"))
+    page.goto(f"{name}.html")
     check(page)
     assert page.evaluate(LUMINANCE) > 0.8
     page.screenshot(path=f"{shot}-1400-light.png", full_page=True)
@@ -66,13 +60,18 @@ def test_page_is_drawn_at_both_widths_in_both_themes(page: Any, name: str) -> No
     page.screenshot(path=f"{shot}-390-dark.png", full_page=True)
 
 
-def test_no_page_names_another_host_as_a_source() -> None:
+def test_every_page_of_the_site_is_opened(site: Path) -> None:
+    made = {str(file.relative_to(site).with_suffix("")) for file in site.rglob("*.html") if "_static" not in file.parts}
+    assert made == {"index", *PAGES}  # the index leads on to the first page
+
+
+def test_no_page_names_another_host_as_a_source(site: Path) -> None:
     loads = re.compile(
         r"<(?:script|img|iframe|source|video|audio)[^>]+src=[\"'](?:https?:)?//|<link[^>]+href=[\"'](?:https?:)?//"
     )
     styles = re.compile(r"@import\s+[\"'(]*(?:url\()?[\"']?https?:|url\([\"']?https?:")
     allowed = re.compile(r"rel=[\"']canonical")
-    for file in SITE.rglob("*"):
+    for file in site.rglob("*"):
         if file.suffix == ".html":
             found = [m for m in loads.findall(file.read_text(encoding="utf-8")) if not allowed.search(m)]
             assert not found, f"{file}: {found[:3]}"
@@ -177,6 +176,36 @@ def test_leaderboard_never_mixes_real_and_simulated_scores(page: Any) -> None:
         assert any("published" in text for text in sources) and "SIMULATED" not in badge
 
 
-def test_site_is_small() -> None:
-    size = sum(file.stat().st_size for file in Path(SITE).rglob("*") if file.is_file())
+def test_figures_of_language_models_follow_the_theme(page: Any) -> None:
+    page.goto(LANGUAGE_MODELS)
+    plots = page.locator(".somb-llm .plot")
+    page.wait_for_function("document.querySelectorAll('.somb-llm .plot .main-svg').length >= 15")
+    assert plots.count() >= 5 and all(plot.bounding_box()["height"] > 100 for plot in plots.all())
+    colour = "getComputedStyle(document.querySelector('.somb-llm .plot .xtick text, .somb-llm .plot text')).fill"
+    light = page.evaluate(colour)
+    while page.locator("html").get_attribute("data-theme") != "dark":
+        page.locator("button.theme-switch-button:visible").first.click()
+    page.wait_for_function(f"{colour} !== '{light}'")
+
+
+def test_question_explorer_filters_and_opens_from_the_keyboard(page: Any) -> None:
+    page.goto(LANGUAGE_MODELS)
+    explorer = page.locator("[data-explorer]")
+    everything = explorer.locator("[data-part=count]").inner_text()
+    explorer.locator("select[data-key=difficulty]").focus()
+    page.keyboard.type("exp")
+    page.wait_for_function(
+        "before => document.querySelector('[data-explorer] [data-part=count]').innerText !== before", arg=everything
+    )
+    assert all("expert" in tag for tag in explorer.locator(".item .tag:not(.bad)").all_inner_texts())
+    explorer.locator(".item summary").first.focus()
+    page.keyboard.press("Enter")
+    opened = explorer.locator(".item[open]")
+    assert "Question" in opened.inner_text() and "Judge " in opened.inner_text()
+    explorer.locator("[data-part=find]").fill("no such words in any answer")
+    assert explorer.locator(".item").count() == 0
+
+
+def test_site_is_small(site: Path) -> None:
+    size = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
     assert size < 40e6

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import fixture_bank
@@ -14,6 +15,7 @@ from loopback import Loopback
 from typer.testing import CliRunner
 
 from somb_utils.errors import SombError
+from somb_utils.llm.checks import Loader, folder_loader
 
 DRIVER = Path(__file__).parent / "fixture_bank.py"
 
@@ -33,6 +35,22 @@ Command = Callable[..., Result]
 def bank_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bank of 100 short questions."""
     return fixture_bank.write(tmp_path_factory.mktemp("bank") / "llm")
+
+
+@pytest.fixture(scope="session")
+def load_open(open_data: Path) -> Loader:
+    """The published tables, each read once."""
+    return folder_loader(open_data / "processed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _package_found_once() -> Iterator[None]:
+    """Let inspect look for the package that ships a task once, not at every run: it reads all packages' files."""
+    from inspect_ai._eval.task import log
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log, "get_distribution_for_object", cache(log.get_distribution_for_object))
+        yield
 
 
 @pytest.fixture

@@ -13,11 +13,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm import bank
-from somb_utils.llm.checks import Check, NotEvaluable, agrees, evaluate, failures, folder_loader, holds, rows
+from somb_utils.llm.checks import Check, Loader, NotEvaluable, agrees, evaluate, failures, folder_loader, holds, rows
 
 ROOT = Path(__file__).parents[2]
 OPEN = Path(os.environ.get("SOMB_OPEN_DATA") or ROOT.parent / "shared" / "open-data")
-LOAD_OPEN = folder_loader(OPEN / "processed")
 needs_tables = pytest.mark.skipif(not (OPEN / "processed").is_dir(), reason=f"no open tables in {OPEN}")
 
 DISTRIBUTION = {  # easy, medium, hard, expert
@@ -56,11 +55,10 @@ def test_each_question_stands_in_the_file_of_its_modality() -> None:
         assert {q.modality for q in bank.read_questions(path)} == {path.stem}
 
 
-@needs_tables
 @each_question
-def test_key_facts_hold_on_the_open_tables(question: bank.Question) -> None:
+def test_key_facts_hold_on_the_open_tables(question: bank.Question, load_open: Loader) -> None:
     checks = [(f"{question.id}: {k.text}", k.check) for k in question.key_facts if k.check]
-    assert failures(checks, LOAD_OPEN) == []
+    assert failures(checks, load_open) == []
 
 
 @needs_tables

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm import bank, contexts
-from somb_utils.llm.checks import folder_loader
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,17 +77,15 @@ def test_a_bad_figure_is_named(text: str) -> None:
         contexts.figure(text, tables(1.0))
 
 
-def test_the_committed_contexts_hold_on_the_open_tables(open_data: Path) -> None:
-    drifts = contexts.check(folder_loader(open_data / "processed"))
+def test_the_committed_contexts_hold_on_the_open_tables(load_open: contexts.Loader) -> None:
+    drifts = contexts.check(load_open)
     assert not drifts, "\n".join(map(str, drifts))
 
 
-def test_a_changed_open_table_is_caught(open_data: Path) -> None:
-    real = folder_loader(open_data / "processed")
-
+def test_a_changed_open_table_is_caught(load_open: contexts.Loader) -> None:
     @cache
     def load(name: str) -> pd.DataFrame:
-        frame = real(name)
+        frame = load_open(name)
         return pd.concat([frame, frame.iloc[:2]]) if name == "microbiome_metadata" else frame
 
     assert {d.place.split(":")[0] for d in contexts.check(load)} >= {"overview.md", "microbiome.md", "ground_truth.md"}

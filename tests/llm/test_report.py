@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from synthetic import FAIR, Judge, make
+from synthetic import FAIR, make
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm import imports, report
+from somb_utils.llm import imports, interactive, pages, reading, report
 from somb_utils.llm.judge import FLAGS, neutralised, read_reply, weighted
 from somb_utils.llm.logs import Evaluation, load
+from somb_utils.llm.simulated import Judge
 from somb_utils.llm.summary import summarise
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> </script> | `x` [a](javascript:alert(3)) \u2028"
@@ -46,8 +47,20 @@ def test_published_files_give_the_published_table(published: list[Path]) -> None
     ranking = summarise(load(published), n_bootstrap=200).tables["ranking"].set_index("model")["mean"]
     reference = {"claude-sonnet-4-6": 4.62, "claude-haiku-4-5-20251001": 4.41, "deepseek-chat": 4.34,
                  "gemini-2.5-flash": 4.00, "gpt-4o": 3.30}  # fmt: skip
-    shown = {model: float(report.shown(mean, 2)) for model, mean in ranking.items()}
+    shown = {model: float(reading.shown(mean, 2)) for model, mean in ranking.items()}
     assert shown == reference and list(shown) == list(reference)
+
+
+def test_report_tables_give_the_published_averages_of_each_group(published: list[Path]) -> None:
+    tables = summarise(load(published), n_bootstrap=100).tables
+    for path in published:
+        document = json.loads(path.read_text())
+        stated, model = document["summary"], document["metadata"]["model"].removeprefix("models/")
+        for group, levels in (("dimension", 5), ("difficulty", 4), ("modality", 9)):
+            means = tables[group][tables[group]["model"] == model].set_index(group)["mean"]
+            assert len(means) == levels
+            for name, mean in means.items():
+                assert abs(mean - stated[f"avg_{name}"]) <= 0.0005 + 1e-9, (model, name)
 
 
 def test_import_command(published: list[Path], somb_llm: Any, world: Path) -> None:
@@ -146,27 +159,96 @@ def poisoned(made: Evaluation) -> Evaluation:
 def test_what_models_and_judges_wrote_is_never_markup(made: Evaluation) -> None:
     evaluation = poisoned(made)
     summary = summarise(evaluation, compare=True, n_bootstrap=100)
-    page = report.html(summary, evaluation)
+    page = interactive.html(summary, evaluation)
     body = page.replace(re.search(r"<script>/\*\*.*?</script>", page, re.S).group(0), "")  # type: ignore[union-attr]
     assert "alert(1)" in body
     assert "<script>alert" not in body and "<img src=x" not in body
-    assert "\u2028" not in body.split('id="answers">')[1].split("</script>")[0]
-    data = json.loads(body.split('id="answers">')[1].split("</script>")[0])
-    assert data[0]["answer"] == EVIL and data[0]["verdicts"][0]["justification"] == EVIL
-    for payload in re.findall(r'<script type="application/json" data-for="[^"]*">(.*?)</script>', body, re.S):
-        figure = json.dumps(json.loads(payload))
+    embedded = re.findall(r'<script type="application/json">(.*?)</script>', body, re.S)
+    assert len(embedded) == len(interactive.FIGURES) + 1 and "\u2028" not in "".join(embedded)
+    *figures, explored = map(json.loads, embedded)
+    assert explored["answers"][0]["answer"] == EVIL
+    assert explored["answers"][0]["verdicts"][0]["justification"] == EVIL
+    for figure in map(json.dumps, figures):
         assert "<script" not in figure and "<img" not in figure and "<a " not in figure
     text = report.markdown(summary, evaluation)
     assert "<script" not in text and "<img" not in text and not re.search(r"(?<!\\)\[[^\]]*\]\(", text)
 
 
 def test_page_needs_no_other_host(made: Evaluation) -> None:
-    page = report.html(summarise(made, n_bootstrap=100), made)
+    page = interactive.html(summarise(made, n_bootstrap=100), made)
     assert not re.search(r"<(?:script|img|iframe|link|source)[^>]*\s(?:src|href)=", page)
     assert "@import" not in page.split("</style>")[0] and "url(" not in page.split("</style>")[0]
     assert "default-src 'none'" in page and 'name="viewport"' in page and "prefers-color-scheme" in page
-    for name in ("ranking", "radar", "heatmap", "difficulty", "agreement", "length"):
-        assert f'id="figure-{name}"' in page
+    for name in interactive.FIGURES:
+        assert f'data-figure="{name}"' in page
+
+
+# The notebook's parts -------------------------------------------------------------------------------------------------
+
+
+def shown_by(report: pages.Report, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return all that the notebook shows of a report, as HTML."""
+    outputs: list[str] = []
+
+    def display(thing: Any, raw: bool = False) -> None:
+        outputs.append(thing["text/html"] if raw else thing.data)
+
+    monkeypatch.setattr("IPython.display.display", display)
+    for name in ("source", "ranking", "dimensions", "groups", "judges", "length"):
+        getattr(report, f"show_{name}")()
+    report.explore()
+    return "\n".join(outputs)
+
+
+def test_without_anything_the_notebook_shows_a_simulated_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated = pages.start(data_source="simulated")
+    assert simulated.origin == "simulated" and simulated.summary is not None
+    found = {(judge.rpartition("/")[2], bias) for judge, bias, _ in simulated.summary.findings}
+    planted = {("alder-judge", "self-preferring"), ("birch-judge", "length-loving"), ("cedar-judge", "lenient")}
+    assert found == planted, "the report finds what was planted, and nothing else"
+    page = shown_by(simulated, monkeypatch)
+    assert "SIMULATED EVALUATION" in page and page.count('"text":"SIMULATED"') == len(interactive.FIGURES)
+    assert all(f'data-figure="{name}"' in page for name in interactive.FIGURES)
+    assert simulated.evaluation is not None and len(simulated.evaluation.answers) == 400
+    counts = simulated.summary.tables["counts"]
+    assert counts[["refused", "failed", "truncated"]].sum().tolist() == [1, 1, 1] and counts["unscored"].sum() == 4
+
+
+def test_real_tables_bring_the_published_files_that_lie_beside_them(
+    published: list[Path], open_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = pages.start(data_source=str(open_data / "processed"), sample=10)
+    assert found.origin == "published" and found.evaluation is not None
+    assert found.evaluation.answers["model"].nunique() == len(published)
+    page = shown_by(found, monkeypatch)
+    assert "CC BY-NC" in page and "SIMULATED" not in page and "One judge alone" in page
+
+
+def test_real_tables_alone_show_no_simulated_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = pages.start(data_source=str(tmp_path))
+    assert found.origin == "none" and found.evaluation is None
+    page = shown_by(found, monkeypatch)
+    assert "somb llm run" in page and "SIMULATED" not in page and 'data-figure="' not in page
+
+
+def test_logs_come_before_all_else(tmp_path: Path) -> None:
+    found = pages.start([str(scored_file(tmp_path / "a.json"))], data_source="simulated")
+    assert found.origin == "logs" and found.evaluation is not None and len(found.evaluation.answers) == 1
+
+
+def test_the_book_refuses_logs_that_are_not_there(tmp_path: Path) -> None:
+    from somb_utils.cli.book import book
+
+    with pytest.raises(UsageError, match=r"--logs .*nowhere does not exist"):
+        book(logs=[tmp_path / "nowhere"])
+
+
+def test_parts_of_a_page_escape_and_need_no_other_host(made: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluation = poisoned(made)
+    page = shown_by(pages.Report("logs", evaluation, summarise(evaluation, True, 100)), monkeypatch)
+    assert "alert(1)" in page
+    assert "<script>alert" not in page and "<img src=x" not in page
+    assert not re.search(r"https?://(?!www\.w3\.org)", page)
 
 
 def test_answers_alone_give_a_report_that_says_what_is_missing(made: Evaluation, tmp_path: Path) -> None:

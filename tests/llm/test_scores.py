@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
-from synthetic import FAIR, MODELS, Judge, make, words_of
+from synthetic import FAIR, MODELS, make, words_of
 
 from somb_utils.llm import judges, scores
+from somb_utils.llm.simulated import Judge
 
 
 def found(panel: list[Judge], seed: int = 0, length_of: float = 0.0) -> set[tuple[str, str]]:

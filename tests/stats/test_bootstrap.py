@@ -8,6 +8,7 @@ import pytest
 from designs import crew, ranking
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats as scipy_stats
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 import somb_utils as somb
@@ -18,6 +19,7 @@ from somb_utils.stats.design import design, rows_of
 from somb_utils.tasks import get_task
 
 PHASES = ["post_flight", "pre_flight", "recovery"]
+SPREAD_OF_FOUR = scipy_stats.t.ppf(0.975, 3) / scipy_stats.norm.ppf(0.975) * np.sqrt(4 / 3)
 
 
 @given(st.data())
@@ -90,12 +92,12 @@ def test_strata_and_groups_follow_the_design() -> None:
         "F4": 4,
         "F5": 4,
     }
-    assert len(by_task["A1"].strata) - 1 == 4 * 3, "three phases within each of four crew"
+    assert len(by_task["A1"].strata) - 1 == 28, "a drawn crew member brings every day once"
     assert len(by_task["C2"].strata) - 1 == 2 and len(by_task["C2"].ids) < 380, "each id once, however often tested"
-    for task, strata in (("F4", 4), ("F5", 16)):
+    for task in ("F4", "F5"):
         made = by_task[task]
-        assert len(made.strata) - 1 == strata, "days have a phase but no body site"
-        assert made.strata[-1] == 28 and len(made.ids) == 275, "swabs of a day are drawn together"
+        assert len(made.strata) - 1 == 28 and len(made.ids) == 275, "swabs of a day are one"
+    assert [by_task[task].n_scored for task in ("A1", "F3", "F5")] == [4, 4, 4], "the capsule was swabbed four times"
 
 
 def test_each_draw_takes_as_many_units_of_a_stratum_as_there_are() -> None:
@@ -112,13 +114,29 @@ def test_draws_are_uniform() -> None:
     assert ((total - 4000) ** 2 / 4000).sum() < 22.5, "chi-squared of 6 degrees of freedom, 0.1 %"
 
 
-def test_crew_are_drawn_then_their_days() -> None:
+def test_whole_crew_are_drawn_and_their_spread_is_that_of_students_t() -> None:
     """With one person always right and three always wrong, a replicate's score counts how often the first was drawn."""
     truth = [PHASES * 2] * 4
     wrong = ["pre_flight", "recovery", "post_flight"] * 2
     draws = stats.replicates(crew(truth, [PHASES * 2, wrong, wrong, wrong]), "A1", 4000, 0)
-    share = np.bincount(np.rint(draws * 4).astype(int), minlength=5) / 4000
+    times = np.rint(4 * (0.25 + (draws - 0.25) / SPREAD_OF_FOUR)).astype(int)
+    share = np.bincount(times, minlength=5) / 4000
     np.testing.assert_allclose(share, [0.316, 0.422, 0.211, 0.047, 0.004], atol=0.025)
+
+
+def test_interval_of_crew_is_students_interval_of_their_scores() -> None:
+    rng = np.random.default_rng(4)
+    said = [[p if rng.random() < 0.6 else "recovery" for p in PHASES * 3] for _ in range(12)]
+    rows = crew([PHASES * 3] * 12, said)
+    scores = np.array([f1_score(PHASES * 3, s, average="macro") for s in said])
+    student = scipy_stats.t.interval(0.95, 11, scores.mean(), scipy_stats.sem(scores))
+    assert stats.bootstrap_interval(rows, "A1", 8000) == pytest.approx(student, abs=0.03)
+
+
+def test_interval_of_a_score_stays_between_0_and_1() -> None:
+    truth = [PHASES * 2] * 4
+    wrong = ["pre_flight", "recovery", "post_flight"] * 2
+    assert stats.bootstrap_interval(crew(truth, [PHASES * 2, wrong, wrong, wrong]), "A1", 200)[0] == 0.0
 
 
 def test_an_id_has_one_count_in_all_repetitions() -> None:

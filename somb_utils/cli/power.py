@@ -1,0 +1,55 @@
+"""``somb power`` and ``somb coverage``: what the power page shows, measured on simulated missions."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from somb_utils.cli.runs import Print
+from somb_utils.cli.tasks import Format
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Cells at once; -1: one a core.")]
+Missions = Annotated[int | None, typer.Option(min=2, help="At most this many missions a cell, for a quick look.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="CSV; its cells are reused [default: the project's own].")
+]
+
+
+def power(jobs: Jobs = 1, missions: Missions = None, out: Out = None, format: Print = Format.table) -> None:
+    """Simulate missions of known effect and count how often a score is told from chance.
+
+    Each cell (crew, days, features, effect) is stored when it is done; the same command continues.
+
+    Examples: `somb power`, `somb power --missions 10 --out quick.csv`
+    """
+    from somb_utils import power as module
+
+    _measure(module, module.power, jobs, missions, out, format)
+
+
+def coverage(jobs: Jobs = 1, missions: Missions = None, out: Out = None, format: Print = Format.table) -> None:
+    """Simulate predictions of known expected score and count how often its 95 % interval holds it.
+
+    Each cell (task, crew or rows, population) is stored when it is done; the same command continues.
+
+    Examples: `somb coverage`, `somb coverage --missions 50 --out quick.csv`
+    """
+    from somb_utils import coverage as module
+
+    _measure(module, module.coverage, jobs, missions, out, format)
+
+
+def _measure(module: "ModuleType", do: Any, jobs: int, missions: int | None, out: Path | None, format: Format) -> None:
+    from dataclasses import replace
+
+    from somb_utils.cli.console import fit_progress, print_frame
+
+    cells = module.grid()
+    if missions is not None:
+        cells = list(dict.fromkeys(replace(cell, missions=min(missions, cell.missions)) for cell in cells))
+    with fit_progress("cells") as bar:
+        table = do(cells, out or module.FILE, jobs, on_start=bar.start, on_done=bar.advance)
+    print_frame(table.drop(columns="made_with") if format is Format.table else table, format)

@@ -1,0 +1,112 @@
+"""Tables of simulated cells: each is computed once, stored as soon as it is done, and reused."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+from scipy.stats import binomtest
+
+from somb_utils.errors import SombError
+from somb_utils.paths import replacing
+
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
+Row = dict[str, Any]
+
+
+def measure(
+    cells: Sequence[Any],
+    do: Callable[[Any], Row],
+    file: Path,
+    n_jobs: int = 1,
+    on_start: Callable[[int, float], None] = lambda cells, cost: None,
+    on_done: Callable[[float, str], None] = lambda cost, label: None,
+) -> pd.DataFrame:
+    """Compute the cells that `file` does not hold yet, adding each to it as it is done.
+
+    Parameters
+    ----------
+    cells : frozen dataclasses of numbers and text, with a property `cost`
+    do : returns a cell's results; the table has the cell's fields, then these, then the versions they were made with
+    file : CSV; rows of other cells stay in it
+    n_jobs : cells at once; -1 for one a core
+    on_start, on_done : called with the number and cost of the cells to do, and after each
+
+    Returns
+    -------
+    DataFrame
+        One row a cell, in the order of `cells`.
+
+    Raises
+    ------
+    SombError
+        If `file` is no such table or cannot be written.
+    """
+    done = _stored(file, cells)
+    todo = sorted((cell for cell in cells if cell not in done), key=lambda cell: -cell.cost)
+    on_start(len(todo), sum(cell.cost for cell in todo))
+    others = _others(file, cells)
+    with joblib.parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
+        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
+        for cell, row in parallel(joblib.delayed(partial(_row, do))(cell) for cell in todo):
+            done[cell] = row
+            table = pd.DataFrame([*others, *(done[cell] for cell in cells if cell in done)])
+            with replacing(file) as temporary:
+                table.to_csv(temporary, index=False)
+            on_done(cell.cost, " ".join(str(value) for value in asdict(cell).values()))
+    return pd.DataFrame([done[cell] for cell in cells])
+
+
+def _row(do: Callable[[Any], Row], cell: Any) -> tuple[Any, Row]:
+    made_with = "; ".join(f"{name} {version(name)}" for name in ("somb-utils", *LIBRARIES))
+    found = {key: round(value, 6) if isinstance(value, float) else value for key, value in do(cell).items()}
+    return cell, {**asdict(cell), **found, "made_with": made_with}
+
+
+def _rows(file: Path) -> list[Row]:
+    if not file.is_file():
+        return []
+    try:
+        return pd.read_csv(file).to_dict("records")  # type: ignore[return-value]
+    except ValueError as error:
+        raise SombError(f"{file} is not a table of measured cells ({error}); remove it or name another") from None
+
+
+def _cell(row: Row, kind: type) -> Any:
+    try:
+        return kind(**{name: row[name] for name in kind.__dataclass_fields__})  # type: ignore[attr-defined]
+    except KeyError as error:
+        raise SombError(f"the stored table lacks the column {error}; remove it and measure anew") from None
+
+
+def _stored(file: Path, cells: Sequence[Any]) -> dict[Any, Row]:
+    wanted = set(cells)
+    found = {_cell(row, type(cells[0])): row for row in _rows(file)}
+    return {cell: row for cell, row in found.items() if cell in wanted}
+
+
+def _others(file: Path, cells: Sequence[Any]) -> list[Row]:
+    return [row for row in _rows(file) if _cell(row, type(cells[0])) not in set(cells)]
+
+
+def read(file: Path, command: str) -> pd.DataFrame:
+    """Return a stored table.
+
+    Raises
+    ------
+    SombError
+        If there is none.
+    """
+    if not file.is_file():
+        raise SombError(f"{file} is missing; measure it with: {command}")
+    return pd.read_csv(file)
+
+
+def wilson(found: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share that was found `found` times in `of` (Wilson 1927)."""
+    ends = binomtest(found, of).proportion_ci(method="wilson")
+    return float(ends.low), float(ends.high)

@@ -1,0 +1,167 @@
+"""The notebooks' files: finding them, executing them, and keeping text and outputs a pair."""
+
+import ast
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from somb_utils.errors import SombError, UsageError
+from somb_utils.notebook.parameters import check
+from somb_utils.paths import cache_dir
+
+QUIET = ["--IPKernelApp.log_level=50"]  # a kernel complains of its own transport and shutdown
+FOLDER = Path(__file__).parent.parent.parent / "notebooks"
+
+
+def notebook_path(name: str) -> Path:
+    """Return the notebook that a letter, a name or a path means.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    if Path(name).suffix == ".ipynb" and Path(name).is_file():
+        return Path(name)
+    known = sorted(path.stem for path in FOLDER.glob("*.md"))
+    found = [
+        stem
+        for stem in known
+        if stem.casefold() == name.casefold() or stem.casefold().startswith(f"{name.casefold()}_")
+    ]
+    if len(found) != 1:
+        remedy = f"there are {', '.join(known)}" if known else "notebooks come with a checkout, not with the package"
+        raise UsageError(f"no notebook '{name}'; {remedy}")
+    return FOLDER / f"{found[0]}.ipynb"
+
+
+def category_of(path: Path) -> str:
+    """Return the letter of a category's notebook, empty for the others."""
+    return path.stem[0] if re.match(r"[A-I]_", path.stem) else ""
+
+
+def own_parameters(path: Path) -> dict[str, str]:
+    """Return the parameters that a notebook takes, each with the text of its own value."""
+    import papermill
+
+    return {key: entry["default"] for key, entry in papermill.inspect_notebook(str(path)).items()}
+
+
+def execute(
+    name: str, parameters: Mapping[str, Any] | None = None, output: str | Path = "out.ipynb", progress: bool = True
+) -> Path:
+    """Run a notebook with papermill into a new file.
+
+    Parameters
+    ----------
+    name : letter, name or path
+    parameters : what differs from the notebook's own values
+    output : where the executed notebook goes; what ran is kept there if a cell fails
+    progress : whether to show a bar on standard error
+
+    Raises
+    ------
+    UsageError
+        If a parameter is unknown, its value cannot be, or `output` would overwrite the notebook.
+    SombError
+        If a cell fails, naming it.
+    """
+    import papermill
+
+    path, output, given = notebook_path(name), Path(output), dict(parameters or {})
+    if output.resolve() == path.resolve():
+        raise UsageError(f"{output} is the notebook itself; name another file to write to")
+    own = own_parameters(path)
+    unknown = sorted(set(given) - set(own))
+    if unknown:
+        raise UsageError(f"unknown parameter '{unknown[0]}'; {path.name} takes {', '.join(own)}")
+    if category_of(path):
+        check(category_of(path), {**{key: ast.literal_eval(text) for key, text in own.items()}, **given})
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(path),
+            str(output),
+            given,
+            kernel_name="python3",
+            progress_bar=progress,
+            cwd=str(Path.cwd()),
+            extra_arguments=QUIET,
+        )
+    except papermill.exceptions.PapermillExecutionError as error:
+        raise SombError(
+            f"cell {error.cell_index + 1} of {path.name} failed ({_first_line(error.source)}): "
+            f"{error.ename}: {error.evalue}; what ran is in {output}"
+        ) from None
+    return output
+
+
+def _first_line(source: str) -> str:
+    return next((line for line in source.splitlines() if line.strip()), "")
+
+
+def to_text(path: Path) -> str:
+    """Return the MyST text that pairs with a notebook, as ``jupytext`` writes it."""
+    import jupytext
+    from jupytext.config import load_jupytext_config
+    from jupytext.formats import long_form_one_format
+
+    config, form = load_jupytext_config(str(path)), long_form_one_format("md:myst")
+    config.set_default_format_options(form)
+    return str(jupytext.writes(jupytext.read(path), form, config=config))
+
+
+def refresh(names: Iterable[str] = ()) -> Iterable[Path]:
+    """Execute the text notebooks on simulated tables and store text and outputs as a pair, yielding each.
+
+    Raises
+    ------
+    SombError
+        If a cell fails, naming it; the stored notebook stays as it was.
+    """
+    import jupytext
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    paths = [notebook_path(name) for name in names] or [p.with_suffix(".ipynb") for p in sorted(FOLDER.glob("*.md"))]
+    for path in paths:
+        notebook = jupytext.read(path.with_suffix(".md"))
+        for number, cell in enumerate(notebook.cells):
+            cell.id = f"{path.stem.lower().replace('_', '-')}-{number:02d}"
+        notebook.metadata.setdefault(
+            "kernelspec", {"display_name": "Python 3", "language": "python", "name": "python3"}
+        )
+        try:
+            with _simulated_only():
+                NotebookClient(
+                    notebook,
+                    timeout=900,
+                    record_timing=False,
+                    extra_arguments=QUIET,
+                    resources={"metadata": {"path": str(FOLDER)}},
+                ).execute()
+        except CellExecutionError as error:
+            raise SombError(f"{path.with_suffix('.md')}: {error}") from None
+        notebook.metadata.pop("language_info", None)
+        nbformat.write(notebook, path)
+        path.with_suffix(".md").write_text(to_text(path), encoding="utf-8")
+        yield path
+
+
+@contextlib.contextmanager
+def _simulated_only() -> Any:
+    """Let ``auto`` find no real table: outputs that are committed must hold none."""
+    before = {key: os.environ.get(key) for key in ("SOMB_DATA", "SOMB_CACHE")}
+    os.environ.pop("SOMB_DATA", None)
+    os.environ["SOMB_CACHE"] = str(cache_dir() / "refresh")
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key, None)
+            if value is not None:
+                os.environ[key] = value

@@ -1,0 +1,74 @@
+"""The parameters that every notebook takes, checked."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from somb_utils.errors import UsageError
+from somb_utils.models import resolve_models
+from somb_utils.tasks import Protocol, catalogue, select_tasks
+
+
+class Parameters(BaseModel):
+    """The parameters that every notebook takes. Text that is JSON is read as such, as ``papermill -p`` gives it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tasks: list[str]
+    models: list[str]
+    model_params: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    protocol: Protocol = "aligned"
+    data_source: str = "auto"
+    n_bootstrap: int = Field(1000, ge=0, le=100_000)
+    seed: int = Field(42, ge=0, lt=2**32)
+    results_dir: str | None = None
+    n_jobs: int = Field(1, ge=-1)
+
+    @field_validator("tasks", "models", "model_params", mode="before")
+    @classmethod
+    def _read(cls, value: Any, info: Any) -> Any:
+        if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+            value = json.loads(value)
+        if isinstance(value, str) and info.field_name != "model_params":
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        return {} if value is None and info.field_name == "model_params" else value
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _some_jobs(cls, value: int) -> int:
+        if value == 0:
+            raise ValueError("give a number of jobs, or -1 for one a core")
+        return value
+
+
+NAMES = tuple(Parameters.model_fields)
+
+
+def check(category: str, parameters: Mapping[str, Any]) -> Parameters:
+    """Return the parameters of a category's notebook, checked.
+
+    Raises
+    ------
+    UsageError
+        Naming the parameter that is unknown or whose value cannot be, and what would do.
+    """
+    try:
+        checked = Parameters.model_validate(dict(parameters))
+    except ValidationError as error:
+        raise UsageError("; ".join(_problem(problem) for problem in error.errors())) from None
+    chosen = [task.id for task in select_tasks(checked.tasks)]
+    others = [task for task in chosen if category and not task.startswith(category)]
+    if others:
+        own = ", ".join(task for task in catalogue() if task.startswith(category))
+        raise UsageError(f"tasks: {', '.join(others)} is not of this notebook, which is about {own}")
+    resolve_models(checked.models, checked.model_params)
+    return checked.model_copy(update={"tasks": chosen})
+
+
+def _problem(problem: Any) -> str:
+    name = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return f"unknown parameter '{name}'; the parameters are {', '.join(NAMES)}"
+    return f"parameter {name}: {problem['msg']}, not {problem['input']!r}"
