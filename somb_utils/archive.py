@@ -14,16 +14,17 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from somb_utils.card import MAX_BYTES as MAX_CARD
 from somb_utils.errors import SombError, UsageError
+from somb_utils.parquet import read_bounded
 from somb_utils.paths import replacing
 from somb_utils.predictions import read_file
 
 MB = 2**20
 # A run of one model on all 21 tasks takes 2 MB of predictions and 0.1 MB of results.
 LIMITS = {"results.parquet": 8 * MB, "predictions.parquet": 48 * MB, "provenance.json": MB, "card.json": MAX_CARD}
+MAX_BYTES = 64 * MB  # of the file itself
 MAX_ROWS = 2_000_000
 MAX_CHARACTERS = 64_000_000  # of a column
 MAX_DIRECTORY = 4096
@@ -64,7 +65,7 @@ def read(path: Path) -> dict[str, bytes]:
     if not path.exists():
         raise UsageError(f"there is no file {path}; `somb submit pack RUN` makes one")
     try:
-        content = read_file(path)
+        content = read_file(path, MAX_BYTES)
         _check_end(content)
         with ZipFile(BytesIO(content)) as archive:
             lines = _member_problems(archive.infolist())
@@ -135,21 +136,16 @@ def from_parquet(content: bytes, columns: list[str], name: str) -> pd.DataFrame:
         a submission can be.
     """
     numbers = {"value", "y_score"}
-    texts = [column for column in columns if column not in numbers]
-    try:
-        with pq.ParquetFile(BytesIO(content)) as file:
-            metadata, found = file.metadata, file.schema_arrow.names
+
+    def choose(found: list[str]) -> list[str]:
         if sorted(found) != sorted(columns):
-            raise SombError(f"{name} has the columns {', '.join(found)[:300]}; due are {', '.join(columns)}")
-        size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-        if metadata.num_rows > MAX_ROWS or size > 4 * LIMITS[name]:
-            raise SombError(f"{name} unpacks to more than a submission can be")
-        # Text read as dictionaries takes no more memory than its bytes in the file, however often it stands there.
-        options = {"metadata": metadata, "read_dictionary": texts, "page_checksum_verification": True}
-        with pq.ParquetFile(BytesIO(content), **options) as file:
-            table = file.read(columns, use_threads=False)
-    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
-        raise SombError(f"{name} is not a readable Parquet file: {str(error)[:200]}") from None
+            raise SombError(f"has the columns {', '.join(found)[:300]}; due are {', '.join(columns)}")
+        return columns
+
+    try:
+        table = read_bounded(content, choose, MAX_ROWS, 4 * LIMITS[name])
+    except SombError as error:
+        raise SombError(f"{name} {error}") from None
     return pd.DataFrame({c: _floats(table[c], name, c) if c in numbers else _texts(table[c], name, c) for c in columns})
 
 

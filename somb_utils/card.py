@@ -11,6 +11,7 @@ from somb_utils.errors import UsageError
 
 MAX_BYTES = 64 * 1024
 _SHOWN = 20
+_EMPTY = {"string_too_short", "too_short"}
 
 TEMPLATE = """\
 # Model card of a submission to the leaderboard. All of it is published. The first seven fields are required.
@@ -107,7 +108,8 @@ def read_card(path: Path) -> Card:
 def described(error: ValidationError) -> str:
     """Return one line a field that is missing or wrong."""
     lines = [
-        f"{'.'.join(map(str, problem['loc']))[:80] or 'card'}: {problem['msg'].removeprefix('Value error, ')}"
+        f"{'.'.join(map(str, problem['loc']))[:80] or 'card'}: "
+        + ("is empty" if problem["type"] in _EMPTY else problem["msg"].removeprefix("Value error, "))
         for problem in error.errors(include_url=False)[:_SHOWN]
     ]
     return "\n".join("".join(sign if sign.isprintable() else "?" for sign in line) for line in lines)

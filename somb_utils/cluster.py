@@ -1,16 +1,21 @@
 """Fold jobs on a Dask cluster: by the address of its scheduler, or one started here for the run."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from somb_utils.errors import SombError, UsageError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 Result = TypeVar("Result")
 CONNECT_TIMEOUT = 10  # seconds
+WORKERS_TIMEOUT = 60  # seconds without any worker
+_CONTINUE = "fold jobs that were finished are kept in the run folder, and the same command continues from there"
 
 
 def connect(cluster: str) -> "Client":
@@ -48,34 +53,53 @@ def unordered(
 
     Only twice as many calls as the cluster has threads are out at a time, so that their arguments never pile up on
     the scheduler. A call on a worker that dies runs again on another.
+
+    Raises
+    ------
+    SombError
+        If the scheduler goes away, or every worker does and none comes back within `WORKERS_TIMEOUT`.
     """
-    from distributed import as_completed
-
     client = connect(cluster)
+    finished: Queue[Any] = Queue()
+    waiting: dict[Any, tuple[Any, ...]] = {}
+
+    def submit() -> None:
+        call = next(calls, None)
+        if call is not None:
+            future = client.submit(function, *call, pure=False)
+            waiting[future.key] = call
+            future.add_done_callback(finished.put)
+
     try:
-        waiting: dict[Any, tuple[Any, ...]] = {}
-        running = as_completed()
-
-        def submit() -> None:
-            call = next(calls, None)
-            if call is not None:
-                future = client.submit(function, *call, pure=False)
-                waiting[future.key] = call
-                running.add(future)
-
         for _ in range(2 * max(1, sum(client.nthreads().values()))):
             submit()
-        for future in running:
+        while waiting:
+            future = _next(finished, client, cluster)
             call = waiting.pop(future.key)
-            try:
-                result: Any = future.result()
-            except Exception as error:
-                result = (call, error)
+            result: Any = (call, future.exception()) if future.status == "error" else future.result()
             future.release()
             submit()
             yield result
+    except (OSError, CancelledError):
+        raise SombError(f"the Dask scheduler at {cluster} is gone; {_CONTINUE}") from None
     finally:
         here = client.cluster if cluster.startswith("local:") else None
         client.close()
         if here is not None:
             here.close()
+
+
+def _next(finished: "Queue[Future]", client: "Client", cluster: str) -> "Future":
+    """Wait for the next finished call, as long as there are workers."""
+    seen = time.monotonic()
+    while True:
+        try:
+            return finished.get(timeout=min(5, WORKERS_TIMEOUT))
+        except Empty:
+            now = time.monotonic()
+            if client.nthreads():
+                seen = now
+            elif now - seen >= WORKERS_TIMEOUT:
+                raise SombError(
+                    f"the cluster {cluster} has had no worker for {WORKERS_TIMEOUT} s; {_CONTINUE}"
+                ) from None

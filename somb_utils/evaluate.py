@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from somb_utils.canonical import canonical_scores
+from somb_utils.cells import Problems
 from somb_utils.errors import SombError, UsageError
 from somb_utils.fit import Outcome, score_fold
 from somb_utils.load import TaskData, load_task
@@ -21,7 +22,6 @@ from somb_utils.predictions import (
     FORMS,
     FoldPredictions,
     Form,
-    Problems,
     decode,
     encode,
     other_protocol,

@@ -1,27 +1,18 @@
-"""The leaderboard: scores of a run with intervals and chance levels, and an interactive page made of them."""
+"""The leaderboard: scores of a run, and of checked submissions, with intervals and chance levels."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from string import Template
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from somb_utils.canonical import SCORES, canonical_scores
+from somb_utils.entries import FOLDER, Entry, entries
 from somb_utils.errors import SombError, UsageError
+from somb_utils.leaderboard_page import NO_SUBMISSIONS, html, payload
 from somb_utils.notebook import Parameters, Session, check, show
-from somb_utils.pages import metric_name
-from somb_utils.published import published_scores
 from somb_utils.results import RunResult, composite_of, load_run
-from somb_utils.stats import bootstrap_interval
 from somb_utils.tasks import catalogue
-
-TEMPLATES = Path(__file__).parent / "templates"
-KEY = ["task", "protocol", "model"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +23,13 @@ class Board:
     ----------
     result : the run, of a single protocol and of the 21 tasks alone (ablations left out).
     n_bootstrap, seed : replicates and seed of the intervals.
+    listed : checked submissions; they stand beside results of the published tables, and no others.
     """
 
     result: RunResult
     n_bootstrap: int = 200
     seed: int = 42
+    listed: tuple[Entry, ...] = ()
 
     @property
     def source(self) -> str:
@@ -46,31 +39,49 @@ class Board:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """The run's summary on the primary metric, with the ends of the interval (`low`, `high`)."""
-        table = self.result.summary()
-        rows = self.result.predictions.groupby(["task", "model"])
-        ends = [
-            bootstrap_interval(rows.get_group(key), key[0], self.n_bootstrap, self.seed)
-            if key in rows.groups
-            else (np.nan, np.nan)
-            for key in zip(table["task"], table["model"], strict=True)
+        return self.result.summary(self.n_bootstrap, self.seed)
+
+    @cached_property
+    def submissions(self) -> pd.DataFrame:
+        """The submissions' scores on the run's tasks and under its protocol, in the columns of `summary`."""
+        protocol = self.summary["protocol"].iloc[0]
+        tasks = set(self.summary["task"])
+        rows = [
+            {
+                **score.model_dump(include={"task", "protocol", "metric", "mean", "sd", "low", "high", "chance"}),
+                "model": entry.marked(score.model),
+                "source": "open",
+                "folds": sum(value is not None for value in score.values.values()),
+                "failed": 0,
+                "undefined": sum(value is None for value in score.values.values()),
+                "tied": False,
+            }
+            for entry in self.listed
+            for score in entry.scores
+            if score.primary and score.protocol == protocol and score.task in tasks
         ]
-        table[["low", "high"]] = pd.DataFrame(ends, index=table.index, dtype=float)
-        return table
+        return pd.DataFrame(rows, columns=self.summary.columns)
+
+    @property
+    def everything(self) -> pd.DataFrame:
+        """The run's models and the submissions."""
+        return pd.concat([self.summary, self.submissions]) if len(self.submissions) else self.summary
 
     def table(self) -> pd.DataFrame:
-        """Return one row a task and one column a model: mean ± SD of the primary metric, as text."""
+        """Return one row a task and one column a model: mean ± SD of the primary metric and its interval, as text."""
         from somb_utils.cli.runs import wide
 
-        return wide(self.summary).set_index("task")
+        return wide(self.everything).set_index("task")
 
     def above_chance(self) -> pd.DataFrame:
         """Return tasks × models: the share of the way from chance to perfect; below 0 under chance."""
-        share = (self.summary["mean"] - self.summary["chance"]) / (1 - self.summary["chance"])
-        table = self.summary.assign(share=share).pivot(index="task", columns="model", values="share")
-        return table[list(dict.fromkeys(self.summary["model"]))]
+        shown = self.everything
+        share = (shown["mean"] - shown["chance"]) / (1 - shown["chance"])
+        table = shown.assign(share=share).pivot(index="task", columns="model", values="share")
+        return table[list(dict.fromkeys(shown["model"]))]
 
     def composite(self) -> pd.DataFrame:
-        """Return the composite and its groups, best model first."""
+        """Return the composite and its groups, best model first; without submissions, which need not do every task."""
         return composite_of(self.summary)
 
     def missing(self) -> list[str]:
@@ -105,7 +116,15 @@ class Board:
             lines.append(f"Without a score here: {', '.join(absent)}.")
         if self.source == "simulated":
             lines.append("*These tables are simulated: the scores show the method, not biology.*")
-        display(Markdown(" ".join(lines)))
+        display(Markdown(" ".join([*lines, self._said_of_submissions()])))
+
+    def _said_of_submissions(self) -> str:
+        if self.source != "open":
+            return NO_SUBMISSIONS
+        if self.submissions.empty:
+            return "No submission has been listed for these tasks yet."
+        n = self.submissions["model"].nunique()
+        return f"{n} {'model' if n == 1 else 'models'} marked † {'is a submission' if n == 1 else 'are submissions'}."
 
 
 def start(**parameters: Any) -> Parameters:
@@ -146,7 +165,8 @@ def collect(checked: Parameters) -> Board:
             f"{checked.results_dir} holds results of {result.provenance['source']} tables, but data_source is "
             f"{kind}; real and simulated results are never shown together"
         )
-    return Board(select(result, checked, any_model=stored), checked.n_bootstrap, checked.seed)
+    listed = tuple(entries(FOLDER)) if kind == "open" else ()
+    return Board(select(result, checked, any_model=stored), checked.n_bootstrap, checked.seed, listed)
 
 
 def select(result: RunResult, checked: Parameters, any_model: bool) -> RunResult:
@@ -196,157 +216,3 @@ def fit(checked: Parameters) -> RunResult:
         pd.concat([run.predictions for run in runs], ignore_index=True),
         {**runs[-1].provenance, "tasks": tasks},
     )
-
-
-def payload(board: Board) -> dict[str, Any]:
-    """Return what the interactive page shows, as plain data.
-
-    A board of real tables also offers the canonical run and the published scores, each labelled; a simulated one
-    holds nothing but itself.
-    """
-    sources = [_run_source(board)]
-    if board.source == "open":
-        if SCORES.is_file():
-            sources.append(_canonical_source())
-        sources.append(_published_source())
-    used = {row["metric"] for source in sources for row in source["rows"]}
-    models = dict.fromkeys(row["model"] for source in sources for row in source["rows"])
-    return {
-        "sources": sources,
-        "models": list(models),
-        "metrics": {metric: metric_name(metric) for metric in _metric_order() if metric in used},
-        "tasks": {
-            task.id: {
-                "name": task.name,
-                "question": task.question,
-                "category": task.category,
-                "modality": task.modality,
-                "missions": task.missions,
-                "tier": task.tier,
-                "supplementary": task.supplementary,
-                "rows": task.n_rows,
-                "features": task.n_features,
-                "classes": task.class_counts if len(task.classes) <= 4 else {"classes": len(task.classes)},
-                "split": task.split,
-                "metric": task.metrics.primary,
-                "metrics": [task.metrics.primary, *task.metrics.secondary],
-                "notes": task.notes,
-            }
-            for task in catalogue().values()
-        },
-    }
-
-
-def _metric_order() -> list[str]:
-    return list(
-        dict.fromkeys(m for task in catalogue().values() for m in (task.metrics.primary, *task.metrics.secondary))
-    )
-
-
-def _run_source(board: Board) -> dict[str, Any]:
-    protocol = str(board.summary["protocol"].iloc[0])
-    badge = {"simulated": "SIMULATED DATA", "open": "Open data", "custom": "Custom data"}[board.source]
-    said = {"simulated": "No score says anything about real biology."}.get(board.source, "Computed in this book.")
-    return {
-        "id": "run",
-        "kind": board.source,
-        "label": f"this run, {protocol} protocol",
-        "badge": badge,
-        "note": f"{said} {protocol.capitalize()} protocol; intervals from {board.n_bootstrap} bootstrap replicates.",
-        "rows": _rows(board),
-        "composite": _composite(board.composite()),
-    }
-
-
-def _rows(board: Board) -> list[dict[str, Any]]:
-    results = board.result.results
-    results = results[~results["metric"].str.contains("[", regex=False)]
-    chance = board.summary.drop_duplicates("task").set_index("task")["chance"]
-    ends = board.summary.set_index(["task", "model", "metric"])[["low", "high"]].to_dict("index")
-    rows = []
-    for key, part in results.groupby(["task", "model", "metric"], sort=False):
-        task, model, metric = map(str, key)
-        values = part["value"].dropna()
-        interval = ends.get((task, model, metric), {"low": np.nan, "high": np.nan})
-        primary = metric == catalogue()[task].metrics.primary
-        rows.append(
-            {
-                "task": task,
-                "model": model,
-                "metric": metric,
-                "mean": _number(values.mean()),
-                "sd": _number(np.std(values) if len(values) else np.nan),
-                "low": _number(interval["low"]),
-                "high": _number(interval["high"]),
-                "chance": _number(chance[task] if primary else 0.5 if metric == "auroc" else np.nan),
-                "folds": len(values),
-                "failed": int(part["status"].str.startswith("failed").sum()),
-                "undefined": int((part["status"] == "undefined").sum()),
-                "values": [_number(value) for value in values] if primary else [],
-            }
-        )
-    return rows
-
-
-def _canonical_source() -> dict[str, Any]:
-    table = canonical_scores()
-    table = table[table["protocol"] == "aligned"]
-    return {
-        "id": "canonical",
-        "kind": "open",
-        "label": "canonical run, aligned protocol",
-        "badge": "Canonical run",
-        "note": "The project's own run on the published tables, aligned protocol, as stored in data/reference.",
-        "rows": [_reference_row(row) for row in table.to_dict("records")],
-        "composite": _composite(composite_of(table)),
-    }
-
-
-def _published_source() -> dict[str, Any]:
-    table = published_scores()
-    table = table[table["task"].isin(list(catalogue()))].assign(
-        model=lambda t: t["model"].str.removeprefix("multilabel_")
-    )
-    return {
-        "id": "published",
-        "kind": "published",
-        "label": "published scores, positional pairing",
-        "badge": "Published scores",
-        "note": "As published, with rows paired by position: shown for reference, not for comparison with a new model.",
-        "rows": [_reference_row(row) for row in table.to_dict("records")],
-        "composite": [],
-    }
-
-
-def _reference_row(row: Mapping[Any, Any]) -> dict[str, Any]:
-    numbers = {key: _number(row.get(key, np.nan)) for key in ("mean", "sd", "chance")}
-    counts = {key: int(row[key]) if key in row else None for key in ("folds", "failed", "undefined")}
-    return {
-        **{key: row[key] for key in ("task", "model", "metric")}, **numbers, **counts,
-        "low": None, "high": None, "values": [],
-    }  # fmt: skip
-
-
-def _composite(table: pd.DataFrame) -> list[dict[str, Any]]:
-    groups = [column for column in table if column not in ("composite", "groups")]
-    return [
-        {
-            "model": model,
-            "composite": _number(row["composite"]),
-            "n": int(row["groups"]),
-            "groups": {str(group): _number(row[str(group)]) for group in groups},
-        }
-        for model, row in table.iterrows()
-    ]
-
-
-def _number(value: Any) -> float | None:
-    return None if pd.isna(value) else round(float(value), 5)
-
-
-def html(data: Mapping[str, Any]) -> str:
-    """Return the interactive leaderboard: one piece of HTML that needs no other file and no other host."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
-    parts = {suffix: (TEMPLATES / f"leaderboard.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js")}
-    page = Template((TEMPLATES / "leaderboard.html").read_text(encoding="utf-8"))
-    return page.substitute(data=text, **parts)

@@ -17,11 +17,12 @@ from pydantic import BaseModel, Field, ValidationError
 
 from somb_utils import archive
 from somb_utils.card import Card, Line, described
+from somb_utils.cells import Problems
 from somb_utils.errors import SombError, UsageError
 from somb_utils.evaluate import Submission as Predictions
 from somb_utils.evaluate import score, standing
 from somb_utils.load import TaskData, load_task
-from somb_utils.predictions import Problems, decode, other_protocol
+from somb_utils.predictions import decode, other_protocol
 from somb_utils.registry import table_info
 from somb_utils.results import PREDICTION_COLUMNS, RESULT_COLUMNS, RunResult, load_run
 from somb_utils.tables import SourceLike, resolve_source

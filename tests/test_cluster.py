@@ -6,11 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dask
 import pandas as pd
+import psutil
 import pytest
 
 import somb_utils as somb
@@ -40,7 +43,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
     worker = [*dask, "worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
     workers = [subprocess.Popen(worker, **options) for _ in range(2)]
     try:
-        yield json.loads(file.read_text())["address"], workers
+        yield json.loads(file.read_text())["address"], [*workers, scheduler]
     finally:
         for process in (*workers, scheduler):
             process.kill()
@@ -76,6 +79,55 @@ def test_killed_worker_and_killed_client_lose_nothing(
     there = somb.load_run(out)
     pd.testing.assert_frame_equal(there.results, here.results, check_exact=True)
     pd.testing.assert_frame_equal(there.predictions, here.predictions, check_exact=True)
+
+
+def run_while(on_done: Callable[[], None], cluster: str, out: Path) -> None:
+    somb.run(
+        "A1,C2",
+        "majority,logreg",
+        source="simulated",
+        cluster=cluster,
+        out=out,
+        on_done=lambda cost, label: on_done(),
+    )
+
+
+def finishes_what_is_left(out: Path) -> None:
+    kept = len(list((out / "jobs").glob("*.npz")))
+    counts: list[int] = []
+    options = {"source": "simulated", "out": out, "n_jobs": 1, "on_start": lambda jobs, cost: counts.append(jobs)}
+    somb.run("A1,C2", "majority,logreg", **options)
+    assert 0 < kept < 18 and counts == [18 - kept]
+
+
+def test_a_cluster_that_loses_all_workers_and_one_that_loses_its_scheduler_are_told(
+    cluster: tuple[str, list[subprocess.Popen]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, processes = cluster
+    monkeypatch.setattr("somb_utils.cluster.WORKERS_TIMEOUT", 2)
+    with pytest.raises(SombError, match=r"has had no worker for 2 s; fold jobs that were finished are kept in the run"):
+        run_while(lambda: [process.kill() for process in processes[:2]], address, tmp_path / "run")
+    finishes_what_is_left(tmp_path / "run")
+    threading.Timer(1, processes[2].kill).start()
+    with pytest.raises(SombError, match=r"the Dask scheduler at tcp://.* is gone; fold jobs that were finished"):
+        run_while(lambda: None, address, tmp_path / "again")
+
+
+def test_a_local_cluster_whose_workers_are_all_killed_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("somb_utils.cluster.WORKERS_TIMEOUT", 2)
+
+    def kill() -> None:  # Dask starts a worker again, unless it dies while it starts
+        for _ in range(100):
+            for process in psutil.Process().children():
+                if "multiprocessing.spawn" in " ".join(process.cmdline()):
+                    process.kill()
+            time.sleep(0.05)
+
+    # Dask gives up a job that was on four workers when they died: that job failed, and the run goes on.
+    patient = dask.config.set({"distributed.scheduler.allowed-failures": 1000})
+    with patient, pytest.raises(SombError, match=r"the cluster local:2 has had no worker for 2 s"):
+        run_while(kill, "local:2", tmp_path)
+    finishes_what_is_left(tmp_path)
 
 
 def test_a_job_that_no_worker_survived_is_a_failed_outcome() -> None:

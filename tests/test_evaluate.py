@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import somb_utils as somb
+from somb_utils.cells import Problems
 from somb_utils.errors import SombError, UsageError
 from somb_utils.evaluate import score, standing, template, validate
 from somb_utils.load import TaskData, load_task
@@ -253,6 +254,8 @@ def test_json_that_is_refused(
         (b"[" * 100_000, "is nested too deeply"),
         (b'{"predictions": ' + b"[" * 900 + b"]" * 900 + b"}", "entry 0: is a list of 1, not an object"),
         (b'{"predictions": [{"rep": 0, "rep": 1}]}', "the key 'rep' stands twice"),
+        (b'{"predictions": [' + b"{}," * 200_000 + b"{}]}", "has 200,001 entries; A1 has 4 folds"),
+        (b"{" + b"".join(b'"%d": 0, ' % i for i in range(100_000)) + b'"0": 0}', "the key '0' stands twice"),
         (b'{"predictions": ' + b"9" * 5000 + b"}", "is not JSON: Exceeds the limit"),
         ('{"predictions": "é"}'.encode("latin-1"), "is not UTF-8 text: byte 17 is 0xe9"),
         ("{}".encode("utf-16"), "is not UTF-8 text"),
@@ -292,7 +295,7 @@ def test_text_that_is_refused(content: bytes, message: str, simulated: Simulated
         ("A1", lambda f: f.assign(y_ture="x"), "unknown column 'y_ture'"),
         ("A1", lambda f: f.drop(columns="fold"), "column 'fold' is missing"),
         ("A1", lambda f: f.assign(fold=pd.Timestamp(0)), "column 'fold' is of type timestamp"),
-        ("A1", lambda f: pd.concat([f] * 50), "has 1,400 rows; A1 needs at most"),
+        ("A1", lambda f: pd.concat([f] * 50), "has 1,400 rows; at most 56 are read"),
         ("C2", lambda f: f.assign(y_score=f["y_score"].mask(f.index == 3, np.nan)), "y_score is missing, not a number"),
         ("C2", lambda f: f.assign(y_score="0.5"), "y_score is '0.5', not a number"),
         ("C2", lambda f: f.drop(columns="y_score"), "column 'y_score' is missing"),
@@ -341,6 +344,13 @@ def test_everything_wrong_is_told_at_once(
     ]
 
 
+def test_a_thousand_kinds_of_problems_are_not_all_listed() -> None:
+    problems = Problems("C2.json")
+    for i in range(1000):
+        problems.add(f"y_score is {i}", "0", "position 1")
+    assert len(problems.lines()) == 501 and problems.lines()[-1] == "C2.json: and 500 problems more"
+
+
 def test_files_that_are_not_read(simulated: SimulatedSource, tmp_path: Path) -> None:
     with (tmp_path / "A1.json").open("wb") as stream:
         stream.truncate(4 * 2**30)
@@ -348,7 +358,7 @@ def test_files_that_are_not_read(simulated: SimulatedSource, tmp_path: Path) -> 
     (tmp_path / "C1.json").mkdir()
     (tmp_path / "C2.json").symlink_to(tmp_path / "nowhere")
     told = refusal(tmp_path, simulated)
-    assert f"A1.json: is 4,096 MB large; predictions of a task take at most {MAX_BYTES >> 20} MB" in told
+    assert f"A1.json: is 4,096 MB large; at most {MAX_BYTES >> 20} MB are read" in told
     assert told.count("is not a regular file") == 3
 
 

@@ -21,9 +21,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from somb_utils.cells import Problems
 from somb_utils.errors import SombError
 from somb_utils.load import TaskData, load_task
-from somb_utils.predictions import Form, Problems, decode
+from somb_utils.predictions import Form, decode
 from somb_utils.tables import FrameSource, SimulatedSource
 from somb_utils.tasks import catalogue, get_task, read_task
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import stat
 import struct
 import zipfile
@@ -17,9 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import somb_utils as somb
-from somb_utils import archive, listing, submission
+from somb_utils import archive, leaderboard, listing, submission
 from somb_utils.card import TEMPLATE, Card, read_card
+from somb_utils.entries import entries, table
 from somb_utils.errors import SombError, UsageError
+from somb_utils.notebook import check
 
 CARD = {
     "name": "Ridge of Ada",
@@ -341,12 +344,12 @@ def test_an_interrupted_pack_leaves_the_earlier_file(
 
 def test_the_leaderboard_lists_what_was_checked(packed: Path, tables: Path, tmp_path: Path) -> None:
     (entry,) = listing.add([packed], tmp_path, tables)
-    assert listing.entries(tmp_path) == [entry]
+    assert entries(tmp_path) == [entry]
     index = pd.read_csv(tmp_path / "index.csv")
     assert index["model"].unique().tolist() == ["Ridge of Ada: logreg", "Ridge of Ada: majority"]
     assert index["folds"].tolist() == [4, 4, 5, 5] and index["chance"].notna().all()
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "Ridge of Ada: logreg" in page and "Checked submissions" in page
+    assert "† Ridge of Ada: logreg" in page and "Models marked † are submissions" in page
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
     listing.add([packed], tmp_path, tables)  # the same authors may send a better one
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
@@ -357,11 +360,61 @@ def test_published_results_are_listed_apart(tables: Path, tmp_path: Path) -> Non
         somb.run("C2", "logreg", protocol=protocol, source=tables, out=tmp_path / "run", n_jobs=1)
     submission.pack(tmp_path / "run", Card(**CARD), tmp_path / "a.zip", source=tables)
     (entry,) = listing.add([tmp_path / "a.zip"], tmp_path / "board", tables)
-    assert listing.table([entry])["protocol"].tolist() == ["aligned", "published"]
+    assert table([entry])["protocol"].tolist() == ["aligned", "published"]
     page = listing.page([entry])
-    assert "submissions, aligned protocol" in page and "submissions, published protocol" in page
+    shown = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])["sources"]  # type: ignore[index]
+    rows = {s["label"]: [r for r in s["rows"] if r["model"].startswith("†")] for s in shown}
+    assert all(rows[f"canonical run, {protocol} protocol"] for protocol in ("aligned", "published"))
+    assert not rows["published scores, positional pairing"]
     aligned, published = (sum(s.primary for s in entry.scores if s.protocol == p) for p in ("aligned", "published"))
     assert aligned == published == 1
+
+
+def test_the_notebooks_board_sets_submissions_beside_the_baselines(
+    packed: Path, run: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaderboard, "FOLDER", tmp_path)
+    options = {
+        "tasks": ["A1", "C2", "D1"],
+        "models": ["majority", "logreg"],
+        "results_dir": str(run),
+        "data_source": str(tables),
+    }
+    assert leaderboard.collect(check("", options)).submissions.empty
+    (entry,) = listing.add([packed], tmp_path, tables)
+    board = leaderboard.collect(check("", options))
+    assert list(board.table().columns[-2:]) == ["† Ridge of Ada: majority", "† Ridge of Ada: logreg"]
+    for model in ("logreg", "majority"):
+        ours, theirs = (
+            board.everything[board.everything["model"] == name].set_index("task")
+            for name in (model, f"† Ridge of Ada: {model}")
+        )
+        pd.testing.assert_frame_equal(ours[["mean", "sd", "chance"]], theirs[["mean", "sd", "chance"]])
+        assert (theirs["low"] <= theirs["mean"]).all() and theirs["folds"].tolist() == [4, 5]
+    data = leaderboard.payload(board)
+    for source in ("run", "canonical"):
+        rows = next(s["rows"] for s in data["sources"] if s["id"] == source)
+        assert {r["model"] for r in rows} >= {"logreg", "† Ridge of Ada: logreg"}
+        assert all(r["low"] <= r["mean"] <= r["high"] for r in rows if r["values"] and r["model"].startswith("†"))
+    assert data["submissions"][0]["authors"] == entry.card.authors and "† " not in str(board.composite())
+
+
+def test_simulated_results_never_stand_beside_submissions(
+    packed: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaderboard, "FOLDER", tmp_path / "board")
+    listing.add([packed], tmp_path / "board", tables)
+    somb.run("A1", "majority", source="simulated", out=tmp_path / "run", n_jobs=1)
+    options = {
+        "tasks": ["A1"],
+        "models": ["majority"],
+        "results_dir": str(tmp_path / "run"),
+        "data_source": "simulated",
+    }
+    board = leaderboard.collect(check("", options))
+    data = leaderboard.payload(board)
+    assert not board.listed and board.submissions.empty and not data["submissions"] and "†" not in str(data)
+    assert "none is shown here" in data["sources"][0]["note"]
 
 
 def test_a_refused_file_keeps_all_others_out(packed: Path, members: Members, tables: Path, tmp_path: Path) -> None:
@@ -393,7 +446,7 @@ def test_a_hostile_name_stays_text_in_the_page(members: Members, tables: Path, t
 def test_the_stored_index_follows_from_the_stored_files() -> None:
     folder = Path(__file__).parent.parent / "leaderboard"
     stored = pd.read_csv(folder / "index.csv")
-    made = listing.table(listing.entries(folder))
+    made = table(entries(folder))
     assert stored.columns.tolist() == made.columns.tolist()
     assert stored["file"].tolist() == made["file"].tolist()
 
@@ -417,7 +470,7 @@ def test_cards_are_read_from_yaml_and_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (TEMPLATE, "name: String should have at least 1 character"),
+        (TEMPLATE, "name: is empty"),
         ("name: [", "is not YAML"),
         ("- a\n- b", "is no model card"),
         ("a: &a [x]\n" * 20_000, "too large for a model card"),
@@ -453,7 +506,7 @@ def test_the_command_line_packs_checks_and_lists(
     Path("leaderboard").mkdir()
     assert somb_("leaderboard", "--add", "bad.zip", *data)[0] == 1
     code, said = somb_("leaderboard", "--add", "ridge-of-ada.zip", *data)
-    assert code == 0 and "1 submissions are listed" in said and "Ada Lovelace" in said
+    assert code == 0 and "1 submission is listed" in said and "Ada Lovelace" in said
     code, said = somb_("leaderboard", "--format", "csv")
     assert code == 0 and said.startswith("protocol,task,model")
     assert "Example" in somb_("submit", "pack", "--help")[1]

@@ -95,21 +95,24 @@ def leaderboard(
 
     Examples: `somb leaderboard`, `somb leaderboard --add mine.zip --add theirs.zip`
     """
-    from somb_utils import listing
+    from somb_utils import entries, listing
     from somb_utils.cli.console import print_frame
 
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; run this in the checkout, or name it with --folder")
     listing.add(add or (), folder, data)
-    index = listing.table(listing.entries(folder))
+    index = entries.table(entries.entries(folder))
     if format is not Format.table:
         print_frame(index, format)
         return
-    columns = ["task", "model", "metric", "mean", "sd", "chance", "authors"]
+    ends = zip(index["low"], index["high"], strict=True)
+    index = index.assign(**{"95 % interval": [f"{low:.4f} to {high:.4f}" for low, high in ends]})
+    columns = ["task", "model", "metric", "mean", "sd", "95 % interval", "chance", "authors"]
     for protocol, rows in index.groupby("protocol"):
         print_frame(_shown(rows[columns]), format, title=f"Submissions, {protocol} protocol")
     pages = f"; {folder / listing.INDEX} and {folder / listing.PAGE} are up to date" if len(index) else ""
-    print(f"{index['file'].nunique()} submissions are listed{pages}")
+    n = index["file"].nunique()
+    print(f"{n} {'submission is' if n == 1 else 'submissions are'} listed{pages}")
 
 
 def _shown(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -67,6 +67,17 @@
           }</tr>`).join("")}</tbody></table></div>`;
     }
 
+    function submissions() {
+      const web = (url, text) => /^https?:/.test(url || "") ? `<a href="${esc(url)}" rel="nofollow">${text}</a>` : "";
+      $("submissions").innerHTML = !data.submissions.length ? "" : `<h3>Submissions</h3>
+        <p class="soft">What each says of itself. Scores of the same models stand among the others, marked †.</p>${
+        data.submissions.map((s) => `<details><summary>${s.labels.map(esc).join(", ")} · ${esc(s.authors.join(", "))} · ${esc(s.added)}</summary>
+          <p>${esc(s.description)}</p><dl>${[["Trained on, beyond the folds", s.training_data], ["Chosen by looking at scores", s.tuning],
+            ["Features of its own", s.features], ["Licence", s.licence]].filter(([, v]) => v)
+            .map(([k, v]) => `<dt>${k}</dt><dd>${esc(v)}</dd>`).join("")}</dl><p>${[web(s.code, "code"), web(s.url, "page")].filter(Boolean).join(" · ")
+            || "No code is named, so nobody can make these predictions again."}</p></details>`).join("")}`;
+    }
+
     function heatmap(list) {
       const models = data.models.filter((m) => list.some((r) => r.model === m));
       const ids = Object.keys(tasks).filter(shown);
@@ -94,7 +105,8 @@
     }
 
     function plot(list, id) {
-      const left = 62, width = 340, right = 12, line = 19;
+      const longest = Math.max(8, ...list.map((r) => short(r.model).length));
+      const left = Math.min(140, 10 + 6.5 * longest), width = 340, right = 12, line = 19;
       const numbers = list.flatMap((r) => [r.mean, r.high, r.chance, r.sd !== null ? r.mean + r.sd : null]).filter((v) => v !== null);
       const most = Math.max(...numbers, 1e-6);
       const steps = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5];
@@ -106,12 +118,12 @@
       const chance = list.length ? list[0].chance : null;
       const marks = list.map((r, k) => {
         const y = 12 + k * line, c = colour(r.model);
-        if (r.mean === null) return `<text x="${left - 6}" y="${y + 4}" text-anchor="end">${esc(r.model)}</text><text x="${left + 6}" y="${y + 4}" class="axis">no score</text>`;
+        if (r.mean === null) return `<text x="${left - 6}" y="${y + 4}" text-anchor="end"><title>${esc(r.model)}</title>${esc(short(r.model))}</text><text x="${left + 6}" y="${y + 4}" class="axis">no score</text>`;
         const interval = r.low !== null && r.low !== undefined
           ? `<line x1="${x(r.low)}" x2="${x(r.high)}" y1="${y}" y2="${y}" stroke="${c}" stroke-width="4"/>`
           : r.sd !== null ? `<line x1="${x(r.mean - r.sd)}" x2="${x(r.mean + r.sd)}" y1="${y}" y2="${y}" stroke="${c}" stroke-width="1.5"/>` : "";
         const folds = (r.values || []).map((v) => `<circle cx="${x(v)}" cy="${y + 6}" r="1.6" fill="${c}" opacity=".75"/>`).join("");
-        return `<text x="${left - 6}" y="${y + 4}" text-anchor="end">${esc(r.model)}</text>${interval}${folds}<circle cx="${x(r.mean)}" cy="${y}" r="4.2" fill="${c}" stroke="var(--page)"/>`;
+        return `<text x="${left - 6}" y="${y + 4}" text-anchor="end"><title>${esc(r.model)}</title>${esc(short(r.model))}</text>${interval}${folds}<circle cx="${x(r.mean)}" cy="${y}" r="4.2" fill="${c}" stroke="var(--page)"/>`;
       }).join("");
       const top1 = bestOf(list);
       const said = `${id}: ${top1 ? `best ${top1.model} ${fixed(top1.mean, top1.metric)}` : "no score"}${chance !== null ? `, chance ${fixed(chance, list[0].metric)}` : ""}`;
@@ -169,6 +181,8 @@
       $("count").textContent = `${list.length} ${list.length === 1 ? "score" : "scores"} of ${n} ${n === 1 ? "task" : "tasks"}`;
     }
 
+    const short = (model) => model.length > 20 ? `${model.slice(0, 19)}…` : model;
+
     function render() {
       const list = rows();
       header(); ranking(); heatmap(list); cards(list); table(list);
@@ -222,7 +236,7 @@
       }
     });
     addEventListener("hashchange", () => { read(); render(); });
-    read(); render();
+    submissions(); read(); render();
     if (state.task) focusCard(state.task);
   }
 
