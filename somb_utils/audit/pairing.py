@@ -1,4 +1,4 @@
-"""What pairing rows by position cost: the evidence for each finding, computed from the tables at hand."""
+"""What pairing rows by position cost: the same task in both protocols, side by side."""
 
 from collections.abc import Sequence
 
