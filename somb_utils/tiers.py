@@ -100,6 +100,13 @@ def check(summary: pd.DataFrame, tasks: Mapping[str, Task] | None = None) -> pd.
     return pd.DataFrame(rows)
 
 
+def best(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the best model that learns, indexed by task: best and best_score."""
+    learns = summary[~summary["model"].isin(GUESSES)].sort_values("mean", kind="stable")
+    top = learns.drop_duplicates("task", keep="last").set_index("task")
+    return top[["model", "mean"]].set_axis(["best", "best_score"], axis=1)
+
+
 def _row(task: Task, protocol: str, scores: pd.DataFrame) -> dict[str, object]:
     best, shown = scores.sort_values("mean", kind="stable").iloc[-1], shown_tier(scores)
     step = int(np.sign(ORDER.index(shown) - ORDER.index(task.tier)))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from somb_utils.audit.leaks import column_auroc
 from somb_utils.errors import SombError
+from somb_utils.features import SAMPLE_COLUMNS
 from somb_utils.metrics import chance_auprc, score_binary
 
 
@@ -17,7 +18,8 @@ def equal_columns(tables: Mapping[str, pd.DataFrame], tolerance: float = 1e-6) -
 
     Parameters
     ----------
-    tables : by name; rows are matched by the first column, where both tables have it and it is unique
+    tables : by name; rows are matched by the first column, where both tables have it and it is unique; facts on
+        samples, such as days, are left out
     tolerance : largest difference between equal columns, in their standard deviations
 
     Returns
@@ -27,7 +29,7 @@ def equal_columns(tables: Mapping[str, pd.DataFrame], tolerance: float = 1e-6) -
         many of these) and names (of the equal ones), most alike first.
     """
     keyed = {
-        name: table.set_index(table.columns[0]).select_dtypes("number")
+        name: table.set_index(table.columns[0]).select_dtypes("number").drop(columns=SAMPLE_COLUMNS, errors="ignore")
         for name, table in tables.items()
         if table.shape[1] and table.iloc[:, 0].is_unique
     }
@@ -119,8 +121,8 @@ def tested_rows(X: pd.DataFrame, adjusted: pd.Series, alpha: float = 0.05) -> pd
     Returns
     -------
     DataFrame
-        Indexed by feature: rows, tested, positive (counts), and the feature's AUROC for being tested (``auroc_tested``),
-        for being positive among all rows (``auroc_all``) and among the tested ones (``auroc_if_tested``).
+        Indexed by feature: rows, tested, positive (counts), and the feature's AUROC for being tested
+        (``auroc_tested``), for being positive among all rows (``auroc_all``) and if tested (``auroc_if_tested``).
     """
     tested, positive = adjusted.notna().to_numpy(), (adjusted < alpha).to_numpy()
     return pd.DataFrame(
@@ -134,23 +136,6 @@ def tested_rows(X: pd.DataFrame, adjusted: pd.Series, alpha: float = 0.05) -> pd
         },
         index=X.columns.rename("feature"),
     )
-
-
-def positives_by(kind: pd.Series, positive: pd.Series) -> pd.DataFrame:
-    """Count rows and positives of each kind: a kind without positives gives its rows' labels away.
-
-    Parameters
-    ----------
-    kind : a category of each row that the label's source may or may not hold
-    positive : whether the row is positive, same index
-
-    Returns
-    -------
-    DataFrame
-        Indexed by kind: rows, positives.
-    """
-    counts = pd.DataFrame({"kind": kind, "positive": positive.astype(int)}).groupby("kind")["positive"]
-    return counts.agg(rows="count", positives="sum").sort_values("rows", ascending=False, kind="stable")
 
 
 def rescored(predictions: pd.DataFrame, positive: str, kept: Collection[str]) -> pd.DataFrame:

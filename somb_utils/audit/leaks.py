@@ -14,6 +14,8 @@ from sklearn.preprocessing import PolynomialFeatures, QuantileTransformer
 
 from somb_utils.errors import UsageError
 from somb_utils.load import TaskData
+from somb_utils.runner import run
+from somb_utils.stats import bootstrap_interval
 
 DIGITS = 9
 
@@ -107,12 +109,29 @@ def one_feature() -> Pipeline:
     class-weighted logistic regression takes it and its square, so that both ends may differ from the middle.
     """
     return make_pipeline(
-        QuantileTransformer(n_quantiles=100, output_distribution="normal", random_state=0),
+        QuantileTransformer(n_quantiles=10, output_distribution="normal", random_state=0),
         VarianceThreshold(),
         SelectKBest(f_classif, k=1),
         PolynomialFeatures(2, include_bias=False),
         LogisticRegression(class_weight="balanced", max_iter=1000),
     )
+
+
+def one_feature_scores(tasks: Mapping[str, TaskData], n_bootstrap: int, seed: int, n_jobs: int = 1) -> pd.DataFrame:
+    """Score :func:`one_feature` on every task but multilabel ones and those of more than 10,000 features.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by task: metric, chance, one_feature (score), low and high (95 % interval).
+    """
+    chosen = [data for data in tasks.values() if data.task.type != "multilabel" and data.X.shape[1] <= 10_000]
+    result = run(chosen, {"one feature": one_feature}, n_jobs=n_jobs)
+    table = result.summary().rename(columns={"mean": "one_feature"}).set_index("task")
+    rows = result.predictions.groupby("task")
+    ends = {task: bootstrap_interval(part, str(task), n_bootstrap, seed) for task, part in rows}
+    intervals = pd.DataFrame.from_dict(ends, orient="index", columns=["low", "high"])
+    return table[["metric", "chance", "one_feature"]].join(intervals)
 
 
 def column_auroc(X: pd.DataFrame, positive: np.ndarray) -> np.ndarray:

@@ -1,13 +1,16 @@
 """What pairing rows by position cost: the same task in both protocols, side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from somb_utils.leaderboard import fit
+from somb_utils.audit.stability import spread
+from somb_utils.leaderboard import Board, fit
 from somb_utils.load import TaskData, load_task
 from somb_utils.notebook import Parameters, Session
-from somb_utils.published import published_primary
+from somb_utils.published import published_primary, published_scores
+from somb_utils.tasks import PROTOCOLS, catalogue
 
 MISPAIRED = ("C2", "D1", "F1", "F2", "F3", "F4", "F5", "G1")
 
@@ -31,7 +34,8 @@ def pairing(aligned: TaskData, published: TaskData) -> pd.DataFrame:
         sample's values) and same_class (rows that have those of some sample of their class).
     """
     columns = aligned.X.columns
-    blocks = columns.str.partition(":").get_level_values(0) if aligned.task.pca and aligned.task.id == "G1" else None
+    joined = aligned.task.features.recipe == "multimodal"
+    blocks = columns.str.partition(":").get_level_values(0) if joined else None
     names = ["all"] if blocks is None else list(dict.fromkeys(blocks))
     return pd.DataFrame(
         [_pairing(aligned, published, name, columns if blocks is None else columns[blocks == name]) for name in names]
@@ -79,26 +83,100 @@ def both(parameters: Parameters) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        task, model, metric, published score (missing on simulated tables), here under ``published`` and ``aligned``,
-        what alignment adds, and chance.
+        One row a task, model and protocol: the columns of :meth:`RunResult.summary`, `low` and `high`, and
+        `stated` (the published score; missing on simulated tables).
     """
-    runs = {
-        protocol: fit(parameters.model_copy(update={"protocol": protocol})) for protocol in ("published", "aligned")
-    }
+    boards = [
+        Board(fit(parameters.model_copy(update={"protocol": protocol})), parameters.n_bootstrap, parameters.seed)
+        for protocol in PROTOCOLS
+    ]
+    table = pd.concat([board.summary for board in boards], ignore_index=True)
+    stated = published_primary().rename(columns={"mean": "stated"})[["task", "model", "metric", "stated"]]
+    if boards[0].source != "open":
+        return table.assign(stated=np.nan)
+    return table.merge(stated, how="left", on=["task", "model", "metric"])
+
+
+def side_by_side(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a task and model, the scores of both protocols as text with their intervals.
+
+    Parameters
+    ----------
+    scores : as :func:`both` returns them
+
+    Returns
+    -------
+    DataFrame
+        task, model, metric, chance, stated, published, aligned and gain (aligned − published).
+    """
     key = ["task", "model", "metric"]
-    tables = {protocol: run.summary().set_index(key) for protocol, run in runs.items()}
-    table = pd.DataFrame({protocol: summary["mean"] for protocol, summary in tables.items()})
-    table["aligned − published"] = table["aligned"] - table["published"]
-    table["chance"] = tables["aligned"]["chance"]
-    if runs["aligned"].provenance["source"] == "open":
-        table.insert(0, "stated", published_primary().set_index(key)["mean"])
-    return table.reset_index()
+    text = [f"{m:.3f} [{low:.3f}, {high:.3f}]" for m, low, high in scores[["mean", "low", "high"]].to_numpy()]
+    shown = scores.assign(text=text).pivot(index=key, columns="protocol", values="text")
+    means = scores.pivot(index=key, columns="protocol", values="mean")
+    first = scores[scores["protocol"] == "aligned"].set_index(key)
+    table = first[["chance", "stated"]].join(shown[["published", "aligned"]])
+    return table.assign(gain=means["aligned"] - means["published"]).reset_index().rename_axis(columns=None)
 
 
-def draws_for_chance(session: Session) -> pd.DataFrame:
-    """Return the published random draw beside the exact chance level of each task of the session."""
-    random = published_primary().query("model == 'random'").set_index("task")["mean"]
-    rows = {
-        name: {"one random draw": random[name], "exact chance": data.chance} for name, data in session.tasks.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("task")
+def draws_for_chance(tasks: Mapping[str, TaskData], seeds: pd.DataFrame) -> pd.DataFrame:
+    """Set the published random draw of each task beside the exact chance level and other draws of the same model.
+
+    Parameters
+    ----------
+    tasks : by id, on real tables
+    seeds : scores over seeds, see :func:`somb_utils.audit.stability.seed_scores`
+
+    Returns
+    -------
+    DataFrame
+        Indexed by task: published_draw, exact_chance (missing without tables, but 0.5 where the metric is AUROC), and
+        lowest, mean and highest over the seeds.
+    """
+    published = published_primary().query("model == 'random'").set_index("task")
+    published = published[published.index.isin(list(catalogue()))]
+    exact = {name: data.chance for name, data in tasks.items()}
+    known = [exact.get(str(t), 0.5 if m == "auroc" else np.nan) for t, m in published["metric"].items()]
+    draws = spread(seeds[(seeds["model"] == "random") & (seeds["protocol"] == "aligned")]).set_index("task")
+    table = pd.DataFrame({"published_draw": published["mean"], "exact_chance": known}, index=published.index)
+    return table.join(draws[["lowest", "mean", "highest"]])
+
+
+def models_by_task(tasks: Sequence[str]) -> pd.DataFrame:
+    """Return which models have a published score on which task, under the names they were published with."""
+    scores = published_scores()
+    scores = scores[scores["task"].isin(list(tasks))]
+    return pd.crosstab(scores["model"], scores["task"]).gt(0).replace({True: "scored", False: ""})
+
+
+def same_rows(session: Session, scores: pd.DataFrame, least: float = 0.005) -> pd.DataFrame:
+    """Return scores that differ between protocols on tasks whose rows, features and folds do not.
+
+    What is left to differ there is the order of the columns, which ``aligned`` sorts by name.
+
+    Parameters
+    ----------
+    session : its tasks are compared
+    scores : a summary of both protocols
+    least : differences to report
+
+    Returns
+    -------
+    DataFrame
+        task, model, metric, published, aligned, difference; largest difference first.
+    """
+    alike = [name for name, pair in pairs(session, list(session.tasks)).items() if _same_but_for_order(*pair)]
+    means = scores.pivot(index=["task", "model", "metric"], columns="protocol", values="mean").reset_index()
+    table = means[means["task"].isin(alike)].assign(difference=lambda t: t["aligned"] - t["published"])
+    table = table[["task", "model", "metric", "published", "aligned", "difference"]]
+    table = table[table["difference"].abs() >= least].rename_axis(columns=None)
+    return table.sort_values("difference", key=np.abs, ascending=False, ignore_index=True)
+
+
+def _same_but_for_order(aligned: TaskData, published: TaskData) -> bool:
+    folds = zip(aligned.folds, published.folds, strict=True)
+    return (
+        aligned.X.index.equals(published.X.index)
+        and np.array_equal(aligned.codes, published.codes)
+        and aligned.X.equals(published.X.reindex(columns=aligned.X.columns))
+        and all(np.array_equal(a.test, b.test) for a, b in folds)
+    )

@@ -11,10 +11,9 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.load import TaskData
 from somb_utils.paths import DATA, replacing
 from somb_utils.results import RunResult
-from somb_utils.runner import LIBRARIES, load_tasks, run
+from somb_utils.runner import LIBRARIES, run
 from somb_utils.stats import GROUPED
-from somb_utils.tables import SourceLike
-from somb_utils.tasks import Protocol, get_task
+from somb_utils.tasks import get_task
 
 STORED = DATA / "reference" / "seed_scores.csv"
 PROVENANCE = DATA / "reference" / "seed_scores_provenance.json"
@@ -48,7 +47,14 @@ def seed_scores(loaded: Sequence[TaskData], models: Any, seeds: Sequence[int], n
     -------
     DataFrame
         task, protocol, model, metric, chance, seed, score (mean over folds), folds, failed.
+
+    Raises
+    ------
+    UsageError
+        If fewer than two seeds are given.
     """
+    if len(seeds) < 2:
+        raise UsageError(f"a spread over seeds needs at least 2 of them, not {len(seeds)}")
     runs = [run(list(loaded), models, seed=seed, n_jobs=n_jobs).summary().assign(seed=seed) for seed in seeds]
     columns = [*KEY, "chance", "seed", "score", "folds", "failed"]
     return pd.concat(runs, ignore_index=True).rename(columns={"mean": "score"})[columns]
@@ -101,39 +107,36 @@ def without_one_group(result: RunResult) -> pd.DataFrame:
     return table.set_index(KEY).loc[grouped.set_index(KEY).index.intersection(table.set_index(KEY).index)].reset_index()
 
 
-def store(
-    tasks: str, models: str, n_seeds: int, protocol: Protocol = "aligned", source: SourceLike = "auto"
-) -> pd.DataFrame:
-    """Fit models over seeds on real tables and keep the scores under ``data/reference``.
+def store(scores: pd.DataFrame, loaded: Sequence[TaskData]) -> None:
+    """Keep scores over seeds under ``data/reference``, in place of those of the same tasks, protocol and models.
 
-    Rows of the same task, protocol and model are replaced, others stay.
+    Parameters
+    ----------
+    scores : as :func:`seed_scores` returns them
+    loaded : the tasks they are of
 
     Raises
     ------
     UsageError
-        If the tables are not the published ones, or fewer than two seeds are asked for.
+        If the tables are not the published ones, or a fit failed.
     """
-    if n_seeds < 2:
-        raise UsageError(f"a spread over seeds needs at least 2 of them, not {n_seeds}")
-    loaded = load_tasks(tasks, protocol, source)
     if (kind := loaded[0].provenance["source"]) != "open":
         raise UsageError(f"only scores on real tables are kept, these are {kind}; get them with: somb data fetch")
-    fresh = seed_scores(loaded, models, seeds_from(42, n_seeds)).round({"score": 6, "chance": 6})
+    if scores["failed"].any():
+        raise UsageError(f"{scores['failed'].sum()} fold jobs failed; scores that are kept have none")
     made = {f"{data.name}/{data.protocol}": data.fingerprint for data in loaded}
-    libraries = {name: version(name) for name in ("somb-utils", *LIBRARIES)}
     if STORED.is_file():
-        before = stored()
-        key = ["task", "protocol", "model"]
-        kept = before[~before.set_index(key).index.isin(fresh.set_index(key).index)]
-        fresh = pd.concat([kept, fresh], ignore_index=True)
+        before, key = stored(), ["task", "protocol", "model"]
+        kept = before[~before.set_index(key).index.isin(scores.set_index(key).index)]
+        scores = pd.concat([kept, scores], ignore_index=True)
         made = {**json.loads(PROVENANCE.read_text(encoding="utf-8"))["tasks"], **made}
-    fresh = fresh.sort_values(["protocol", "task", "model", "seed"], kind="stable")
+    scores = scores.sort_values(["protocol", "task", "model", "seed"], kind="stable")
+    libraries = {name: version(name) for name in ("somb-utils", *LIBRARIES)}
     with replacing(STORED) as temporary:
-        fresh.to_csv(temporary, index=False)
+        scores.round({"score": 6, "chance": 6}).to_csv(temporary, index=False)
     with replacing(PROVENANCE) as temporary:
         entry = {"source": "open", "tasks": made, "versions": libraries}
         temporary.write_text(json.dumps(entry, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return fresh
 
 
 def stored() -> pd.DataFrame:
@@ -145,5 +148,5 @@ def stored() -> pd.DataFrame:
         If none are stored.
     """
     if not STORED.is_file():
-        raise SombError(f"{STORED} is missing; make it with: somb audit seeds --store")
+        raise SombError(f"{STORED} is missing; make it with: somb audit seeds --tasks '*' --store")
     return pd.read_csv(STORED)
