@@ -14,8 +14,8 @@ ALPHA = 0.05
 CALIBRATED = 0.8
 RULES: dict[Tier, str] = {
     "calibration": "the best model's AUROC interval lies above 0.8",
-    "standard": "at least half of the models are above chance",
-    "advanced": "at least one model is above chance, but less than half",
+    "standard": "more than half of the models are above chance",
+    "advanced": "at least one model is above chance, but no more than half",
     "frontier": "no model is above chance",
 }
 # From hard to easy.
@@ -58,7 +58,7 @@ def shown_tier(scores: pd.DataFrame) -> Tier:
     if best["metric"] == "auroc" and best["low"] > CALIBRATED:
         return "calibration"
     share = scores["above"].mean()
-    return "standard" if share >= 0.5 else "advanced" if share > 0 else "frontier"
+    return "standard" if share > 0.5 else "advanced" if share > 0 else "frontier"
 
 
 def check(summary: pd.DataFrame, tasks: Mapping[str, Task] | None = None) -> pd.DataFrame:
