@@ -1,8 +1,10 @@
 """Checks find what is planted and nothing else; each figure of the audit comes out of the real tables."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -313,6 +315,20 @@ def test_finding_comes_out_of_the_real_tables(
     finding: str, expected: dict[str, float], digits: int, found: dict[str, float]
 ) -> None:
     assert {key: round(found[key], digits) for key in expected} == expected, finding
+
+
+def test_counts_of_the_published_descriptions_differ_for_c1_alone(open_data: Path) -> None:
+    def counts(output: dict[str, Any]) -> list[int]:
+        stated = output.get("class_distribution") or {k: v for k, v in output.items() if k.endswith("_count")}
+        return sorted(stated.values())
+
+    differing = set()
+    for task in catalogue().values():
+        stated = json.loads((open_data / "tasks" / f"{task.id}.json").read_text(encoding="utf-8"))
+        assert stated.get("n_samples") in (None, task.n_rows)
+        if (given := counts(stated["output_spec"])) and given != sorted(task.class_counts.values()):
+            differing.add(task.id)
+    assert differing == {"C1"}
 
 
 def test_pairing_costs_f4_its_signal(open_data: Path) -> None:
