@@ -9,6 +9,7 @@ import pandas as pd
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA, replacing
 from somb_utils.results import composite_of, load_run
+from somb_utils.stats import with_p_values
 from somb_utils.tasks import Task, catalogue
 
 SCORES = DATA / "reference" / "canonical_scores.csv"
@@ -17,7 +18,7 @@ KEPT = ("source", "tasks", "models", "versions")
 
 
 def canonical_scores() -> pd.DataFrame:
-    """Return the stored summary of both protocols, in the columns of :meth:`RunResult.summary`.
+    """Return the stored summary of both protocols: the columns of :meth:`RunResult.summary`, and `p` and `q`.
 
     Raises
     ------
@@ -45,8 +46,8 @@ def store(folders: list[Path]) -> pd.DataFrame:
             )
         if len(run.failures()):
             raise UsageError(f"{folder} holds {len(run.failures())} failed fold jobs; a canonical run has none")
-    table = pd.concat([run.summary() for run in runs], ignore_index=True)
-    table = table.sort_values(["protocol", "task"], kind="stable").round({"mean": 6, "sd": 6, "chance": 6})
+    table = pd.concat([with_p_values(run.summary(), run.predictions) for run in runs], ignore_index=True)
+    table = table.sort_values(["protocol", "task"], kind="stable").round(6)
     made: dict[str, Any] = {key: runs[0].provenance[key] for key in KEPT}
     made["tasks"] = {key: entry for run in runs for key, entry in run.provenance["tasks"].items()}
     with replacing(SCORES) as temporary:
@@ -58,16 +59,11 @@ def store(folders: list[Path]) -> pd.DataFrame:
 
 def tables() -> dict[str, pd.DataFrame]:
     """Return the README's tables by name, all as text: scores, composite, ablation, tiers."""
+    from somb_utils.cli.runs import wide
     from somb_utils.published import published_primary
 
     scores = canonical_scores()
     aligned = scores[scores["protocol"] == "aligned"]
-    cells = aligned.assign(cell=_plus_minus(aligned))
-    by_task = cells.pivot(index="task", columns="model", values="cell")[list(dict.fromkeys(cells["model"]))]
-    first = aligned.drop_duplicates("task").set_index("task")
-    by_task.insert(0, "metric", first["metric"])
-    by_task.insert(1, "chance", first["chance"].map("{:.3f}".format))
-
     composite = composite_of(aligned).map("{:.3f}".format).assign(groups=lambda t: t["groups"].str.split(".").str[0])
 
     published = published_primary()
@@ -77,7 +73,7 @@ def tables() -> dict[str, pd.DataFrame]:
     best = aligned.loc[aligned.groupby("task")["mean"].idxmax()].set_index("task")
     tiers = pd.DataFrame([_tier_row(task, best) for task in catalogue().values()])
     return {
-        "scores": by_task.reset_index(),
+        "scores": wide(aligned, "<br>"),
         "composite": composite.reset_index(),
         "ablation": ablation.reset_index(),
         "tiers": tiers,
@@ -93,8 +89,12 @@ def _tier_row(task: Task, best: pd.DataFrame) -> dict[str, str]:
     }
     if task.id not in best.index:
         return {**row, "chance": "", "best": "table not at hand"}
-    score = best.loc[task.id]
-    return {**row, "chance": f"{score['chance']:.3f}", "best": f"{score['mean']:.3f} ({score['model']})"}
+    score = best.loc[[task.id]].iloc[0]
+    return {**row, "chance": f"{score['chance']:.3f}", "best": _best(score)}
+
+
+def _best(score: pd.Series) -> str:
+    return f"{score['mean']:.3f} [{score['low']:.3f}, {score['high']:.3f}] ({score['model']})"
 
 
 def _plus_minus(table: pd.DataFrame) -> list[str]:

@@ -45,13 +45,21 @@ class RunResult:
     predictions: pd.DataFrame
     provenance: dict[str, Any]
 
-    def summary(self) -> pd.DataFrame:
-        """Return one row a task and model: primary metric, mean, population SD, folds scored, chance level."""
-        return summarise(self.results, self.provenance)
+    def summary(self, n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
+        """Return one row a task and model: primary metric, mean, population SD, folds scored, chance level, interval.
+
+        Parameters
+        ----------
+        n_bootstrap : replicates of the 95 % interval (`low`, `high`; see :func:`somb_utils.stats.with_intervals`)
+        seed : of the replicates
+        """
+        from somb_utils.stats import with_intervals
+
+        return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed)
 
     def composite(self) -> pd.DataFrame:
         """Return the composite score and its groups, one row a model (see :func:`composite`)."""
-        return composite_of(self.summary())
+        return composite_of(summarise(self.results, self.provenance))
 
     def failures(self) -> pd.DataFrame:
         """Return task, protocol, model, fold and reason of every failed job."""

@@ -230,6 +230,11 @@ class Task(_Spec):
         """Names of the tables the task reads."""
         return self.features.reads
 
+    def sampling_unit(self, row: str) -> str:
+        """Return the id of what was sampled as one with a row: the crew member's day for swabs, else the row itself."""
+        day = row.rpartition("_")[0] if self.features.recipe == "sample_columns" else ""
+        return day or row
+
     def ablation_columns(self, name: str, columns: Iterable[str]) -> list[str]:
         """Return the columns that the ablation `name` keeps.
 

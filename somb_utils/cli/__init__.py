@@ -6,6 +6,7 @@ import typer
 
 from somb_utils.cli import data, tasks
 from somb_utils.cli.book import book
+from somb_utils.cli.compare import compare
 from somb_utils.cli.evaluate import evaluate, template, validate
 from somb_utils.cli.notebook import notebook
 from somb_utils.cli.readme import readme
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(ablate)
 app.command()(reproduce)
+app.command()(compare)
 app.command()(evaluate)
 app.command()(validate)
 app.command()(template)

@@ -207,7 +207,8 @@ def _print_summary(result: "RunResult", format: Format) -> None:
     summary = result.summary()
     if format is Format.table:
         mark = "SIMULATED tables: no score says anything of real biology" if _simulated(result) else "open tables"
-        print_frame(wide(summary), format, title=f"Primary metric, mean ± SD over folds ({mark})")
+        title = f"Primary metric, mean ± SD over folds, 95 % interval; * the task's best or tied with it ({mark})"
+        print_frame(wide(summary), format, title=title)
         composite = result.composite().round(3).reset_index() if _has_composite(summary) else None
         if composite is not None:
             note = "share of the way from chance to perfect, averaged in groups, then over them"
@@ -216,15 +217,16 @@ def _print_summary(result: "RunResult", format: Format) -> None:
         print_frame(summary, format)
 
 
-def wide(summary: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the summary with one row a task and one column a model, as text."""
+def wide(summary: "pd.DataFrame", newline: str = "\n") -> "pd.DataFrame":
+    """Return the summary with one row a task and one column a model, as text; an asterisk marks tied scores."""
     import pandas as pd
 
     def cell(row: Any) -> str:
         counts = {"failed": row.failed, "undefined": row.undefined}
         lost = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
-        score = "" if pd.isna(row.mean) else f"{row.mean:.3f} ± {row.sd:.3f}"
-        return f"{score} ({lost})".strip() if lost else score
+        score = "" if pd.isna(row.mean) else f"{row.mean:.3f} ± {row.sd:.3f}{' *' if row.tied else ''}"
+        ends = "" if pd.isna(row.low) else f"[{row.low:.3f}, {row.high:.3f}]"
+        return newline.join(part for part in (score, ends, lost and f"({lost})") if part)
 
     cells = summary.assign(cell=[cell(row) for row in summary.itertuples()])
     table = cells.pivot(index="task", columns="model", values="cell").fillna("")

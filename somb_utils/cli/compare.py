@@ -1,0 +1,121 @@
+"""``somb compare``: models of one or more runs side by side, with intervals, tests and figures."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from somb_utils.cli.tasks import Format
+from somb_utils.errors import SombError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from somb_utils.compare import Comparison
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of one protocol and data source.")],
+    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids, separated by commas. All: omit.")] = None,
+    models: Annotated[str | None, typer.Option("--models", help="Names, separated by commas. All: omit.")] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="The model to compare with [default: best mean rank].")
+    ] = None,
+    n_bootstrap: Annotated[int, typer.Option(min=1, help="Replicates of each interval.")] = 1000,
+    n_permutations: Annotated[int, typer.Option(min=1, help="Shuffles behind each p-value against chance.")] = 999,
+    seed: Annotated[int, typer.Option(help="Seed of replicates and shuffles.")] = 42,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for tables (CSV) and figures (PNG).")] = None,
+    format: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
+) -> None:
+    """Compare models: scores against chance, paired differences, ranks over tasks, calibration.
+
+    Examples:
+
+    `somb compare results/open-aligned`
+
+    `somb compare results/open-aligned results/mine --against logreg --out comparison`
+    """
+    from somb_utils.compare import against as turned
+    from somb_utils.compare import compare as made_of
+    from somb_utils.compare import gather
+
+    run = gather(runs, _names(tasks), _names(models))
+    if run.results["model"].nunique() < 2:
+        raise UsageError("a comparison needs two models; name further run folders")
+    made = made_of(run, n_bootstrap, n_permutations, seed)
+    reference = against or _best(made)
+    gaps = turned(made.differences, reference)
+    _print(made, gaps, reference, format)
+    if out is not None:
+        _write(made, gaps, reference, out)
+        print(f"tables and figures: {out}", file=sys.stderr)
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _best(made: "Comparison") -> str:
+    if made.ranks is not None:
+        return str(made.ranks.ranks.index[0])
+    table = made.scores.assign(rank=made.scores.groupby("task")["mean"].rank(ascending=False))
+    return str(table.groupby("model")["rank"].mean().idxmin())
+
+
+def _print(made: "Comparison", gaps: "pd.DataFrame", reference: str, format: Format) -> None:
+    from somb_utils.cli.console import print_frame
+
+    mark = " (SIMULATED tables)" if made.source == "simulated" else ""
+    scores = made.scores.drop(columns=["protocol", "source", "failed", "undefined"])
+    if format is Format.json:
+        print_frame(scores, format)
+        return
+    parts = [
+        (f"Scores, 95 % interval, p against chance (permutation), q over the table{mark}", scores),
+        (f"Difference to {reference}, paired; wins: share of replicates above it{mark}", gaps),
+    ]
+    if made.ranks is not None:
+        ranks = made.ranks.ranks.rename("mean rank").reset_index()
+        title = f"Mean rank over {len(made.ranks.scores)} tasks, Friedman p = {made.ranks.p:.2g}{mark}"
+        parts.append((title, ranks))
+    if len(made.calibration):
+        parts.append(
+            (f"Calibration of binary tasks; skill: Brier score against the prevalence{mark}", made.calibration)
+        )
+    for title, frame in parts:
+        print_frame(_rounded(frame), format, title=title)
+    if (gaps["test"] == "sign flip").any() and format is Format.table:
+        floors = sorted({f"{floor:g}" for floor in gaps.loc[gaps["test"] == "sign flip", "floor"]})
+        print(f"A sign flip over so few crew or time points cannot give a p-value below {', '.join(floors)}.")
+
+
+def _rounded(frame: "pd.DataFrame") -> "pd.DataFrame":
+    floats, flags = (frame.select_dtypes(kind).columns for kind in ("float", "bool"))
+    shown = frame.astype(dict.fromkeys((*floats, *flags), object))
+    shown[floats] = frame[floats].map(lambda v: "" if v != v else f"{v:.3f}")
+    shown[flags] = frame[flags].map(lambda v: "*" if v else "")
+    return shown
+
+
+def _write(made: "Comparison", gaps: "pd.DataFrame", reference: str, out: Path) -> None:
+    from somb_utils.paths import replacing
+    from somb_utils.plots import compare as plots
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SombError(f"{out} cannot be made: {error.strerror}; name another folder with --out") from None
+    frames = {"scores": made.scores, "differences": made.differences, "calibration": made.calibration}
+    figures = {"differences": plots.differences(gaps, reference, source=made.source)}
+    if made.ranks is not None:
+        frames["ranks"] = made.ranks.ranks.rename("mean_rank").reset_index()
+        figures["critical_difference"] = plots.critical_difference(made.ranks, source=made.source)
+    for task in dict.fromkeys(made.calibration["task"] if len(made.calibration) else ()):
+        figures[f"calibration_{task}"] = plots.reliability(made.curves, task, source=made.source)
+    for name, frame in frames.items():
+        with replacing(out / f"{name}.csv") as temporary:
+            frame.assign(source=made.source).to_csv(temporary, index=False)
+    for name, drawn in figures.items():
+        with replacing(out / f"{name}.png") as temporary:
+            drawn.savefig(temporary, dpi=140, format="png")

@@ -1,0 +1,131 @@
+"""Bootstrap intervals of a score, and of the difference of two, from stored predictions."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from somb_utils.errors import UsageError
+from somb_utils.stats import kernels
+from somb_utils.stats.design import Design, design, rows_of
+from somb_utils.tasks import Task
+
+N_BOOTSTRAP = 1000
+SEED = 42
+LEVEL = 0.95
+
+
+def bootstrap_interval(
+    predictions: pd.DataFrame,
+    task: Task | str,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = SEED,
+    level: float = LEVEL,
+) -> tuple[float, float]:
+    """Return the percentile interval of one model's score on one task (Efron & Tibshirani 1993, ch. 13).
+
+    Parameters
+    ----------
+    predictions : the model's rows of :attr:`somb_utils.results.RunResult.predictions` for this task
+    task : the definition or its id
+    n_bootstrap : replicates
+    seed : the same seed draws the same rows for every model, so that models compare in pairs
+    level : coverage
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end; NaN without replicates or predictions.
+
+    Notes
+    -----
+    What is drawn is what was sampled (see :mod:`somb_utils.stats.design`). A replicate's score is, as the task's, the
+    mean over folds of the metric, folds that leave it undefined left out. The interval speaks of these fitted models
+    on new crew, days or genes; that other training rows would have made other models is not in it. With four crew it
+    is rough and too short: see the coverage table of :mod:`somb_utils.coverage`.
+    """
+    return interval(replicates(predictions, task, n_bootstrap, seed), level)
+
+
+def interval(draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Return the central interval of replicates, NaN where none is defined."""
+    if not np.isfinite(draws).any():
+        return np.nan, np.nan
+    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def replicates(
+    predictions: pd.DataFrame, task: Task | str, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED
+) -> np.ndarray:
+    """Return the bootstrap scores of one model on one task, shape (n_bootstrap,)."""
+    if n_bootstrap == 0 or predictions.empty:
+        return np.empty(0)
+    return _draw(design(predictions, task), [predictions], n_bootstrap, seed)[0]
+
+
+def all_replicates(
+    predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED
+) -> dict[tuple[str, str], np.ndarray]:
+    """Return the bootstrap scores of every task and model, each of shape (n_bootstrap,), drawn in pairs."""
+    parts = list(batches(predictions))
+    draws = Parallel(n_jobs=-1, prefer="threads")(
+        delayed(_draw)(made, list(models.values()), n_bootstrap, seed) for _, made, models in parts
+    )
+    return {
+        (task, model): scores
+        for (task, _, models), drawn in zip(parts, draws, strict=True)
+        for model, scores in zip(models, drawn, strict=True)
+    }
+
+
+def batches(predictions: pd.DataFrame) -> Iterator[tuple[str, Design, dict[str, pd.DataFrame]]]:
+    """Yield task, design and the predictions by model, of models that were tested on the same ids."""
+    for name, rows in predictions.groupby("task", sort=False):
+        made: list[tuple[Design, dict[str, pd.DataFrame]]] = []
+        for model, own in rows.groupby("model", sort=False):
+            same = next((models for other, models in made if other.fits(own)), None)
+            if same is None:
+                made.append((design(own, str(name).partition("_")[0]), same := {}))
+            same[str(model)] = own
+        yield from ((str(name), *part) for part in made)
+
+
+def _draw(made: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed: int) -> np.ndarray:
+    if n_bootstrap < 1:
+        raise UsageError(f"n_bootstrap is {n_bootstrap}; give 0 or more replicates")
+    row, a, b, c = (np.stack(part) for part in zip(*(rows_of(made, own) for own in predictions), strict=True))
+    unit = made.unit_of[row].astype(np.int32)
+    return kernels.bootstrap(
+        made.metric, made.n_classes, unit, made.folds, made.strata, made.groups, a, b, c, n_bootstrap, np.uint64(seed)
+    )
+
+
+def with_intervals(
+    summary: pd.DataFrame, predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED
+) -> pd.DataFrame:
+    """Return a summary with each score's 95 % interval and whether it is told apart from its task's best.
+
+    Parameters
+    ----------
+    summary : columns task, model, mean, failed
+    predictions : of the same run
+
+    Returns
+    -------
+    DataFrame
+        The summary with `low` and `high`, NaN where there is no interval, and `tied`: the model has the best mean of
+        its task, or the interval of its paired difference to the best holds 0. Models with failed folds are neither.
+    """
+    draws = all_replicates(predictions, n_bootstrap, seed) if n_bootstrap else {}
+    keys = list(zip(summary["task"], summary["model"], strict=True))
+    ends = [interval(draws.get(key, np.empty(0))) for key in keys]
+    whole = summary[summary["mean"].notna() & (summary["failed"] == 0)]
+    best = set(whole.groupby("task")["mean"].idxmax())
+    lead = {key[0]: draws.get(key) for i, key in zip(summary.index, keys, strict=True) if i in best}
+    tied = [
+        i in best or (i in whole.index and key in draws and interval(lead[key[0]] - draws[key])[0] <= 0)
+        for i, key in zip(summary.index, keys, strict=True)
+    ]
+    return summary.assign(low=[low for low, _ in ends], high=[high for _, high in ends], tied=tied)

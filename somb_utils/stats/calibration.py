@@ -1,0 +1,67 @@
+"""Whether a score of 0.8 means eight in ten: reliability curve and Brier score of binary tasks."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+from sklearn.metrics import brier_score_loss
+
+from somb_utils.errors import UsageError
+from somb_utils.tasks import Task, get_task
+
+
+class Calibration(NamedTuple):
+    """How a model's probabilities meet the outcomes.
+
+    Attributes
+    ----------
+    curve : one row a bin of predicted probability: predicted (mean), observed (share of positives), low, high (Wilson
+        interval of that share), n
+    brier : mean squared distance of probability and outcome, over all tested rows
+    brier_of_prevalence : what always saying the prevalence would have
+    skill : 1 - brier / brier_of_prevalence; above 0 is better than the prevalence
+    """
+
+    curve: pd.DataFrame
+    brier: float
+    brier_of_prevalence: float
+    skill: float
+
+
+def calibration(predictions: pd.DataFrame, task: Task | str, n_bins: int = 10) -> Calibration:
+    """Return reliability curve (equal-count bins) and Brier score (Brier 1950) of one model on a binary task.
+
+    Parameters
+    ----------
+    predictions : one model's rows of :attr:`somb_utils.results.RunResult.predictions` for this task
+    task : the definition or its id
+    n_bins : at most as many bins; rows with one score stay together
+
+    Raises
+    ------
+    UsageError
+        If the task is not binary, or the scores are no probabilities.
+    """
+    definition = get_task(task) if isinstance(task, str) else task
+    if definition.type != "binary":
+        raise UsageError(f"{definition.id} is a {definition.type} task; only binary ones have a calibration curve")
+    score = predictions["y_score"].to_numpy(dtype=float)
+    if not len(score) or not (np.isfinite(score).all() and score.min() >= 0 and score.max() <= 1):
+        raise UsageError(f"{definition.id}: these scores are no probabilities between 0 and 1")
+    outcome = (predictions["y_true"] == definition.classes[1]).to_numpy(dtype=float)
+    bins = pd.qcut(score, n_bins, duplicates="drop") if len(np.unique(score)) > 1 else np.zeros(len(score))
+    grouped = pd.DataFrame({"predicted": score, "observed": outcome}).groupby(np.asarray(bins).astype(str))
+    curve = grouped.mean().assign(n=grouped.size()).sort_values("predicted", ignore_index=True)
+    ends = [
+        binomtest(round(share * n), n).proportion_ci(method="wilson")
+        for share, n in zip(curve["observed"], curve["n"], strict=True)
+    ]
+    brier = float(brier_score_loss(outcome, score))
+    plain = float(outcome.mean() * (1 - outcome.mean()))
+    return Calibration(
+        curve.assign(low=[end.low for end in ends], high=[end.high for end in ends]),
+        brier,
+        plain,
+        1 - brier / plain if plain else np.nan,
+    )

@@ -1,0 +1,225 @@
+"""What was sampled in a task: which rows are drawn as one, within which strata, and which labels may be exchanged.
+
+====================  ==================  ==========================================  ========================
+task                  group drawn first   unit drawn within it                        stratum
+====================  ==================  ==========================================  ========================
+LOCO, a row a day     crew member         day                                         class
+LOCO, swabs           crew member         day, all swabs of it together               class, if the day has one
+LOTO                  time point          sample                                      class
+genes, metabolites    none                id, with one count in all repetitions       class
+====================  ==================  ==========================================  ========================
+
+Repetitions of a feature task share test rows (two fifths of them, by pairs, one fifth), so they are never drawn
+independently: that would make intervals a quarter too short.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from somb_utils.errors import SombError, UsageError
+from somb_utils.stats import kernels
+from somb_utils.tasks import Task, get_task
+
+GROUPED = ("loco", "loto")
+METRICS = {
+    "auroc": kernels.AUROC,
+    "auprc": kernels.AUPRC,
+    "macro_f1": kernels.MACRO_F1,
+    "micro_f1": kernels.MICRO_F1,
+}
+
+
+@dataclass(frozen=True)
+class Design:
+    """The tested rows of a task, fold by fold, whatever was predicted for them.
+
+    Attributes
+    ----------
+    task : the definition
+    ids : the tested ids, shape (n_ids,)
+    labels : their codes, shape (n_ids,), or 0/1 of shape (n_ids, n_labels)
+    row : position in `ids` of each row, shape (n_rows,); rows stand fold by fold
+    folds : first row of each fold, and the number of rows, shape (n_folds + 1,)
+    unit_of : unit of each id, shape (n_ids,); units of a stratum stand together
+    strata : first unit of each stratum, and the number of units
+    groups : first stratum of each group, and the number of strata
+    fold_id : fold and id of each line of the predictions it was made from, and `order`, which sorts them
+    """
+
+    task: Task
+    ids: np.ndarray
+    labels: np.ndarray
+    row: np.ndarray
+    folds: np.ndarray
+    unit_of: np.ndarray
+    strata: np.ndarray
+    groups: np.ndarray
+    fold_id: tuple[np.ndarray, np.ndarray]
+    order: np.ndarray
+
+    @property
+    def metric(self) -> int:
+        """The task's primary metric, as the compiled loops name it."""
+        return METRICS[self.task.metrics.primary]
+
+    @property
+    def n_classes(self) -> int:
+        """Over how many classes the metric averages."""
+        return len(self.task.classes) if self.metric == kernels.MACRO_F1 else 1
+
+    def fits(self, predictions: pd.DataFrame) -> bool:
+        """Return whether these predictions are of the same ids in the same folds and order."""
+        pairs = zip(self.fold_id, ("fold", "id"), strict=True)
+        return len(predictions) == len(self.order) and all(np.array_equal(a, predictions[c]) for a, c in pairs)
+
+
+class Rows(NamedTuple):
+    """What a metric needs of each row of a design: its id's position, and three numbers, shape (n_rows,) each.
+
+    A ranking has its rows best score first; `a` is 1 for a positive, plus 2 where a step of its curve ends, `b` is 2
+    where a tie ends. Macro F1 has the true and the predicted class; micro F1 the hits, true and predicted labels.
+    """
+
+    row: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+    c: np.ndarray
+
+
+def design(predictions: pd.DataFrame, task: Task | str) -> Design:
+    """Arrange the ids that one model's predictions of one task are of.
+
+    Parameters
+    ----------
+    predictions : rows of :attr:`somb_utils.results.RunResult.predictions` of one task and model
+    task : the definition or its id
+
+    Raises
+    ------
+    UsageError
+        If the metric cannot be resampled, or the predictions are of more than one model.
+    SombError
+        If they hold an id twice in a fold, a class that the task has not, or two labels for one id.
+    """
+    definition = get_task(task) if isinstance(task, str) else task
+    if definition.metrics.primary not in METRICS:
+        raise UsageError(f"{definition.id}: no bootstrap for the metric {definition.metrics.primary}")
+    if "model" in predictions and predictions["model"].nunique() > 1:
+        raise UsageError(f"{definition.id}: predictions of {predictions['model'].nunique()} models; pass one model's")
+    keys = ["fold", "id", "label"] if definition.type == "multilabel" else ["fold", "id"]
+    order = np.lexsort([predictions[key].to_numpy(dtype=str) for key in reversed(keys)])
+    frame = predictions.iloc[order]
+    if frame.duplicated(keys).any():
+        raise SombError(f"{definition.id}: an id stands twice in a fold of these predictions")
+    truth = _codes(frame, "y_true", definition)
+    first = frame.iloc[:: len(frame) // len(truth)]
+    ids, row = np.unique(first["id"].to_numpy(dtype=str), return_inverse=True)
+    labels = np.zeros((len(ids), *truth.shape[1:]), dtype=np.int64)
+    labels[row] = truth
+    if not np.array_equal(labels[row], truth):
+        raise SombError(f"{definition.id}: an id has one label in one fold and another in the next")
+    folds = _starts(first["fold"].to_numpy())
+    group_of = np.zeros(len(ids), dtype=np.int64)
+    if definition.split in GROUPED:
+        group_of[row] = np.repeat(np.arange(len(folds) - 1), np.diff(folds))
+    unit_of, strata, groups = _units(definition, ids, labels, group_of)
+    fold_id = (predictions["fold"].to_numpy(), predictions["id"].to_numpy())
+    return Design(definition, ids, labels, row, folds, unit_of, strata, groups, fold_id, order)
+
+
+def rows_of(made: Design, predictions: pd.DataFrame) -> Rows:
+    """Return what the metric needs of one model's predictions.
+
+    Parameters
+    ----------
+    made : the design of these predictions, or of another model's on the same ids in the same order
+    predictions : rows of one task and model
+    """
+    frame = predictions.iloc[made.order]
+    truth = made.labels[made.row]
+    if made.metric == kernels.MICRO_F1:
+        called = _codes(frame, "y_pred", made.task)
+        counts = (truth & called).sum(axis=1), truth.sum(axis=1), called.sum(axis=1)
+        return Rows(made.row, *counts)
+    if made.metric == kernels.MACRO_F1:
+        called = _codes(frame, "y_pred", made.task)
+        return Rows(made.row, truth, called, called)
+    score = frame["y_score"].to_numpy(dtype=float)
+    fold = np.repeat(np.arange(len(made.folds) - 1), np.diff(made.folds))
+    best_first = np.lexsort((-score, fold))
+    positive = truth[best_first]
+    ties = np.r_[np.diff(score[best_first]) != 0, True]
+    ties[made.folds[1:] - 1] = True
+    # Negatives alone share a step: where neither this tie nor the next holds a positive, none ends.
+    tie = np.r_[0, np.cumsum(ties)[:-1]]
+    holds = np.r_[np.bincount(tie, positive) > 0, True]
+    steps = ties & (holds[tie] | holds[tie + 1])
+    steps[made.folds[1:] - 1] = True
+    ends = 2 * ties.astype(np.int64)
+    return Rows(made.row[best_first], positive + 2 * steps.astype(np.int64), ends, ends)
+
+
+def _codes(frame: pd.DataFrame, column: str, task: Task) -> np.ndarray:
+    """Return class codes, shape (n,), or 0/1 cells, shape (n, n_labels), of predictions sorted by fold, id, label."""
+    if task.type != "multilabel":
+        codes = pd.Index(task.classes).get_indexer(pd.Index(frame[column]))
+        if codes.min() < 0:
+            raise SombError(f"{task.id}: {column} holds a class that is none of {', '.join(task.classes)}")
+        return codes.astype(np.int64)
+    n_labels = len(task.classes)
+    if (
+        len(frame) % n_labels
+        or (frame["label"].to_numpy(dtype=str).reshape(-1, n_labels) != sorted(task.classes)).any()
+    ):
+        raise SombError(f"{task.id}: an id lacks a label, or has one that is none of {', '.join(task.classes)}")
+    return (frame[column].to_numpy() == "1").reshape(-1, n_labels).astype(np.int64)
+
+
+def _starts(values: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(np.r_[True, values[1:] != values[:-1], True])
+
+
+def _units(
+    task: Task, ids: np.ndarray, labels: np.ndarray, group_of: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number the units so that those of a stratum, and the strata of a group, stand together."""
+    name = pd.factorize(np.array([task.sampling_unit(i) for i in ids]), sort=True)[0]
+    kind = labels if labels.ndim == 1 else labels.max(axis=1)
+    stratum = constant_label(np.asarray(kind), name)
+    table = pd.DataFrame({"group": group_of, "stratum": stratum[name], "unit": name})
+    units = table.drop_duplicates().sort_values(["group", "stratum", "unit"], ignore_index=True)
+    if units["unit"].duplicated().any():
+        raise SombError(f"{task.id}: what was sampled as one stands in two groups")
+    unit_of = np.empty(len(units), dtype=np.int64)
+    unit_of[units["unit"]] = units.index
+    cells = units["group"].to_numpy() * (stratum.max() + 2) + units["stratum"].to_numpy() + 1
+    strata = _starts(cells)
+    groups = np.r_[np.flatnonzero(np.diff(units["group"].to_numpy()[strata[:-1]], prepend=-1)), len(strata) - 1]
+    return unit_of[name], strata, groups
+
+
+def constant_label(labels: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return the label of each unit, shape (n_units,); -1 for all where some unit holds several."""
+    first = np.zeros(unit.max() + 1, dtype=np.int64)
+    first[unit] = labels
+    return first if np.array_equal(first[unit], labels) else np.full(len(first), -1)
+
+
+def signatures(made: Design) -> np.ndarray:
+    """Return for each id a number for the set of folds that test it, shape (n_ids,)."""
+    tested = np.zeros((len(made.ids), len(made.folds) - 1), dtype=bool)
+    for f, (lo, hi) in enumerate(pairwise(made.folds)):
+        tested[made.row[lo:hi], f] = True
+    return np.unique(tested, axis=0, return_inverse=True)[1].ravel()
+
+
+def contiguous(keys: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions sorted by the keys, and where each set of equal keys starts (and the total)."""
+    cell = pd.MultiIndex.from_arrays(list(keys)).factorize(sort=True)[0]
+    order = np.argsort(cell, kind="stable")
+    return order, _starts(cell[order])

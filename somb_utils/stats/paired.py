@@ -1,0 +1,114 @@
+"""Two models on the same folds: difference with its interval, win probability, and a test fit for the split."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from somb_utils.errors import UsageError
+from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, all_replicates, interval
+from somb_utils.stats.design import GROUPED
+from somb_utils.tasks import get_task
+
+# A repetition tests a fifth of the rows and trains on the other four.
+TEST_PER_TRAIN = 0.25
+
+
+def nadeau_bengio(differences: np.ndarray, test_per_train: float = TEST_PER_TRAIN) -> float:
+    """Return the two-sided p-value of the corrected resampled t-test (Nadeau & Bengio 2003, section 4.1).
+
+    Parameters
+    ----------
+    differences : score of one model less the other's, a repetition each, shape (n_repetitions,)
+    test_per_train : rows tested for each row trained on
+
+    Returns
+    -------
+    float
+        1 if all differences are 0; NaN with fewer than two repetitions.
+    """
+    n = len(differences)
+    if n < 2:
+        return np.nan
+    mean, variance = differences.mean(), differences.var(ddof=1)
+    if np.allclose(differences, 0):
+        return 1.0
+    if variance == 0:
+        return 0.0
+    t = mean / np.sqrt((1 / n + test_per_train) * variance)
+    return float(2 * stats.t.sf(abs(t), n - 1))
+
+
+def sign_flip(differences: np.ndarray) -> float:
+    """Return the exact two-sided p-value of the mean when each difference could as well have had the other sign.
+
+    With four crew members there are 16 patterns of signs, so no result, however clear, has a p-value below
+    :func:`sign_flip_floor` (Fisher 1935, section 21).
+
+    Parameters
+    ----------
+    differences : score of one model less the other's, a crew member or time point each, shape (n,), at most 20
+    """
+    n = len(differences)
+    if n == 0:
+        return np.nan
+    if n > 20:
+        raise UsageError(f"{n} differences have {2**n:,} patterns of signs; sign_flip enumerates at most 2**20")
+    signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+    means = np.abs(signs @ differences)
+    return float((means >= np.abs(differences.sum()) - 1e-12).mean())
+
+
+def sign_flip_floor(n: int) -> float:
+    """Return the smallest p-value that :func:`sign_flip` can give: 2 / 2**n, 0.125 for four crew members."""
+    return 2.0 / 2**n
+
+
+def differences(
+    results: pd.DataFrame, predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED
+) -> pd.DataFrame:
+    """Compare every two models on every task that both were scored on, without a failed fold.
+
+    Parameters
+    ----------
+    results, predictions : of one protocol and data source, as :class:`somb_utils.results.RunResult` holds them
+    n_bootstrap, seed : replicates and seed of the paired bootstrap
+
+    Returns
+    -------
+    DataFrame
+        One row a task and pair: task, metric, a, b; difference (mean of a less mean of b), low, high (95 % interval
+        of it, rows drawn alike for both), wins (the share of replicates in which a scores higher, ties counting
+        half), folds; test, p and floor. The test is the exact sign flip over crew or time points, whose smallest
+        possible p-value is `floor`, or Nadeau and Bengio's over repetitions (no floor).
+    """
+    draws = all_replicates(predictions, n_bootstrap, seed)
+    rows = []
+    for name, table in results.groupby("task", sort=False):
+        task = get_task(str(name).partition("_")[0])
+        primary = table[table["metric"] == task.metrics.primary]
+        folds = primary.pivot(index="fold", columns="model", values="value")
+        failed = set(primary.loc[primary["status"].str.startswith("failed"), "model"])
+        for a, b in combinations([m for m in dict.fromkeys(primary["model"]) if m not in failed], 2):
+            both = folds[[a, b]].dropna()
+            gaps = (both[a] - both[b]).to_numpy()
+            if not len(gaps):
+                continue
+            drawn = draws[str(name), a] - draws[str(name), b]
+            low, high = interval(drawn)
+            grouped = task.split in GROUPED
+            rows.append({
+                "task": name, "metric": task.metrics.primary, "a": a, "b": b, "difference": gaps.mean(),
+                "low": low, "high": high, "wins": win_probability(drawn), "folds": len(gaps),
+                "test": "sign flip" if grouped else "Nadeau-Bengio",
+                "p": sign_flip(gaps) if grouped else nadeau_bengio(gaps),
+                "floor": sign_flip_floor(len(gaps)) if grouped else np.nan,
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def win_probability(drawn: np.ndarray) -> float:
+    """Return the share of paired differences above 0, those of 0 counting half; NaN if none is defined."""
+    known = drawn[np.isfinite(drawn)]
+    return float(((known > 0) + 0.5 * (known == 0)).mean()) if len(known) else np.nan

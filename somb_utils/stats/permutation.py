@@ -1,0 +1,133 @@
+"""Permutation p-values of a score against chance, and their correction over a table."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from scipy.stats import false_discovery_control
+
+from somb_utils.errors import UsageError
+from somb_utils.stats import kernels
+from somb_utils.stats.bootstrap import SEED, batches
+from somb_utils.stats.design import Design, constant_label, contiguous, design, rows_of, signatures
+from somb_utils.tasks import Task
+
+N_PERMUTATIONS = 999
+
+
+def permutation_p(
+    predictions: pd.DataFrame, task: Task | str, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
+) -> float:
+    """Return how rarely shuffled labels score as high: the one-sided p-value (1 + b) / (1 + n_permutations).
+
+    Parameters
+    ----------
+    predictions : one model's rows of :attr:`somb_utils.results.RunResult.predictions` for this task
+    task : the definition or its id
+    n_permutations : shuffles; the p-value is at least 1 / (1 + n_permutations)
+    seed : of the shuffles
+
+    Returns
+    -------
+    float
+        NaN if the score is undefined or there are no predictions.
+
+    Notes
+    -----
+    Predictions stay as they are and labels are exchanged among rows that were tested in the same folds, so each fold
+    keeps its class counts, and an id that several repetitions test keeps one label (Phipson & Smyth 2010 for the
+    estimate; Good 2005 for exchangeability within strata). With leave-one-crew-out folds that is within a crew
+    member. Swabs of a day are one: where they share a label, days exchange theirs; where they differ (body site),
+    swabs exchange within their day.
+    """
+    if predictions.empty:
+        return np.nan
+    return p_value(null_scores(design(predictions, task), predictions, n_permutations, seed))
+
+
+def p_value(scores: np.ndarray) -> float:
+    """Return the share of scores at least as high as the first, which counts itself; NaN if it is undefined."""
+    if np.isnan(scores[0]):
+        return np.nan
+    shuffled = scores[1:][np.isfinite(scores[1:])]
+    return float((1 + (shuffled >= scores[0] - 1e-12).sum()) / (1 + len(shuffled)))
+
+
+def null_scores(
+    made: Design, predictions: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
+) -> np.ndarray:
+    """Return the score, then those under shuffled labels, shape (1 + n_permutations,)."""
+    if n_permutations < 1:
+        raise UsageError(f"n_permutations is {n_permutations}; give 1 or more")
+    if made.metric == kernels.MICRO_F1:
+        return _multilabel(made, predictions, n_permutations, seed)
+    rows, signature = rows_of(made, predictions), signatures(made)
+    item_of, sets = _items(made, signature)
+    labels = np.zeros(sets[-1], dtype=np.int64)
+    labels[item_of] = made.labels
+    item = item_of[rows.row]
+    return kernels.permute(
+        made.metric, made.n_classes, item, made.folds, sets, labels, rows.b, n_permutations, np.uint64(seed)
+    )
+
+
+def _items(made: Design, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what carries a label (a unit of one label, or an id), by id, and where each exchangeable set starts."""
+    by_unit = constant_label(made.labels, made.unit_of).min() >= 0
+    if by_unit:
+        of_unit = np.zeros(made.unit_of.max() + 1, dtype=np.int64)
+        of_unit[made.unit_of] = signature
+        order, sets = contiguous([of_unit])
+    else:
+        order, sets = contiguous([signature, made.unit_of])
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return (place[made.unit_of] if by_unit else place), sets
+
+
+def _multilabel(made: Design, predictions: pd.DataFrame, n_permutations: int, seed: int) -> np.ndarray:
+    """Whole rows of labels are exchanged; the micro F1 of each fold is then averaged."""
+    rows, rng = rows_of(made, predictions), np.random.default_rng(seed)
+    frame = predictions.iloc[made.order]
+    called = (frame["y_pred"].to_numpy() == "1").reshape(len(made.row), -1)
+    hits = called.astype(np.int64) @ made.labels.T
+    size = made.labels.sum(axis=1)
+    order, sets = contiguous([signatures(made)])
+    source, scores = np.arange(len(made.ids)), np.empty(n_permutations + 1)
+    for r in range(n_permutations + 1):
+        if r:
+            for lo, hi in pairwise(sets):
+                source[order[lo:hi]] = rng.permutation(source[order[lo:hi]])
+        given = source[made.row]
+        parts = (hits[np.arange(len(given)), given], size[given], rows.c)
+        hit, true, call = (np.add.reduceat(part, made.folds[:-1]) for part in parts)
+        scores[r] = np.divide(2.0 * hit, true + call, out=np.zeros(len(hit)), where=true + call > 0).mean()
+    return scores
+
+
+def with_p_values(
+    summary: pd.DataFrame, predictions: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
+) -> pd.DataFrame:
+    """Return a summary with each score's `p` against chance, and `q`, corrected over the table.
+
+    `q` is the smallest false-discovery rate at which a score counts as above chance (Benjamini & Yekutieli 2001, valid
+    however the tests depend on each other: models share test rows). Random and majority guess, and are not tested.
+    """
+    parts = list(batches(predictions[~predictions["model"].isin(["random", "majority"])]))
+    calls = [(task, model, made, rows) for task, made, models in parts for model, rows in models.items()]
+    tested = Parallel(n_jobs=-1, prefer="threads")(
+        delayed(null_scores)(made, rows, n_permutations, seed) for _, _, made, rows in calls
+    )
+    p_of = {(task, model): p_value(scores) for (task, model, _, _), scores in zip(calls, tested, strict=True)}
+    p = np.array([p_of.get(key, np.nan) for key in zip(summary["task"], summary["model"], strict=True)])
+    return summary.assign(p=p, q=adjusted(p))
+
+
+def adjusted(p: np.ndarray) -> np.ndarray:
+    """Return Benjamini-Yekutieli adjusted p-values; NaN stays NaN and is not counted as a test."""
+    q = np.full(p.shape, np.nan)
+    known = np.isfinite(p)
+    if known.any():
+        q[known] = false_discovery_control(p[known], method="by")
+    return q

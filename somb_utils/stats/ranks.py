@@ -1,0 +1,77 @@
+"""Ranks of models over tasks: Friedman's test, and which ranks differ (Demšar 2006)."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+from scipy.stats import friedmanchisquare
+
+from somb_utils.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Ranking(NamedTuple):
+    """Ranks over tasks.
+
+    Attributes
+    ----------
+    scores : tasks × models, those tasks alone on which every model has a score
+    ranks : mean rank of each model over these tasks, best (lowest) first; ties share a rank
+    p : of Friedman's test that all models rank alike
+    pairs : models × models, p-value of the Nemenyi test that two mean ranks are one
+    """
+
+    scores: pd.DataFrame
+    ranks: pd.Series
+    p: float
+    pairs: pd.DataFrame
+
+
+def ranking(summary: pd.DataFrame) -> Ranking:
+    """Rank models within each task by their mean score, and test the mean ranks.
+
+    Parameters
+    ----------
+    summary : columns task, model, mean; a higher score is better
+
+    Raises
+    ------
+    UsageError
+        If fewer than three models share at least two tasks, so that there is nothing to test.
+
+    Notes
+    -----
+    Tasks count as independent, which those on the same samples are not: read the p-values as optimistic.
+    """
+    import scikit_posthocs
+
+    scores = summary.pivot(index="task", columns="model", values="mean").dropna()
+    if scores.shape[1] < 3 or len(scores) < 2:
+        raise UsageError(
+            f"ranks need three models with scores on the same two tasks; these are {scores.shape[1]} models on "
+            f"{len(scores)} common tasks"
+        )
+    ranks = scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
+    p = float(friedmanchisquare(*(scores[model] for model in scores)).pvalue)
+    return Ranking(scores, ranks, p, scikit_posthocs.posthoc_nemenyi_friedman(scores))
+
+
+def draw_critical_difference(
+    made: Ranking, axes: "Axes", colours: Mapping[str, str] | None = None, alpha: float = 0.05
+) -> None:
+    """Draw mean ranks on a line, a bar joining those that the Nemenyi test does not tell apart.
+
+    Parameters
+    ----------
+    made : see :func:`ranking`
+    axes : to draw on
+    colours : by model
+    alpha : of the test
+    """
+    import scikit_posthocs
+
+    scikit_posthocs.critical_difference_diagram(
+        made.ranks, made.pairs, alpha=alpha, ax=axes, color_palette=dict(colours or {})
+    )

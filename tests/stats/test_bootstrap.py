@@ -1,0 +1,184 @@
+"""Bootstrap: each replicate against scikit-learn on the resampled rows, and draws that follow the design."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from designs import crew, ranking
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+import somb_utils as somb
+from somb_utils import stats
+from somb_utils.errors import SombError, UsageError
+from somb_utils.stats import kernels
+from somb_utils.stats.design import design, rows_of
+from somb_utils.tasks import get_task
+
+PHASES = ["post_flight", "pre_flight", "recovery"]
+
+
+@given(st.data())
+def test_rankings_equal_sklearn_on_the_repeated_rows_ties_included(data: st.DataObject) -> None:
+    n = data.draw(st.integers(1, 40))
+    y, counts = (np.array(data.draw(st.lists(st.integers(0, k), min_size=n, max_size=n))) for k in (1, 4))
+    score = np.array(data.draw(st.lists(st.integers(0, 8), min_size=n, max_size=n))) / 8
+    names = np.array(get_task("C2").classes, dtype=object)
+    frame = pd.DataFrame({"fold": "0", "id": [f"G{i:02d}" for i in range(n)], "y_true": names[y], "y_score": score})
+    made = design(frame, "C2")
+    row, *abc = rows_of(made, frame)
+    tally, drawn = np.zeros((3, 1), dtype=np.int64), counts.astype(np.int32)
+    auroc, auprc = (
+        kernels.score_fold(m, drawn, row.astype(np.int32), *abc, 0, n, tally) for m in (kernels.AUROC, kernels.AUPRC)
+    )
+    truth, repeated = np.repeat(y, counts), np.repeat(score, counts)
+    if truth.any() and not truth.all():
+        assert auroc == pytest.approx(roc_auc_score(truth, repeated), abs=1e-12)
+    else:
+        assert np.isnan(auroc)
+    if truth.any():
+        assert auprc == pytest.approx(average_precision_score(truth, repeated), abs=1e-12)
+    else:
+        assert np.isnan(auprc)
+
+
+@given(st.data())
+def test_macro_f1_equals_sklearn_on_the_repeated_rows(data: st.DataObject) -> None:
+    n, k = data.draw(st.integers(1, 30)), data.draw(st.integers(2, 5))
+    true, called = (np.array(data.draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n))) for _ in range(2))
+    counts = np.array(data.draw(st.lists(st.integers(0, 4), min_size=n, max_size=n)))
+    expected = f1_score(
+        np.repeat(true, counts), np.repeat(called, counts), labels=range(k), average="macro", zero_division=0
+    ) if counts.any() else 0.0  # fmt: skip
+    rows, tally = np.arange(n, dtype=np.int32), np.zeros((3, k), dtype=np.int64)
+    ours = kernels.score_fold(kernels.MACRO_F1, counts.astype(np.int32), rows, true, called, called, 0, n, tally)
+    assert ours == pytest.approx(expected, abs=1e-12)
+
+
+def test_micro_f1_equals_sklearn_on_the_repeated_rows() -> None:
+    rng = np.random.default_rng(2)
+    truth, called = rng.integers(0, 2, (2, 15, 3))
+    counts = rng.integers(0, 4, 15).astype(np.int32)
+    parts = [(truth & called).sum(axis=1), truth.sum(axis=1), called.sum(axis=1)]
+    rows, tally = np.arange(15, dtype=np.int32), np.zeros((3, 1), dtype=np.int64)
+    ours = kernels.score_fold(kernels.MICRO_F1, counts, rows, *parts, 0, 15, tally)
+    theirs = f1_score(np.repeat(truth, counts, axis=0), np.repeat(called, counts, axis=0), average="micro")
+    assert ours == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("task", ["A1", "B2", "C2", "E1", "F3", "F4"])
+def test_undisturbed_rows_give_the_runs_own_score(task: str) -> None:
+    """The design reads predictions as the run scored them: with every row once, the mean over folds comes out."""
+    run = somb.run([task], ["logreg"], source="simulated", n_jobs=1)
+    made = design(run.predictions, task)
+    row, *abc = rows_of(made, run.predictions)
+    ones, tally = np.ones(len(made.ids), np.int32), np.zeros((3, made.n_classes), np.int64)
+    bounds = zip(made.folds[:-1], made.folds[1:], strict=True)
+    folds = [kernels.score_fold(made.metric, ones, row.astype(np.int32), *abc, lo, hi, tally) for lo, hi in bounds]
+    assert np.nanmean(folds) == pytest.approx(run.summary(0)["mean"].item(), abs=1e-12)
+
+
+def test_strata_and_groups_follow_the_design() -> None:
+    run = somb.run(["A1", "C2", "F3", "F4", "F5"], ["majority"], source="simulated", n_jobs=1)
+    by_task = {task: design(rows, str(task)) for task, rows in run.predictions.groupby("task")}
+    assert {task: len(made.groups) - 1 for task, made in by_task.items()} == {
+        "A1": 4,
+        "C2": 1,
+        "F3": 7,
+        "F4": 4,
+        "F5": 4,
+    }
+    assert len(by_task["A1"].strata) - 1 == 4 * 3, "three phases within each of four crew"
+    assert len(by_task["C2"].strata) - 1 == 2 and len(by_task["C2"].ids) < 380, "each id once, however often tested"
+    for task, strata in (("F4", 4), ("F5", 16)):
+        made = by_task[task]
+        assert len(made.strata) - 1 == strata, "days have a phase but no body site"
+        assert made.strata[-1] == 28 and len(made.ids) == 275, "swabs of a day are drawn together"
+
+
+def test_each_draw_takes_as_many_units_of_a_stratum_as_there_are() -> None:
+    counts = np.full(10, 99, dtype=np.int32)
+    kernels._draw(np.uint64(5), counts, np.array([0, 3, 7, 10]), 1, 3)
+    assert counts[:3].tolist() == [99] * 3 and counts[3:7].sum() == 4 and counts[7:].sum() == 3
+
+
+def test_draws_are_uniform() -> None:
+    counts, strata, total = np.zeros(7, dtype=np.int32), np.array([0, 7]), np.zeros(7)
+    for r in range(4000):
+        kernels._draw(np.uint64(kernels._stream(np.uint64(1), r)), counts, strata, 0, 1)
+        total += counts
+    assert ((total - 4000) ** 2 / 4000).sum() < 22.5, "chi-squared of 6 degrees of freedom, 0.1 %"
+
+
+def test_crew_are_drawn_then_their_days() -> None:
+    """With one person always right and three always wrong, a replicate's score counts how often the first was drawn."""
+    truth = [PHASES * 2] * 4
+    wrong = ["pre_flight", "recovery", "post_flight"] * 2
+    draws = stats.replicates(crew(truth, [PHASES * 2, wrong, wrong, wrong]), "A1", 4000, 0)
+    share = np.bincount(np.rint(draws * 4).astype(int), minlength=5) / 4000
+    np.testing.assert_allclose(share, [0.316, 0.422, 0.211, 0.047, 0.004], atol=0.025)
+
+
+def test_an_id_has_one_count_in_all_repetitions() -> None:
+    """Were repetitions drawn apart, their mean would vary less than the shared rows allow."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [300, 100])
+    predictions = ranking(y, rng.normal(size=400) + y)
+    sd = stats.replicates(predictions, "C2", 2000).std()
+    apart = np.mean([
+        stats.replicates(predictions[predictions["fold"] == f], "C2", 2000, int(f)).var() for f in "01234"
+    ])  # fmt: skip
+    assert sd / np.sqrt(apart / 5) == pytest.approx(np.sqrt(1 + 4 * 0.2), abs=0.25)
+
+
+def test_models_meet_the_same_draws_and_seeds_repeat() -> None:
+    run = somb.run(["C2"], {"a": "logreg", "b": "logreg", "c": "rf"}, source="simulated", n_jobs=1)
+    draws = stats.all_replicates(run.predictions, 100, 7)
+    np.testing.assert_array_equal(draws["C2", "a"], draws["C2", "b"])
+    alone = stats.replicates(run.predictions[run.predictions["model"] == "c"], "C2", 100, 7)
+    np.testing.assert_array_equal(draws["C2", "c"], alone)
+    assert not np.array_equal(alone, stats.replicates(run.predictions[run.predictions["model"] == "c"], "C2", 100, 8))
+
+
+def test_order_of_lines_makes_no_difference() -> None:
+    run = somb.run(["F3"], ["logreg"], source="simulated", n_jobs=1)
+    shuffled = run.predictions.sample(frac=1, random_state=0)
+    np.testing.assert_array_equal(stats.replicates(run.predictions, "F3", 50), stats.replicates(shuffled, "F3", 50))
+
+
+def test_summary_holds_interval_and_ties() -> None:
+    run = somb.run(["C2", "F4"], ["majority", "logreg", "rf"], source="simulated", n_jobs=1)
+    table = run.summary(300).set_index(["task", "model"])
+    assert table["low"].le(table["mean"]).all() and table["high"].ge(table["mean"]).all()
+    assert not table.loc[("F4", "majority"), "tied"]
+    best = table.groupby("task")["mean"].idxmax()
+    assert table.loc[best, "tied"].all()
+    assert run.summary(0)["low"].isna().all()
+
+
+def test_failed_models_are_not_tied() -> None:
+    run = somb.run(["C2"], {"logreg": "logreg", "broken": "own_estimators:AlwaysNaN"}, source="simulated", n_jobs=1)
+    table = run.summary(50).set_index("model")
+    assert np.isnan(table.loc["broken", "low"]) and not table.loc["broken", "tied"] and table.loc["logreg", "tied"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda p: pd.concat([p, p.head(1)]), "stands twice in a fold"),
+        (lambda p: p.assign(y_true=["orbit", *p["y_true"][1:]]), "none of"),
+        (lambda p: pd.concat([p, p.assign(model="other")]), "predictions of 2 models"),
+    ],
+)
+def test_bad_predictions_are_refused(change: Any, said: str) -> None:
+    predictions = crew([PHASES] * 4, [PHASES] * 4)
+    with pytest.raises((SombError, UsageError), match=said):
+        stats.bootstrap_interval(change(predictions), "A1", 10)
+
+
+def test_without_replicates_or_predictions_there_is_no_interval() -> None:
+    predictions = crew([PHASES] * 4, [PHASES] * 4)
+    assert np.isnan(stats.bootstrap_interval(predictions, "A1", 0)).all()
+    assert np.isnan(stats.bootstrap_interval(predictions.head(0), "A1", 10)).all()

@@ -1,0 +1,143 @@
+"""Two models and many: paired tests, exact floors, ranks, DeLong, calibration, against the packages that have them."""
+
+import confidenceinterval
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import scikit_posthocs
+from designs import ranking
+from scipy import stats as scipy_stats
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+import somb_utils as somb
+from somb_utils import stats
+from somb_utils.errors import UsageError
+
+matplotlib.use("Agg")
+
+
+def test_nadeau_bengio_without_correction_is_the_paired_t_test() -> None:
+    gaps = np.random.default_rng(0).normal(0.3, 1, 5)
+    assert stats.nadeau_bengio(gaps, 0.0) == pytest.approx(scipy_stats.ttest_1samp(gaps, 0).pvalue)
+    t = gaps.mean() / np.sqrt((1 / 5 + 0.25) * gaps.var(ddof=1))
+    assert stats.nadeau_bengio(gaps) == pytest.approx(2 * scipy_stats.t.sf(abs(t), 4))
+    assert stats.nadeau_bengio(np.zeros(5)) == 1.0 and np.isnan(stats.nadeau_bengio(np.ones(1)))
+
+
+def test_repetitions_that_share_rows_raise_false_alarms_only_without_the_correction() -> None:
+    """Two models as good as each other: an ordinary t-test over repetitions alarms too often, the corrected not."""
+    rng, alarms = np.random.default_rng(5), []
+    y = np.repeat([0, 1], [250, 130])
+    for _ in range(400):
+        scores = rng.normal(size=(2, 380)) + y
+        tests = [np.r_[rng.permutation(250)[:50], 250 + rng.permutation(130)[:26]] for _ in range(5)]
+        aurocs = np.array([stats.delong(y[test], scores[:, test])[0] for test in tests])
+        gaps = aurocs[:, 0] - aurocs[:, 1]
+        alarms.append([scipy_stats.ttest_1samp(gaps, 0).pvalue <= 0.05, stats.nadeau_bengio(gaps) <= 0.05])
+    plain, corrected = np.mean(alarms, axis=0)
+    assert plain > 0.08 and corrected <= 0.075
+
+
+def test_sign_flip_equals_scipy_and_has_a_floor() -> None:
+    gaps = np.array([0.1, 0.3, -0.05, 0.2])
+    theirs = scipy_stats.permutation_test(
+        (gaps,), np.mean, permutation_type="samples", alternative="two-sided", n_resamples=np.inf
+    )
+    assert stats.sign_flip(gaps) == pytest.approx(theirs.pvalue)
+    assert stats.sign_flip(np.array([0.9, 0.8, 0.7, 0.95])) == stats.sign_flip_floor(4) == 0.125
+    assert stats.sign_flip(np.zeros(4)) == 1.0
+    with pytest.raises(UsageError, match="at most 2"):
+        stats.sign_flip(np.ones(21))
+
+
+@pytest.fixture(scope="module")
+def run() -> somb.RunResult:
+    return somb.run(["A1", "C2", "D1", "H1"], ["random", "majority", "logreg", "rf"], source="simulated", n_jobs=1)
+
+
+def test_differences_pair_folds_and_draws(run: somb.RunResult) -> None:
+    table = stats.differences(run.results, run.predictions, 500).set_index(["task", "a", "b"])
+    assert len(table) == 4 * 6
+    means = run.summary(0).set_index(["task", "model"])["mean"]
+    row = table.loc[("D1", "logreg", "rf")]
+    assert row["difference"] == pytest.approx(means["D1", "logreg"] - means["D1", "rf"])
+    assert row["low"] <= row["difference"] <= row["high"] and row["test"] == "Nadeau-Bengio"
+    assert table.xs("A1")["test"].eq("sign flip").all() and table.xs("A1")["floor"].eq(0.125).all()
+    assert table.xs("A1")["p"].ge(0.125).all()
+    assert table.loc[("A1", "majority", "logreg"), "wins"] < 0.05
+
+
+def test_models_with_failed_folds_are_not_compared() -> None:
+    made = somb.run(["C2"], {"a": "logreg", "b": "own_estimators:AlwaysNaN"}, source="simulated", n_jobs=1)
+    assert stats.differences(made.results, made.predictions, 50).empty
+
+
+def test_win_probability_counts_ties_half() -> None:
+    assert stats.win_probability(np.array([1.0, 0.0, -1.0, np.nan])) == 0.5
+    assert np.isnan(stats.win_probability(np.array([np.nan])))
+
+
+def test_ranking_equals_scipy_and_scikit_posthocs(run: somb.RunResult) -> None:
+    made = stats.ranking(run.summary(0))
+    assert made.scores.shape == (4, 4)
+    assert made.p == pytest.approx(scipy_stats.friedmanchisquare(*made.scores.to_numpy().T).pvalue)
+    assert made.ranks.sum() == pytest.approx(10)
+    pd.testing.assert_frame_equal(made.pairs, scikit_posthocs.posthoc_nemenyi_friedman(made.scores))
+    with pytest.raises(UsageError, match="three models"):
+        stats.ranking(run.summary(0).query("model in ['logreg', 'rf']"))
+
+
+def test_critical_difference_is_drawn(run: somb.RunResult) -> None:
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    stats.draw_critical_difference(stats.ranking(run.summary(0)), axes)
+    said = " ".join(text.get_text() for text in axes.texts)
+    plt.close(figure)
+    assert "logreg" in said and "majority" in said
+
+
+def test_delong_equals_the_confidenceinterval_package_and_sklearn() -> None:
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 200)
+    scores = np.round(rng.normal(size=(2, 200)) + y, 1)
+    auroc, covariance = stats.delong(y, scores)
+    assert auroc == pytest.approx([roc_auc_score(y, s) for s in scores], abs=1e-12)
+    theirs, ends = confidenceinterval.roc_auc_score(y.tolist(), scores[0].tolist(), confidence_level=0.95)
+    half = scipy_stats.norm.ppf(0.975) * np.sqrt(covariance[0, 0])
+    assert theirs == pytest.approx(auroc[0]) and ends == pytest.approx((auroc[0] - half, auroc[0] + half), abs=2e-3)
+    low, high = stats.delong_interval(y, scores[0])
+    assert low < auroc[0] < high and high - low == pytest.approx(2 * half, rel=0.05)
+    assert stats.delong_interval(np.array([0, 0, 1, 1]), np.array([1.0, 2, 3, 4])) == (1.0, 1.0)
+
+
+def test_delong_and_bootstrap_agree_on_one_fold() -> None:
+    rng = np.random.default_rng(2)
+    y = np.repeat([0, 1], [120, 80])
+    fold = ranking(y, rng.normal(size=200) + y, folds=1)
+    truth = (fold["y_true"] == "changed").to_numpy()
+    low, high = stats.bootstrap_interval(fold, "C2", 4000)
+    assert (low, high) == pytest.approx(stats.delong_interval(truth, fold["y_score"].to_numpy()), abs=0.03)
+
+
+def test_calibration_equals_sklearn(run: somb.RunResult) -> None:
+    rows = run.predictions.query("task == 'D1' and model == 'logreg'")
+    made = stats.calibration(rows, "D1", 5)
+    positive = somb.load_task("D1", source="simulated").task.classes[1]
+    truth = (rows["y_true"] == positive).to_numpy()
+    observed, predicted = calibration_curve(truth, rows["y_score"], n_bins=5, strategy="quantile")
+    np.testing.assert_allclose(made.curve["observed"], observed, atol=0.03)
+    np.testing.assert_allclose(made.curve["predicted"], predicted, atol=0.03)
+    assert made.brier == pytest.approx(brier_score_loss(truth, rows["y_score"]))
+    assert made.skill == pytest.approx(1 - made.brier / (truth.mean() * (1 - truth.mean())))
+    assert made.curve["low"].le(made.curve["observed"]).all() and made.curve["n"].sum() == len(rows)
+
+
+def test_calibration_refuses_what_has_none(run: somb.RunResult) -> None:
+    rows = run.predictions.query("model == 'logreg'")
+    with pytest.raises(UsageError, match="only binary"):
+        stats.calibration(rows[rows["task"] == "A1"], "A1")
+    with pytest.raises(UsageError, match="no probabilities"):
+        stats.calibration(rows[rows["task"] == "C2"].assign(y_score=3.0), "C2")
