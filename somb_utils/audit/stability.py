@@ -12,7 +12,7 @@ from somb_utils.load import TaskData
 from somb_utils.paths import DATA, replacing
 from somb_utils.results import RunResult
 from somb_utils.runner import LIBRARIES, run
-from somb_utils.stats import GROUPED
+from somb_utils.stats.design import GROUPED
 from somb_utils.tasks import get_task
 
 STORED = DATA / "reference" / "seed_scores.csv"
