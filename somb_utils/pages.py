@@ -134,11 +134,13 @@ MARKERS: dict[str, Callable[[], str]] = {"tasks": task_pages, "tables": table_pa
 
 def fill(text: str) -> str:
     """Return a page's text with each marker replaced by what it stands for."""
-    for name, make in MARKERS.items():
+    from somb_utils.audit import page
+
+    for name, make in (MARKERS | page.MARKERS).items():
         marker = f"<!-- somb:{name} -->"
         if marker in text:
             text = text.replace(marker, make())
-    return text
+    return page.fill_figures(text)
 
 
 def banner(source: str) -> str:

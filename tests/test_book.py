@@ -270,26 +270,3 @@ def test_published_scored_files_make_a_report(open_data: Path) -> None:
     files = sorted(str(file) for file in (open_data / "reference" / "llm_scored").glob("*.json"))
     report = start(json.dumps(files), modality="clinical", sample=5)
     assert report.summary is not None and len(report.summary.tables["ranking"])
-
-
-# Audit ---------------------------------------------------------------------------------------------------------------
-
-
-def test_three_rows_of_f4_meet_their_own_sample(open_data: Path) -> None:
-    from somb_utils.audit import pairing
-    from somb_utils.load import load_task
-
-    aligned, published = (load_task("F4", protocol, open_data / "processed") for protocol in ("aligned", "published"))
-    assert pairing(aligned, published).iloc[0].to_dict() == {
-        "task": "F4", "features": "all", "rows": 275, "own": 3, "same_class": 28,
-    }  # fmt: skip
-
-
-def test_published_folds_of_c2_are_not_stratified(open_data: Path) -> None:
-    from somb_utils.audit import fold_shares
-    from somb_utils.load import load_task
-
-    aligned, published = (load_task("C2", protocol, open_data / "processed") for protocol in ("aligned", "published"))
-    shares = fold_shares(aligned, published)
-    assert shares["aligned"].nunique() == 1
-    assert (shares["published"].min().round(), shares["published"].max().round()) == (25, 38)

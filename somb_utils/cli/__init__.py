@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from somb_utils.cli import data, tasks
+from somb_utils.cli import audit, data, tasks
 from somb_utils.cli.book import book
 from somb_utils.cli.compare import compare
 from somb_utils.cli.evaluate import evaluate, template, validate
@@ -41,6 +41,7 @@ app.command()(leaderboard)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)
 app.add_typer(data.app, name="data")
+app.add_typer(audit.app, name="audit")
 app.add_typer(submit_app, name="submit")
 app.add_typer(llm_app, name="llm")
 

@@ -6,29 +6,35 @@ from typing import Any
 
 
 class Bar:
-    """A progress bar in a cell, which ends as one line without times."""
-
-    def __init__(self) -> None:
-        self.total = self.done = 0
-
-    def _html(self, label: str) -> Any:
-        from IPython.display import HTML
-
-        bar = f'<progress max="{self.total}" value="{self.done}" style="width:16em"></progress> '
-        return HTML(f"{bar if label else ''}{self.done} of {self.total} fold jobs {label or 'done'}")
+    """A progress bar in a cell, which ends as one line that says the same whether folds were fitted now or before."""
 
     def start(self, jobs: int, cost: float) -> None:
         """Show how much there is to do."""
         from IPython.display import display
 
-        self.total = jobs
-        self.handle = display(self._html("" if not jobs else "…"), display_id=True)
+        self.total, self.done = jobs, 0
+        self.handle = display(self._html("…"), display_id=True)
 
     def advance(self, cost: float, label: str) -> None:
         """Count one finished job."""
         self.done += 1
-        if self.handle is not None:
-            self.handle.update(self._html(f": {label}" if self.done < self.total else ""))
+        self._update(self._html(label))
+
+    def finish(self, jobs: int) -> None:
+        """Say how many jobs stand finished, those of earlier runs included."""
+        from IPython.display import HTML
+
+        self._update(HTML(f"{jobs} fold jobs done"))
+
+    def _html(self, label: str) -> Any:
+        from IPython.display import HTML
+
+        bar = f'<progress max="{self.total}" value="{self.done}" style="width:16em"></progress>'
+        return HTML(f"{bar} {self.done} of {self.total} fold jobs: {label}")
+
+    def _update(self, content: Any) -> None:
+        if self.handle is not None:  # there is none outside a notebook
+            self.handle.update(content)
 
 
 def show(thing: Any) -> None:

@@ -165,6 +165,7 @@ class Session:
             list(self.tasks.values()), p.models, model_params=p.model_params, protocol=p.protocol, source=self.source,
             seed=p.seed, n_jobs=p.n_jobs, out=folder, on_start=bar.start, on_done=bar.advance,
         )  # fmt: skip
+        bar.finish(len(self.result.results[["task", "model", "fold"]].drop_duplicates()))
         for row in self.result.failures().itertuples():
             note(f"{row.model} failed on {row.task}, fold {row.fold}, and is left out of its mean: {row.reason}")
         return self.result

@@ -196,7 +196,8 @@ def _write_values(axes: Axes, values: np.ndarray, limit: float) -> None:
     for (i, k), value in np.ndenumerate(values):
         if np.isfinite(value):
             tint = "white" if abs(value) > 0.65 * limit else "black"
-            axes.text(k, i, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=tint)
+            shown = f"{round(value, 2) + 0:.2f}"  # no minus before a zero
+            axes.text(k, i, shown, ha="center", va="center", fontsize=7.5, color=tint)
 
 
 def _spread(positions: np.ndarray, gap: float) -> np.ndarray:
