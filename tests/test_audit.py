@@ -308,6 +308,7 @@ def test_stored_figures_are_those_of_the_tables(found: dict[str, float]) -> None
         ("skin tables", {"skin_rows": 18677, "skin_equal": 6, "e1_in_e4": 7, "e2_in_e4": 8}, 0),
         ("signs", {"sign_fp1": 0.928, "sign_fp2": -0.404, "sign_lp3": 0.882, "sign_rp3": -0.924}, 3),
         ("C1's missing", {"c1_missing_pre_flight": 34, "c1_missing_post_flight": 29, "c1_missing_recovery": 18}, 0),
+        ("G1's crew", {"g1_logreg_mean": 0.417, "g1_logreg_lowest": 0.282, "g1_logreg_chance": 0.291}, 3),
         ("sites", {"cutibacterium_tzo": 78.0, "cutibacterium_web": 6.9}, 1),
         ("folds", {"b2_folds_lacking": 4, "f3_folds_lacking": 3, "f4_empty": 2}, 0),
     ],

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somb_utils.audit import evidence, leaks, pairing
+from somb_utils.audit import evidence, leaks, pairing, stability
 from somb_utils.errors import SombError, UsageError
 from somb_utils.load import TaskData, load_task
 from somb_utils.paths import DATA, replacing
 from somb_utils.published import published_primary
+from somb_utils.runner import run
 from somb_utils.tables import Source, SourceLike, resolve_source
 
 STORED = DATA / "reference" / "audit_figures.json"
@@ -169,6 +170,11 @@ def _tables(tables: Tables) -> Figures:
     }
 
 
+def _crew(tables: Tables) -> Figures:
+    linear = stability.without_one_group(run([tables.task("G1")], "logreg", n_jobs=1)).iloc[0]
+    return {f"g1_logreg_{column}": linear[column] for column in ("chance", "mean", "lowest")}
+
+
 METABOLITE_TABLES = ("metabolomics_de", "metabolomics_anppos_matrix_log10", "metabolomics_metadata")
 
 
@@ -194,7 +200,7 @@ def genus_by_site(profile: pd.DataFrame, metadata: pd.DataFrame, genus: str) -> 
 
 
 PARTS: tuple[Callable[[Tables], Figures], ...] = (
-    _pairing, _folds_of_c2, _atoms_of_d1, _descriptions, _random_draws, _rows, _tested, _listed, _tables,
+    _pairing, _folds_of_c2, _atoms_of_d1, _descriptions, _random_draws, _rows, _tested, _listed, _tables, _crew,
 )  # fmt: skip
 
 
