@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from functools import partial
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -74,9 +75,9 @@ def unordered(
         for _ in range(2 * max(1, sum(client.nthreads().values()))):
             submit()
         while waiting:
-            future = _next(finished, client, cluster)
+            future = _patiently(lambda seconds: finished.get(timeout=seconds), client, cluster)
             call = waiting.pop(future.key)
-            result: Any = (call, future.exception()) if future.status == "error" else future.result()
+            result = _patiently(partial(_answer, future, call), client, cluster)
             future.release()
             submit()
             yield result
@@ -89,13 +90,19 @@ def unordered(
             here.close()
 
 
-def _next(finished: "Queue[Future]", client: "Client", cluster: str) -> "Future":
-    """Wait for the next finished call, as long as there are workers."""
+def _answer(future: "Future", call: tuple[Any, ...], seconds: float) -> Any:
+    """Return a call's result, which its worker may have taken along, or the call and why it failed."""
+    error = future.exception(timeout=seconds)
+    return future.result(timeout=seconds) if error is None else (call, error)
+
+
+def _patiently(attempt: Callable[[float], Any], client: "Client", cluster: str) -> Any:
+    """Repeat an attempt that waits for some seconds, as long as there are workers."""
     seen = time.monotonic()
     while True:
         try:
-            return finished.get(timeout=min(5, WORKERS_TIMEOUT))
-        except Empty:
+            return attempt(min(5, WORKERS_TIMEOUT))
+        except (Empty, TimeoutError):
             now = time.monotonic()
             if client.nthreads():
                 seen = now
