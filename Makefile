@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run book test lint check-notebooks reproduce lock clean
+.PHONY: help setup run book test lint check-notebooks reproduce benchmarks lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ test: setup lint  ## Set up, check style and types, run the tests and every note
 
 check-notebooks: setup  ## Run every notebook anew on simulated tables and compare with its stored output
 	$(SIMULATED) $(BIN)/pytest $(PARALLEL) $(NBVAL)
+
+benchmarks: setup  ## Measure speed on the data at hand and write book/benchmarks.md (leave the machine alone meanwhile)
+	$(BIN)/python benchmarks
 
 lint: setup
 	$(BIN)/ruff check .

@@ -122,8 +122,8 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
     jobs = [(Job(s.data, model, n), s.folds[n]) for s in submissions.values() for n in range(len(s.folds))]
     scored = [(job, _outcome(job, fold)) for job, fold in jobs]
     result = RunResult(
-        results=pd.concat([outcome_rows(job, outcome) for job, outcome in scored], ignore_index=True),
-        predictions=pd.concat([prediction_rows(job, outcome) for job, outcome in scored], ignore_index=True),
+        results=outcome_rows(scored),
+        predictions=prediction_rows(scored),
         provenance=provenance(loaded, [model], None, {name: version(name) for name in LIBRARIES}),
     )
     if out is not None:
@@ -228,7 +228,7 @@ def _outcome(job: Job, fold: FoldPredictions) -> Outcome:
 
 
 def _majority(data: TaskData) -> pd.DataFrame:
-    parts = []
+    scored = []
     for number, fold in enumerate(data.folds):
         X = np.empty((len(fold.test), 0))
         model = MajorityBaseline().fit(X, data.codes[fold.train])
@@ -236,8 +236,8 @@ def _majority(data: TaskData) -> pd.DataFrame:
         proba = model.predict_proba(X)
         y_score = proba if multilabel else proba[:, -1] * (proba.shape[1] == 2) if binary else np.empty(0)
         outcome = Outcome(model.predict(X), y_score, {}, 0.0)
-        parts.append(prediction_rows(Job(data, Model("majority", "majority"), number), outcome))
-    return pd.concat(parts, ignore_index=True)
+        scored.append((Job(data, Model("majority", "majority"), number), outcome))
+    return prediction_rows(scored)
 
 
 def _best_baselines() -> pd.DataFrame:

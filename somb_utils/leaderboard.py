@@ -27,7 +27,7 @@ class Board:
     """
 
     result: RunResult
-    n_bootstrap: int = 200
+    n_bootstrap: int = 1000
     seed: int = 42
     listed: tuple[Entry, ...] = ()
 

@@ -112,7 +112,12 @@ def submission_rows(listed: Sequence[Entry], protocol: str) -> list[dict[str, An
             if score.protocol == protocol and "[" not in score.metric:
                 scored = [value for value in score.values.values() if value is not None]
                 numbers = {key: _number(getattr(score, key)) for key in ("mean", "sd", "low", "high", "chance")}
-                counts = {"folds": len(scored), "failed": 0, "undefined": len(score.values) - len(scored)}
+                counts = {
+                    "folds": len(scored),
+                    "failed": 0,
+                    "undefined": len(score.values) - len(scored),
+                    "tied": False,
+                }
                 rows.append(
                     {
                         **{"task": score.task, "model": entry.marked(score.model), "metric": score.metric},
@@ -128,12 +133,12 @@ def _rows(board: "Board") -> list[dict[str, Any]]:
     results = board.result.results
     results = results[~results["metric"].str.contains("[", regex=False)]
     chance = board.summary.drop_duplicates("task").set_index("task")["chance"]
-    ends = board.summary.set_index(["task", "model", "metric"])[["low", "high"]].to_dict("index")
+    ends = board.summary.set_index(["task", "model", "metric"])[["low", "high", "tied"]].to_dict("index")
     rows = []
     for key, part in results.groupby(["task", "model", "metric"], sort=False):
         task, model, metric = map(str, key)
         values = part["value"].dropna()
-        interval = ends.get((task, model, metric), {"low": np.nan, "high": np.nan})
+        interval = ends.get((task, model, metric), {"low": np.nan, "high": np.nan, "tied": False})
         primary = metric == catalogue()[task].metrics.primary
         rows.append(
             {
@@ -144,6 +149,7 @@ def _rows(board: "Board") -> list[dict[str, Any]]:
                 "sd": _number(np.std(values) if len(values) else np.nan),
                 "low": _number(interval["low"]),
                 "high": _number(interval["high"]),
+                "tied": bool(interval["tied"]),
                 "chance": _number(chance[task] if primary else 0.5 if metric == "auroc" else np.nan),
                 "folds": len(values),
                 "failed": int(part["status"].str.startswith("failed").sum()),
@@ -197,6 +203,7 @@ def published_source() -> dict[str, Any]:
 def _reference_row(row: Mapping[Any, Any]) -> dict[str, Any]:
     numbers = {key: _number(row.get(key, np.nan)) for key in ("mean", "sd", "low", "high", "chance")}
     counts = {key: int(row[key]) if key in row else None for key in ("folds", "failed", "undefined")}
+    counts["tied"] = bool(row.get("tied", False))
     return {
         **{key: row[key] for key in ("task", "model", "metric")}, **numbers, **counts,
         "values": [],

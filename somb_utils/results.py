@@ -3,7 +3,7 @@
 import json
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -68,54 +68,53 @@ class RunResult:
         return reasons[[*_KEY, "fold", "reason"]].drop_duplicates().reset_index(drop=True)
 
 
-def outcome_rows(job: "Job", outcome: Outcome) -> pd.DataFrame:
-    """Return the result rows of one fold job."""
-    scores: Mapping[str, float] = outcome.scores or {job.data.task.metrics.primary: np.nan}
-    value = np.array(list(scores.values()), dtype=float)
-    status = f"failed: {outcome.error}" if outcome.error else np.where(np.isnan(value), "undefined", "ok")
-    return pd.DataFrame(
-        {
-            "task": job.data.name,
-            "protocol": job.data.protocol,
-            "source": job.data.provenance["source"],
-            "model": job.model.name,
-            "fold": job.data.folds[job.number].label,
-            "metric": list(scores),
-            "value": value,
-            "status": status,
-        }
-    )
+def outcome_rows(scored: Iterable[tuple["Job", Outcome]]) -> pd.DataFrame:
+    """Return the result rows of fold jobs."""
+    rows = []
+    for job, outcome in scored:
+        data = job.data
+        key = (data.name, data.protocol, data.provenance["source"], job.model.name, data.folds[job.number].label)
+        scores: Mapping[str, float] = outcome.scores or {data.task.metrics.primary: np.nan}
+        for metric, value in scores.items():
+            status = f"failed: {outcome.error}" if outcome.error else "undefined" if np.isnan(value) else "ok"
+            rows.append((*key, metric, float(value), status))
+    return pd.DataFrame(rows, columns=RESULT_COLUMNS)
 
 
-def prediction_rows(job: "Job", outcome: Outcome) -> pd.DataFrame:
-    """Return the prediction rows of one fold job; none if it failed."""
+def prediction_rows(scored: Iterable[tuple["Job", Outcome]]) -> pd.DataFrame:
+    """Return the prediction rows of fold jobs; a job that failed has none."""
+    parts = [_predictions(job, outcome) for job, outcome in scored if not outcome.error]
+    # One column of all jobs at a time: making a data frame of each job takes far longer.
+    columns: dict[str, Any] = {
+        c: np.concatenate([part[c] for part in parts]) if parts else [] for c in PREDICTION_COLUMNS
+    }
+    return pd.DataFrame(columns).astype({c: float if c == "y_score" else "str" for c in PREDICTION_COLUMNS})
+
+
+def _predictions(job: "Job", outcome: Outcome) -> dict[str, np.ndarray]:
     data, fold = job.data, job.data.folds[job.number]
-    if outcome.error:
-        return pd.DataFrame(columns=PREDICTION_COLUMNS)
     ids = data.X.index.to_numpy(dtype=object)[fold.test]
     names = np.array(data.task.classes, dtype=object)
     truth = data.codes[fold.test]
     if data.task.type == "multilabel":
-        n_labels = len(names)
         columns = {
-            "id": np.repeat(ids, n_labels),
+            "id": np.repeat(ids, len(names)),
             "label": np.tile(names, len(ids)),
-            "y_true": truth.ravel().astype(str),
-            "y_pred": outcome.y_pred.ravel().astype(str),
+            "y_true": truth.ravel().astype(str).astype(object),
+            "y_pred": outcome.y_pred.ravel().astype(str).astype(object),
             "y_score": outcome.y_score.ravel(),
         }
     else:
         columns = {
             "id": ids,
-            "label": None,
+            "label": np.full(len(ids), None),
             "y_true": names[truth],
             "y_pred": names[outcome.y_pred],
-            "y_score": outcome.y_score if outcome.y_score.size else np.nan,
+            "y_score": outcome.y_score if outcome.y_score.size else np.full(len(ids), np.nan),
         }
-    frame = pd.DataFrame(
-        {"task": data.name, "protocol": data.protocol, "model": job.model.name, "fold": fold.label, **columns}
-    )
-    return frame.astype({"id": str, "label": "str", "y_true": str, "y_pred": str, "y_score": float})
+    keys = {"task": data.name, "protocol": data.protocol, "model": job.model.name, "fold": fold.label}
+    same = {key: np.full(len(columns["id"]), value, dtype=object) for key, value in keys.items()}
+    return {**same, **columns}
 
 
 def provenance(
@@ -261,10 +260,10 @@ def load_run(folder: str | Path) -> RunResult:
 
 
 def _merge(before: RunResult, now: RunResult) -> RunResult:
-    new = set(map(tuple, now.results[_KEY].drop_duplicates().to_numpy()))
+    new = pd.MultiIndex.from_frame(now.results[_KEY].drop_duplicates())
 
     def joined(old: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
-        kept = old[[tuple(row) not in new for row in old[_KEY].to_numpy()]]
+        kept = old[~pd.MultiIndex.from_frame(old[_KEY]).isin(new)]
         return pd.concat([kept, fresh], ignore_index=True) if len(kept) else fresh
 
     entries = {part: {**before.provenance[part], **now.provenance[part]} for part in ("tasks", "models")}

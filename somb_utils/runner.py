@@ -3,19 +3,20 @@
 import hashlib
 import inspect
 import json
+import platform
 import sys
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
-import pandas as pd
 
 from somb_utils.cluster import unordered
 from somb_utils.errors import SombError, UsageError
@@ -122,9 +123,10 @@ def run(
         if file is not None and not outcome.error:
             _store(outcome, file)
         on_done(jobs[i].cost, f"{jobs[i].data.name} {jobs[i].model.name}")
+    scored = [(job, done[i]) for i, job in enumerate(jobs)]
     result = RunResult(
-        results=pd.concat([outcome_rows(jobs[i], done[i]) for i in range(len(jobs))], ignore_index=True),
-        predictions=pd.concat([prediction_rows(jobs[i], done[i]) for i in range(len(jobs))], ignore_index=True),
+        results=outcome_rows(scored),
+        predictions=prediction_rows(scored),
         provenance=provenance(loaded, chosen, seed, {name: version(name) for name in LIBRARIES}),
     )
     if folder is not None:
@@ -202,15 +204,20 @@ def _outcomes(
     jobs: Sequence[Job], todo: Sequence[int], seed: int, n_jobs: int, cluster: str | None
 ) -> Iterator[tuple[int, Outcome]]:
     """Do the jobs `todo`, in their order as far as workers are free, and yield each as it finishes."""
-    loaded = {id(job.data): job.data for job in jobs}
+    left = Counter((id(jobs[i].data), jobs[i].number) for i in todo)
+    kept: dict[tuple[int, int], PreparedFold] = {}
 
-    @lru_cache(maxsize=12)
-    def prepared(data: int, number: int) -> PreparedFold:
-        return prepare(loaded[data], number)
+    def prepared(job: Job) -> PreparedFold:  # once a fold, and kept until its last model is under way
+        key = id(job.data), job.number
+        if key not in kept:
+            kept[key] = prepare(job.data, job.number)
+        left[key] -= 1
+        return kept[key] if left[key] else kept.pop(key)
 
-    calls = ((i, prepared(id(jobs[i].data), jobs[i].number), jobs[i].model, seed) for i in todo)
+    calls = ((i, prepared(jobs[i]), jobs[i].model, seed) for i in todo)
     if cluster is not None:
-        yield from map(_survived, unordered(_do, calls, cluster))
+        code = _code_fingerprint()
+        yield from map(_survived, unordered(_do_there, ((*call, code) for call in calls), cluster))
         return
     # When the run stops early, joblib says how many fits it cancelled; the user knows.
     warnings.filterwarnings("ignore", message=".* which were still being processed by the workers")
@@ -221,6 +228,15 @@ def _outcomes(
 
 def _do(i: int, fold: PreparedFold, model: Model, seed: int) -> tuple[int, Outcome]:
     return i, fit_fold(fold, model, seed)
+
+
+def _do_there(i: int, fold: PreparedFold, model: Model, seed: int, code: str) -> tuple[int, Outcome]:
+    if _code_fingerprint() != code:
+        raise SombError(
+            f"the worker on {platform.node()} has other versions of somb_utils or its libraries than this process; "
+            "install the same requirements.lock on both"
+        )
+    return _do(i, fold, model, seed)
 
 
 def _survived(result: Any) -> tuple[int, Outcome]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import get_args
 
-import numpy as np
 import pandas as pd
 
 from somb_utils.errors import UsageError
@@ -15,7 +14,7 @@ CALIBRATED = 0.8
 RULES: dict[Tier, str] = {
     "calibration": "the best model's AUROC interval lies above 0.8",
     "standard": "more than half of the models are above chance",
-    "advanced": "at least one model is above chance, but no more than half",
+    "advanced": "at least one model is above chance",
     "frontier": "no model is above chance",
 }
 # From hard to easy.
@@ -48,7 +47,7 @@ def above_chance(summary: pd.DataFrame) -> pd.Series:
 
 
 def shown_tier(scores: pd.DataFrame) -> Tier:
-    """Return the tier that one task's scores show, by :data:`RULES`.
+    """Return the easiest tier whose rule (see :data:`RULES`) one task's scores meet.
 
     Parameters
     ----------
@@ -73,9 +72,10 @@ def check(summary: pd.DataFrame, tasks: Mapping[str, Task] | None = None) -> pd.
     Returns
     -------
     DataFrame
-        One row a task and protocol: task, protocol, stated, shown, verdict (``holds``, ``easier`` or ``harder`` than
-        stated), metric, chance, best (model), mean, low, high, above and models (how many of the models that learn are
-        above chance, of how many), and least_p where p-values are given.
+        One row a task and protocol: task, protocol, stated, shown (see :func:`shown_tier`), verdict (``holds`` if the
+        stated tier's rule is met, else whether the task is ``easier`` or ``harder`` than stated), metric, chance, best
+        (model), mean, low, high, above and models (how many of the models that learn are above chance, of how many),
+        and least_p where p-values are given.
 
     Raises
     ------
@@ -109,13 +109,15 @@ def best(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _row(task: Task, protocol: str, scores: pd.DataFrame) -> dict[str, object]:
     best, shown = scores.sort_values("mean", kind="stable").iloc[-1], shown_tier(scores)
-    step = int(np.sign(ORDER.index(shown) - ORDER.index(task.tier)))
+    easier = ORDER.index(shown) - ORDER.index(task.tier)
+    # The rule of an easier tier implies that of a harder one, but for frontier, which no other tier meets.
+    verdict = "harder" if easier < 0 else "easier" if easier > 0 and task.tier == "frontier" else "holds"
     row = {
         "task": task.id,
         "protocol": protocol,
         "stated": task.tier,
         "shown": shown,
-        "verdict": {0: "holds", 1: "easier", -1: "harder"}[step],
+        "verdict": verdict,
         "metric": best["metric"],
         "chance": best["chance"],
         "best": best["model"],

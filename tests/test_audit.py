@@ -295,6 +295,7 @@ def test_stored_figures_are_those_of_the_tables(found: dict[str, float]) -> None
         ("2: G1's orders", {"g1_clinical_own": 21, "g1_proteomics_own": 7, "g1_metabolomics_own": 3}, 0),
         ("3: C2's folds", {"c2_published_min": 25, "c2_published_max": 38, "c2_all": 34, "c2_aligned_max": 34}, 0),
         ("4: D1's atoms", {"d1_n_c": 2, "d1_n_n": 0, "d1_n_s": 0}, 0),
+        ("4: D1's order", {"d1_mlp_published": 0.557, "d1_mlp_reordered": 0.557, "d1_mlp_aligned": 0.648}, 3),
         ("5: F3's draw", {"f3_draw": 0.402, "a1_draw": 0.214, "a1_chance": 0.307}, 3),
         ("6: C1", {"c1_pre_flight": 11, "c1_post_flight": 4, "c1_recovery": 6, "c1_proteins": 2838}, 0),
         ("7: I1", {"i1_genes": 466, "i1_lowest": 0.9979, "i1_highest": 0.9994}, 4),
@@ -307,6 +308,7 @@ def test_stored_figures_are_those_of_the_tables(found: dict[str, float]) -> None
         ("skin tables", {"skin_rows": 18677, "skin_equal": 6, "e1_in_e4": 7, "e2_in_e4": 8}, 0),
         ("signs", {"sign_fp1": 0.928, "sign_fp2": -0.404, "sign_lp3": 0.882, "sign_rp3": -0.924}, 3),
         ("C1's missing", {"c1_missing_pre_flight": 34, "c1_missing_post_flight": 29, "c1_missing_recovery": 18}, 0),
+        ("G1's crew", {"g1_logreg_mean": 0.417, "g1_logreg_lowest": 0.282, "g1_logreg_chance": 0.291}, 3),
         ("sites", {"cutibacterium_tzo": 78.0, "cutibacterium_web": 6.9}, 1),
         ("folds", {"b2_folds_lacking": 4, "f3_folds_lacking": 3, "f4_empty": 2}, 0),
     ],
@@ -379,7 +381,7 @@ def test_every_figure_of_the_page_is_filled_in() -> None:
     text = pages.fill((ROOT / "book" / "protocols.md").read_text(encoding="utf-8"))
     assert "<!-- somb:" not in text
     assert "25 % to 38 % positives" in text
-    assert "| A1 | mlp |" in text
+    assert "| A1 | macro F1 | mlp | 0.307 |" in text
     with pytest.raises(UsageError, match="no figure 'f9_own'; there are f4_own"):
         page.fill_figures("<!-- somb:figure f9_own .0f -->")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import dask
 import pandas as pd
 import psutil
 import pytest
+import yaml
 
 import somb_utils as somb
 from somb_utils.errors import SombError, UsageError
@@ -133,6 +135,24 @@ def test_a_local_cluster_whose_workers_are_all_killed_ends(tmp_path: Path, monke
 def test_a_job_that_no_worker_survived_is_a_failed_outcome() -> None:
     number, outcome = _survived(((7, "fold", "model", 42), RuntimeError("4 workers died")))
     assert number == 7 and outcome.error == "RuntimeError: 4 workers died" and not outcome.scores
+
+
+def test_a_worker_with_other_versions_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("somb_utils.runner._code_fingerprint", lambda: "another version")
+    with pytest.raises(SombError, match=r"the worker on .* has other versions of somb_utils or its libraries than"):
+        somb.run("A1", "majority", source="simulated", cluster="local:1")
+
+
+def test_the_recipes_are_valid_python_and_yaml() -> None:
+    text = (Path(__file__).parent.parent / "book" / "scale.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+    for language, block in blocks:
+        if language == "python":
+            compile(block, "scale.md", "exec")
+        if language == "yaml":
+            values = yaml.safe_load(block)
+            assert values["scheduler"]["image"] == values["worker"]["image"]
+    assert {"sh", "python", "yaml", "dockerfile"} <= {language for language, _ in blocks}
 
 
 def test_bad_addresses_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,24 @@ def test_precision_and_ndcg_average_over_ties(case: tuple[np.ndarray, np.ndarray
     assert np.isnan(ndcg) if not y.any() or len(y) == 1 else ndcg == sk.ndcg_score(y[None], score[None], k=k)
 
 
+@settings(max_examples=60)
+@given(binary(max_size=6), st.integers(1, 7))
+def test_precision_and_ndcg_are_exact_expectations_over_orders_of_ties(
+    case: tuple[np.ndarray, np.ndarray], k: int
+) -> None:
+    y, score = case
+    if k > len(y):
+        assert np.isnan(metrics.precision_at(y, score, k)) and np.isnan(metrics.ndcg_at(y, score, k))
+        return
+    best_first = [order for order in permutations(range(len(y))) if (np.diff(score[list(order)]) <= 0).all()]
+    hits = np.array([y[list(order)][:k] for order in best_first])
+    assert metrics.precision_at(y, score, k) == pytest.approx(hits.mean(), abs=1e-12)
+    if y.any() and len(y) > 1:
+        discount = 1 / np.log2(np.arange(2, k + 2))
+        expected = (hits @ discount).mean() / (np.sort(y)[::-1][:k] @ discount)
+        assert metrics.ndcg_at(y, score, k) == pytest.approx(expected, abs=1e-12)
+
+
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
 def test_precision_at_k_is_the_exact_expectation(k: int) -> None:
     y, score = np.array([1, 0, 1, 0]), np.array([0.9, 0.5, 0.5, 0.5])
@@ -67,6 +85,8 @@ def test_multiclass_scores_equal_scikit_learn(pairs: list[tuple[str, str]]) -> N
     assert scores["accuracy"] == sk.accuracy_score(y_true, y_pred)
     assert scores["macro_f1"] == pytest.approx(sk.f1_score(y_true, y_pred, average="macro", **options))
     assert scores["weighted_f1"] == sk.f1_score(y_true, y_pred, average="weighted", **options)
+    counts = metrics.confusion(y_true, y_pred, CLASSES)
+    assert counts.to_numpy().tolist() == sk.confusion_matrix(y_true, y_pred, labels=list(CLASSES)).tolist()
     assert [scores[f"f1[{c}]"] for c in CLASSES] == sk.f1_score(y_true, y_pred, average=None, **options).tolist()
 
 
@@ -81,6 +101,11 @@ def test_multilabel_scores_equal_scikit_learn(data: st.DataObject, n: int) -> No
     assert scores["hamming_loss"] == sk.hamming_loss(y_true, y_pred)
     defined = [j for j in range(3) if 0 < y_true[:, j].sum() < n]
     expected = [sk.roc_auc_score(y_true[:, j], y_score[:, j]) for j in defined]
+    for j, label in enumerate(labels):
+        if j in defined:
+            assert scores[f"auroc[{label}]"] == sk.roc_auc_score(y_true[:, j], y_score[:, j])
+        else:
+            assert np.isnan(scores[f"auroc[{label}]"])
     assert scores["mean_auroc"] == pytest.approx(np.mean(expected)) if defined else np.isnan(scores["mean_auroc"])
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,10 @@ import pandas as pd
 from somb_utils.audit.leaks import column_auroc
 from somb_utils.errors import SombError
 from somb_utils.features import SAMPLE_COLUMNS
+from somb_utils.load import TaskData
 from somb_utils.metrics import chance_auprc, score_binary
+from somb_utils.models import SEED
+from somb_utils.runner import run
 
 
 def equal_columns(tables: Mapping[str, pd.DataFrame], tolerance: float = 1e-6) -> pd.DataFrame:
@@ -162,3 +166,26 @@ def rescored(predictions: pd.DataFrame, positive: str, kept: Collection[str]) ->
     by_model = pd.DataFrame.from_dict(scores, orient="index").groupby(level=0, sort=False)
     table = by_model.mean().assign(rows=by_model["rows"].sum())
     return table.rename_axis("model")
+
+
+def scored_on(
+    data: TaskData, models: Any, kept: Mapping[str, Collection[str]], seed: int = SEED, n_jobs: int = 1
+) -> pd.DataFrame:
+    """Fit models on a binary task as it is, and score them on all tested rows and on some of them.
+
+    Parameters
+    ----------
+    data : the task
+    models : see :func:`somb_utils.models.resolve_models`
+    kept : identifiers of the rows to score, by a name for them
+    seed, n_jobs : see :func:`somb_utils.runner.run`
+
+    Returns
+    -------
+    DataFrame
+        Indexed by rows (``all``, then the names given) and model; columns as of :func:`rescored`.
+    """
+    predictions = run([data], models, seed=seed, n_jobs=n_jobs).predictions
+    named: dict[str, Collection[str]] = {"all": data.X.index, **kept}
+    parts = {name: rescored(predictions, data.task.classes[1], ids) for name, ids in named.items()}
+    return pd.concat(parts, names=["scored on"])

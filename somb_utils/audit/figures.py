@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somb_utils.audit import evidence, leaks, pairing
+from somb_utils.audit import evidence, leaks, pairing, stability
 from somb_utils.errors import SombError, UsageError
 from somb_utils.load import TaskData, load_task
 from somb_utils.paths import DATA, replacing
@@ -63,7 +63,11 @@ def _folds_of_c2(tables: Tables) -> Figures:
 
 def _atoms_of_d1(tables: Tables) -> Figures:
     atoms = pairing.atom_counts(*tables.both("D1"))["metabolites"]
-    return {f"d1_{str(element).lower()}": count for element, count in atoms.items()}
+    network = pairing.by_column_order(*tables.both("D1"), "mlp").loc["mlp"]
+    return {
+        **{f"d1_{str(element).lower()}": count for element, count in atoms.items()},
+        **{f"d1_mlp_{order}": score for order, score in network.items()},
+    }
 
 
 def _descriptions(tables: Tables) -> Figures:
@@ -92,17 +96,14 @@ def _rows(tables: Tables) -> Figures:
     h1 = tables.task("H1")
     genes = tables["conserved_pbmc_to_skin"]["human_gene"]
     equal = leaks.repeated_rows(h1)
-    forest = run([h1], "rf", n_jobs=1).predictions
-    scored = [
-        evidence.rescored(forest, h1.task.classes[1], kept) for kept in (h1.X.index, h1.X.index.difference(equal.index))
-    ]
+    forest = evidence.scored_on(h1, "rf", {"unrepeated": h1.X.index.difference(equal.index)})["auprc"]
     census = leaks.row_census(tables.task("F4"))
     return {
         "h1_genes": genes.nunique(),
         "h1_equal": len(equal),
         "h1_beside_twin": equal["tested_beside_twin"].sum(),
-        "h1_rf": scored[0].at["rf", "auprc"],
-        "h1_rf_without": scored[1].at["rf", "auprc"],
+        "h1_rf": forest["all", "rf"],
+        "h1_rf_without": forest["unrepeated", "rf"],
         "f4_empty": census["empty_rows"],
         "b2_folds_lacking": leaks.row_census(tables.task("B2"))["folds_lacking_class"],
         "f3_folds_lacking": _one_sided_days(tables["microbiome_metadata"]),
@@ -118,17 +119,14 @@ def _tested(tables: Tables) -> Figures:
     e3 = tables.task("E3")
     adjusted = tables["gt_spatial_de_outer_dermis"].set_index("gene")["adj_pval"].reindex(e3.X.index)
     table = evidence.tested_rows(e3.X, adjusted).loc["baseMean"]
-    linear = run([e3], "logreg", n_jobs=1).predictions
-    scored = [
-        evidence.rescored(linear, e3.task.classes[1], kept) for kept in (e3.X.index, e3.X.index[adjusted.notna()])
-    ]
+    linear = evidence.scored_on(e3, "logreg", {"tested": e3.X.index[adjusted.notna()]})["auroc"]
     return {
         "e3_tested": table["tested"],
         "e3_limit": float(e3.X.loc[adjusted.notna(), "baseMean"].min()),
         "e3_mean_expression": table["auroc_all"],
         "e3_mean_expression_if_tested": table["auroc_if_tested"],
-        "e3_logreg": scored[0].at["logreg", "auroc"],
-        "e3_logreg_if_tested": scored[1].at["logreg", "auroc"],
+        "e3_logreg": linear["all", "logreg"],
+        "e3_logreg_if_tested": linear["tested", "logreg"],
     }
 
 
@@ -137,13 +135,12 @@ def _listed(tables: Tables) -> Figures:
     kind = pathway_collections(tables["gt_conserved_pathways_i4_pbmc"]).reindex(i2.X.index)
     positive = i2.codes == 1
     possible = kind.isin(kind[positive].unique())
-    boosted = run([i2], "lightgbm", n_jobs=1).predictions
-    scored = [evidence.rescored(boosted, i2.task.classes[1], kept) for kept in (i2.X.index, i2.X.index[possible])]
+    boosted = evidence.scored_on(i2, "lightgbm", {"possible": i2.X.index[possible]})["auroc"]
     return {
         "i2_never": (~possible).sum(),
         "i2_collection": leaks.column_auroc(possible.astype(float).to_frame(), positive)[0],
-        "i2_lightgbm": scored[0].at["lightgbm", "auroc"],
-        "i2_lightgbm_if_possible": scored[1].at["lightgbm", "auroc"],
+        "i2_lightgbm": boosted["all", "lightgbm"],
+        "i2_lightgbm_if_possible": boosted["possible", "lightgbm"],
     }
 
 
@@ -173,6 +170,11 @@ def _tables(tables: Tables) -> Figures:
     }
 
 
+def _crew(tables: Tables) -> Figures:
+    linear = stability.without_one_group(run([tables.task("G1")], "logreg", n_jobs=1)).iloc[0]
+    return {f"g1_logreg_{column}": linear[column] for column in ("chance", "mean", "lowest")}
+
+
 METABOLITE_TABLES = ("metabolomics_de", "metabolomics_anppos_matrix_log10", "metabolomics_metadata")
 
 
@@ -198,7 +200,7 @@ def genus_by_site(profile: pd.DataFrame, metadata: pd.DataFrame, genus: str) -> 
 
 
 PARTS: tuple[Callable[[Tables], Figures], ...] = (
-    _pairing, _folds_of_c2, _atoms_of_d1, _descriptions, _random_draws, _rows, _tested, _listed, _tables,
+    _pairing, _folds_of_c2, _atoms_of_d1, _descriptions, _random_draws, _rows, _tested, _listed, _tables, _crew,
 )  # fmt: skip
 
 

@@ -127,6 +127,8 @@ def one_feature_scores(tasks: Mapping[str, TaskData], n_bootstrap: int, seed: in
         Indexed by task: metric, chance, one_feature (score), low and high (95 % interval).
     """
     chosen = [data for data in tasks.values() if data.task.type != "multilabel" and data.X.shape[1] <= 5_000]
+    if not chosen:
+        return pd.DataFrame(columns=["metric", "chance", "one_feature", "low", "high"])
     result = run(chosen, {"one feature": one_feature}, n_jobs=n_jobs)
     table = result.summary().rename(columns={"mean": "one_feature"}).set_index("task")
     rows = result.predictions.groupby("task")

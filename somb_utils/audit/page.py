@@ -10,6 +10,7 @@ from somb_utils.audit import figures, stability
 from somb_utils.canonical import canonical_scores
 from somb_utils.cli.console import markdown
 from somb_utils.errors import SombError, UsageError
+from somb_utils.pages import metric_name
 from somb_utils.published import published_primary
 
 
@@ -62,7 +63,7 @@ def tier_table() -> str:
 
 def tier_rules() -> str:
     """Return the rule of each tier."""
-    return markdown(pd.DataFrame({"tier": list(tiers.RULES), "shown where": list(tiers.RULES.values())}))
+    return markdown(pd.DataFrame({"tier": list(tiers.RULES), "rule": list(tiers.RULES.values())}))
 
 
 def seed_spread() -> str:
@@ -74,8 +75,8 @@ def seed_spread() -> str:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    numbers = frame.select_dtypes("float").columns
-    return markdown(frame.assign(**{column: frame[column].map("{:.3f}".format) for column in numbers}))
+    shown = {str(column): frame[column].map("{:.3f}".format) for column in frame.select_dtypes("float")}
+    return markdown(frame.assign(metric=frame["metric"].map(metric_name), **shown))
 
 
 MARKERS: dict[str, Callable[[], str]] = {

@@ -1,6 +1,8 @@
 """What pairing rows by position cost: the same task in both protocols, side by side."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,8 +10,10 @@ import pandas as pd
 from somb_utils.audit.stability import spread
 from somb_utils.leaderboard import Board, fit
 from somb_utils.load import TaskData, load_task
+from somb_utils.models import SEED
 from somb_utils.notebook import Parameters, Session
 from somb_utils.published import published_primary, published_scores
+from somb_utils.runner import run
 from somb_utils.tasks import PROTOCOLS, catalogue
 
 MISPAIRED = ("C2", "D1", "F1", "F2", "F3", "F4", "F5", "G1")
@@ -139,6 +143,32 @@ def draws_for_chance(tasks: Mapping[str, TaskData], seeds: pd.DataFrame) -> pd.D
     draws = spread(seeds[(seeds["model"] == "random") & (seeds["protocol"] == "aligned")]).set_index("task")
     table = pd.DataFrame({"published_draw": published["mean"], "exact_chance": known}, index=published.index)
     return table.join(draws[["lowest", "mean", "highest"]])
+
+
+def by_column_order(
+    aligned: TaskData, published: TaskData, models: Any, seed: int = SEED, n_jobs: int = 1
+) -> pd.DataFrame:
+    """Tell what the order of columns does to a score, apart from what is in them.
+
+    Parameters
+    ----------
+    aligned, published : a task in both protocols, with the same columns
+    models : see :func:`somb_utils.models.resolve_models`
+    seed, n_jobs : see :func:`somb_utils.runner.run`
+
+    Returns
+    -------
+    DataFrame
+        Indexed by model, the primary score of: published, reordered (the aligned task, its columns in the published
+        order), aligned.
+    """
+    reordered = replace(aligned, X=aligned.X[published.X.columns])
+    orders = {"published": published, "reordered": reordered, "aligned": aligned}
+    scores = {
+        name: run([data], models, seed=seed, n_jobs=n_jobs).summary().set_index("model")["mean"]
+        for name, data in orders.items()
+    }
+    return pd.DataFrame(scores)
 
 
 def models_by_task(tasks: Sequence[str]) -> pd.DataFrame:

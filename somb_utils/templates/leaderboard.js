@@ -78,12 +78,16 @@
             || "No code is named, so nobody can make these predictions again."}</p></details>`).join("")}`;
     }
 
+    const TIED = "the best of its task, or not told apart from it: the 95 % interval of their paired difference holds 0";
+    const star = (r) => r.tied ? `<abbr class="tied" title="${TIED}">*</abbr>` : "";
+    const interval = (r) => r.low === null || r.low === undefined ? "" : `, 95 % interval ${fixed(r.low, r.metric)} to ${fixed(r.high, r.metric)}`;
+
     function heatmap(list) {
       const models = data.models.filter((m) => list.some((r) => r.model === m));
       const ids = Object.keys(tasks).filter(shown);
       const primary = !form.elements.metric.value;
       $("ramp").innerHTML = primary
-        ? `Colour: share of the way from chance <span class="ramp" aria-hidden="true"></span> to perfect. Grey figures are at or below chance.`
+        ? `Colour: share of the way from chance <span class="ramp" aria-hidden="true"></span> to perfect. Grey figures are at or below chance. ${list.some((r) => r.tied) ? `* ${TIED}.` : ""}`
         : `Colour: score from 0 <span class="ramp" aria-hidden="true"></span> to 1.`;
       $("heatmap").innerHTML = `<div class="scroll" tabindex="0" role="region" aria-label="Scores, task by model"><table class="heat">
         <thead><tr><th scope="col">task</th><th scope="col">metric</th><th scope="col" class="n">chance</th>${
@@ -95,7 +99,7 @@
             const value = above(r) === null ? r.mean : above(r);
             const t = Math.round(100 * Math.max(0, Math.min(1, value)) ** 0.75);
             const kind = [t > 52 ? "hot" : "", above(r) !== null && above(r) <= 0 ? "low" : "", top === r && (above(r) === null || above(r) > 0) ? "best" : ""];
-            return `<td class="v ${kind.join(" ")}" style="--t:${t}" title="${esc(`${id} ${m}: ${fixed(r.mean, r.metric)} ± ${fixed(r.sd, r.metric)}`)}">${fixed(r.mean, r.metric)}</td>`;
+            return `<td class="v ${kind.join(" ")}" style="--t:${t}" title="${esc(`${id} ${m}: ${fixed(r.mean, r.metric)} ± ${fixed(r.sd, r.metric)}${interval(r)}`)}">${fixed(r.mean, r.metric)}${star(r)}</td>`;
           }).join("");
           const t = tasks[id];
           return `<tr><th scope="row"><button type="button" class="open" data-task="${esc(id)}">${esc(id)}</button> <span>${esc(t.name)}</span></th>
@@ -173,7 +177,7 @@
         const share = above(r), t = tasks[r.task];
         const lost = [r.failed ? `${r.failed} failed` : "", r.undefined ? `${r.undefined} undefined` : ""].filter(Boolean).join(", ");
         return `<tr><td><button type="button" class="open" data-task="${esc(r.task)}">${esc(r.task)}</button></td><td>${t.tier}</td><td>${esc(t.modality)}</td>
-          <td>${esc(label(r.metric))}</td><td>${esc(r.model)}</td><td class="n"><b>${fixed(r.mean, r.metric)}</b></td><td class="n">${fixed(r.sd, r.metric)}</td>
+          <td>${esc(label(r.metric))}</td><td>${esc(r.model)}</td><td class="n"><b>${fixed(r.mean, r.metric)}</b>${star(r)}</td><td class="n">${fixed(r.sd, r.metric)}</td>
           <td class="n">${r.low === null || r.low === undefined ? "–" : `${fixed(r.low, r.metric)} to ${fixed(r.high, r.metric)}`}</td><td class="n">${fixed(r.chance, r.metric)}</td>
           <td class="n">${share === null ? "–" : `${(100 * share).toFixed(0)} %`}</td><td class="n">${r.folds ?? "–"}${lost ? ` (${lost})` : ""}</td></tr>`;
       }).join("");
