@@ -71,7 +71,7 @@ class Board:
         """Return one row a task and one column a model: mean ± SD of the primary metric and its interval, as text."""
         from somb_utils.cli.runs import wide
 
-        return wide(self.everything).set_index("task")
+        return wide(self.everything, newline=" ").set_index("task")
 
     def above_chance(self) -> pd.DataFrame:
         """Return tasks × models: the share of the way from chance to perfect; below 0 under chance."""
