@@ -236,7 +236,7 @@ def coverage(cells: list[Cell] | None = None, file: Path = FILE, n_jobs: int = 1
 
 
 def stored() -> pd.DataFrame:
-    """Return the stored table, by metric and size: fields of :class:`Cell` and what :func:`cell_coverage` returns."""
+    """Return the stored table by metric and size: fields of :class:`Cell` and what :func:`cell_coverage` returns."""
     table = measured.read(FILE, COMMAND)
     return table.sort_values(["metric", "groups", "positives", "rows", "truth"], ignore_index=True)
 

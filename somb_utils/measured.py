@@ -1,8 +1,7 @@
 """Tables of simulated cells: each is computed once, stored as soon as it is done, and reused."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from somb_utils.errors import SombError
 from somb_utils.paths import replacing
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
-Row = dict[str, Any]
+Row = dict[Any, Any]
 
 
 def measure(
@@ -46,13 +45,13 @@ def measure(
     SombError
         If `file` is no such table or cannot be written.
     """
-    done = _stored(file, cells)
+    done = _stored(file, type(cells[0]))
     todo = sorted((cell for cell in cells if cell not in done), key=lambda cell: -cell.cost)
     on_start(len(todo), sum(cell.cost for cell in todo))
-    others = _others(file, cells)
+    others = [row for cell, row in done.items() if cell not in set(cells)]
     with joblib.parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-        for cell, row in parallel(joblib.delayed(partial(_row, do))(cell) for cell in todo):
+        for cell, row in parallel(joblib.delayed(_row)(do, cell) for cell in todo):
             done[cell] = row
             table = pd.DataFrame([*others, *(done[cell] for cell in cells if cell in done)])
             with replacing(file) as temporary:
@@ -61,36 +60,20 @@ def measure(
     return pd.DataFrame([done[cell] for cell in cells])
 
 
+def _stored(file: Path, kind: type) -> dict[Any, Row]:
+    if not file.is_file():
+        return {}
+    try:
+        rows = pd.read_csv(file).to_dict("records")
+        return {kind(**{field.name: row[field.name] for field in fields(kind)}): row for row in rows}
+    except (ValueError, KeyError) as error:
+        raise SombError(f"{file} is not a table of measured cells ({error}); remove it or name another") from None
+
+
 def _row(do: Callable[[Any], Row], cell: Any) -> tuple[Any, Row]:
     made_with = "; ".join(f"{name} {version(name)}" for name in ("somb-utils", *LIBRARIES))
     found = {key: round(value, 6) if isinstance(value, float) else value for key, value in do(cell).items()}
     return cell, {**asdict(cell), **found, "made_with": made_with}
-
-
-def _rows(file: Path) -> list[Row]:
-    if not file.is_file():
-        return []
-    try:
-        return pd.read_csv(file).to_dict("records")  # type: ignore[return-value]
-    except ValueError as error:
-        raise SombError(f"{file} is not a table of measured cells ({error}); remove it or name another") from None
-
-
-def _cell(row: Row, kind: type) -> Any:
-    try:
-        return kind(**{name: row[name] for name in kind.__dataclass_fields__})  # type: ignore[attr-defined]
-    except KeyError as error:
-        raise SombError(f"the stored table lacks the column {error}; remove it and measure anew") from None
-
-
-def _stored(file: Path, cells: Sequence[Any]) -> dict[Any, Row]:
-    wanted = set(cells)
-    found = {_cell(row, type(cells[0])): row for row in _rows(file)}
-    return {cell: row for cell, row in found.items() if cell in wanted}
-
-
-def _others(file: Path, cells: Sequence[Any]) -> list[Row]:
-    return [row for row in _rows(file) if _cell(row, type(cells[0])) not in set(cells)]
 
 
 def read(file: Path, command: str) -> pd.DataFrame:

@@ -34,7 +34,7 @@ class Cell:
     task : id
     crew, timepoints : crew members, and days each gave samples (a task of metabolites has neither)
     features : columns of each sample table (A1 reads two), or rows of a table of metabolites
-    effect : planted effect; 1 puts scores where the real tables have them, 0 is none
+    effect : planted effect; 1 is that of the simulated tables, 0 is none
     model : a baseline's name
     missions : simulated missions
     seed : of the first mission; missions of one number share noise in all cells, so that curves are smooth
