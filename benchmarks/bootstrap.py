@@ -40,7 +40,7 @@ def ours(metric: int, n_classes: int, a: np.ndarray, b: np.ndarray, c: np.ndarra
     one = np.array([0, size])
     given = (part[None] for part in (np.random.default_rng(0).permutation(size).astype(np.int32), a, b, c))
     unit, a, b, c = given
-    return kernels.bootstrap(metric, n_classes, unit, one, one, np.array([0, 1]), a, b, c, n, np.uint64(1))[0]
+    return kernels.bootstrap(metric, n_classes, unit, one, one, a, b, c, n, np.uint64(1))[0]
 
 
 def loop(metric: Metric, first: np.ndarray, second: np.ndarray, n: int) -> list[float]:

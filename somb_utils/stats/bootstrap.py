@@ -104,24 +104,29 @@ def batches(predictions: pd.DataFrame) -> Iterator[tuple[str, Design, dict[str, 
 def _draw(made: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed: int) -> np.ndarray:
     if n_bootstrap < 1:
         raise UsageError(f"n_bootstrap is {n_bootstrap}; give 0 or more replicates")
-    row, a, b, c = (np.stack(part) for part in zip(*(rows_of(made, own) for own in predictions), strict=True))
+    rows = [rows_of(made, own) for own in predictions]
+    if made.task.split in GROUPED:
+        folds = np.array([kernels.fold_scores(made.metric, made.n_classes, made.folds, *r[1:]) for r in rows])
+        return _of_groups(folds[:, np.isfinite(folds[0])], n_bootstrap, seed)
+    row, a, b, c = (np.stack(part) for part in zip(*rows, strict=True))
     unit = made.unit_of[row].astype(np.int32)
-    draws = kernels.bootstrap(
-        made.metric, made.n_classes, unit, made.folds, made.strata, made.groups, a, b, c, n_bootstrap, np.uint64(seed)
+    return kernels.bootstrap(
+        made.metric, made.n_classes, unit, made.folds, made.strata, a, b, c, n_bootstrap, np.uint64(seed)
     )
-    return _spread(draws, made.n_scored) if made.task.split in GROUPED else draws
 
 
-def _spread(draws: np.ndarray, n: int) -> np.ndarray:
-    """Spread replicates of n groups, shape (n_models, n_bootstrap), about their mean as so few groups ask."""
-    centre = np.nanmean(draws, axis=1, keepdims=True)
+def _of_groups(scores: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
+    """Draw groups with their scores, shape (n_models, n_groups), and spread the means as so few groups ask."""
+    n = scores.shape[1]
+    if n < 2:
+        return np.full((len(scores), n_bootstrap), np.nan)
+    draws = scores[:, np.random.default_rng(seed).integers(n, size=(n_bootstrap, n))].mean(axis=2)
+    centre = draws.mean(axis=1, keepdims=True)
     return centre + student_factor(n) * (draws - centre)
 
 
 def student_factor(n: int) -> float:
-    """Return how much wider than its percentiles a 95 % interval of n groups is; NaN for one, which has no spread."""
-    if n < 2:
-        return np.nan
+    """Return how much wider than its percentiles a 95 % interval of n groups is, n at least 2."""
     end = (1 + LEVEL) / 2
     return float(stats.t.ppf(end, n - 1) / stats.norm.ppf(end) * np.sqrt(n / (n - 1)))
 

@@ -48,10 +48,8 @@ class Design:
     labels : their codes, shape (n_ids,), or 0/1 of shape (n_ids, n_labels)
     row : position in `ids` of each row, shape (n_rows,); rows stand fold by fold
     folds : first row of each fold, and the number of rows, shape (n_folds + 1,)
-    unit_of : unit of each id, shape (n_ids,); units of a stratum stand together. Units are drawn for one another within
-        a stratum; with groups each is a stratum of its own, since a group is drawn whole
-    strata : first unit of each stratum, and the number of units
-    groups : first stratum of each group, and the number of strata
+    unit_of : what was sampled as one with each id, shape (n_ids,); units of a stratum stand together
+    strata : first unit of each stratum, and the number of units; a feature task draws units within strata
     fold_id : fold and id of each line of the predictions it was made from, and `order`, which sorts them
     """
 
@@ -62,7 +60,6 @@ class Design:
     folds: np.ndarray
     unit_of: np.ndarray
     strata: np.ndarray
-    groups: np.ndarray
     fold_id: tuple[np.ndarray, np.ndarray]
     order: np.ndarray
 
@@ -75,12 +72,6 @@ class Design:
     def n_classes(self) -> int:
         """Over how many classes the metric averages."""
         return len(self.task.classes) if self.metric == kernels.MACRO_F1 else 1
-
-    @property
-    def n_scored(self) -> int:
-        """How many folds have a score: a ranking needs both classes."""
-        parts = np.split(self.labels[self.row], self.folds[1:-1])
-        return sum(self.metric > kernels.AUPRC or 0 < part.sum() < len(part) for part in parts)
 
     def fits(self, predictions: pd.DataFrame) -> bool:
         """Return whether these predictions are of the same ids in the same folds and order."""
@@ -134,12 +125,9 @@ def design(predictions: pd.DataFrame, task: Task | str) -> Design:
     if not np.array_equal(labels[row], truth):
         raise SombError(f"{definition.id}: an id has one label in one fold and another in the next")
     folds = _starts(first["fold"].to_numpy())
-    group_of = np.zeros(len(ids), dtype=np.int64)
-    if definition.split in GROUPED:
-        group_of[row] = np.repeat(np.arange(len(folds) - 1), np.diff(folds))
-    unit_of, strata, groups = _units(definition, ids, labels, group_of)
+    unit_of, strata = _units(definition, ids, labels)
     fold_id = (predictions["fold"].to_numpy(), predictions["id"].to_numpy())
-    return Design(definition, ids, labels, row, folds, unit_of, strata, groups, fold_id, order)
+    return Design(definition, ids, labels, row, folds, unit_of, strata, fold_id, order)
 
 
 def rows_of(made: Design, predictions: pd.DataFrame) -> Rows:
@@ -194,24 +182,14 @@ def _starts(values: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.r_[True, values[1:] != values[:-1], True])
 
 
-def _units(
-    task: Task, ids: np.ndarray, labels: np.ndarray, group_of: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number the units so that those of a stratum, and the strata of a group, stand together."""
+def _units(task: Task, ids: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number the units, by id, so that those of a stratum stand together; return where each stratum starts too."""
     name = pd.factorize(np.array([task.sampling_unit(i) for i in ids]), sort=True)[0]
-    kind = labels if labels.ndim == 1 else labels.max(axis=1)
-    grouped = task.split in GROUPED
-    stratum = np.arange(name.max() + 1) if grouped else constant_label(np.asarray(kind), name)
-    table = pd.DataFrame({"group": group_of, "stratum": stratum[name], "unit": name})
-    units = table.drop_duplicates().sort_values(["group", "stratum", "unit"], ignore_index=True)
-    if units["unit"].duplicated().any():
-        raise SombError(f"{task.id}: what was sampled as one stands in two groups")
-    unit_of = np.empty(len(units), dtype=np.int64)
-    unit_of[units["unit"]] = units.index
-    cells = units["group"].to_numpy() * (stratum.max() + 2) + units["stratum"].to_numpy() + 1
-    strata = _starts(cells)
-    groups = np.r_[np.flatnonzero(np.diff(units["group"].to_numpy()[strata[:-1]], prepend=-1)), len(strata) - 1]
-    return unit_of[name], strata, groups
+    stratum = constant_label(labels if labels.ndim == 1 else np.asarray(labels.max(axis=1)), name)
+    order = np.argsort(stratum, kind="stable")
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return place[name], _starts(stratum[order])
 
 
 def constant_label(labels: np.ndarray, unit: np.ndarray) -> np.ndarray:

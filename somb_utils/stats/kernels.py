@@ -44,10 +44,10 @@ def _stream(seed: np.uint64, replicate: int) -> np.uint64:
 
 
 @_compiled
-def _draw(state: np.uint64, counts: np.ndarray, strata: np.ndarray, first: int, last: int) -> np.uint64:
-    """Draw as many units from each of the strata first..last-1 as it holds; the others keep their counts."""
-    counts[strata[first] : strata[last]] = 0
-    for s in range(first, last):
+def _draw(state: np.uint64, counts: np.ndarray, strata: np.ndarray) -> None:
+    """Draw as many units from each stratum as it holds."""
+    counts[:] = 0
+    for s in range(len(strata) - 1):
         lo, size = strata[s], strata[s + 1] - strata[s]
         n = np.uint64(size)
         threshold = (np.uint64(1 << 32) - n) % n
@@ -59,7 +59,6 @@ def _draw(state: np.uint64, counts: np.ndarray, strata: np.ndarray, first: int, 
                 if (product & _LOW) >= threshold and drawn < size:
                     counts[lo + np.int64(product >> np.uint64(32))] += 1
                     drawn += 1
-    return state
 
 
 @_compiled
@@ -127,8 +126,22 @@ def score_fold(
 
 
 @_compiled
+def fold_scores(
+    metric: int, n_classes: int, folds: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray
+) -> np.ndarray:
+    """Return the metric of every fold as it was tested, shape (n_folds,)."""
+    rows = np.arange(len(a))
+    ones = np.ones(len(a), np.int32)
+    tally = np.zeros((3, n_classes), np.int64)
+    values = np.empty(len(folds) - 1)
+    for f in range(len(values)):
+        values[f] = score_fold(metric, ones, rows, a, b, c, folds[f], folds[f + 1], tally)
+    return values
+
+
+@_compiled
 def bootstrap(
-    metric: int, n_classes: int, unit: np.ndarray, folds: np.ndarray, strata: np.ndarray, groups: np.ndarray,
+    metric: int, n_classes: int, unit: np.ndarray, folds: np.ndarray, strata: np.ndarray,
     a: np.ndarray, b: np.ndarray, c: np.ndarray, n_bootstrap: int, seed: np.uint64,
 ) -> np.ndarray:  # fmt: skip
     """Return the mean over folds of the metric, shape (n_models, n_bootstrap); every model meets the same draws.
@@ -138,27 +151,17 @@ def bootstrap(
     n_models = len(unit)
     counts = np.zeros(strata[-1], np.int32)
     tally = np.zeros((3, n_classes), np.int64)
-    n_groups, n_folds = len(groups) - 1, len(folds) - 1
     values = np.empty((n_models, n_bootstrap))
-    total, defined = np.empty(n_models), np.empty(n_models, np.int64)
     for r in range(n_bootstrap):
-        state = _stream(seed, r)
-        if n_groups == 1:
-            state = _draw(state, counts, strata, 0, groups[1])
-        total[:] = 0
-        defined[:] = 0
-        for k in range(n_folds):
-            f = np.int64(k)
-            if n_groups > 1:
-                state, f = _below(state, np.uint64(n_groups))
-                state = _draw(state, counts, strata, groups[f], groups[f + 1])
-            for m in range(n_models):
+        _draw(_stream(seed, r), counts, strata)
+        for m in range(n_models):
+            total, defined = 0.0, 0
+            for f in range(len(folds) - 1):
                 value = score_fold(metric, counts, unit[m], a[m], b[m], c[m], folds[f], folds[f + 1], tally)
                 if not np.isnan(value):
-                    total[m] += value
-                    defined[m] += 1
-        for m in range(n_models):
-            values[m, r] = total[m] / defined[m] if defined[m] else np.nan
+                    total += value
+                    defined += 1
+            values[m, r] = total / defined if defined else np.nan
     return values
 
 

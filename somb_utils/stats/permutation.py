@@ -7,7 +7,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy.stats import false_discovery_control
 
-from somb_utils.errors import UsageError
+from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
 from somb_utils.stats.bootstrap import SEED, batches
 from somb_utils.stats.design import Design, constant_label, contiguous, design, rows_of, signatures
@@ -76,8 +76,9 @@ def _items(made: Design, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Return what carries a label (a unit of one label, or an id), by id, and where each exchangeable set starts."""
     by_unit = constant_label(made.labels, made.unit_of).min() >= 0
     if by_unit:
-        of_unit = np.zeros(made.unit_of.max() + 1, dtype=np.int64)
-        of_unit[made.unit_of] = signature
+        of_unit = constant_label(signature, made.unit_of)
+        if of_unit.min() < 0:
+            raise SombError(f"{made.task.id}: what was sampled as one, by its id, stands in two folds")
         order, sets = contiguous([of_unit])
     else:
         order, sets = contiguous([signature, made.unit_of])

@@ -82,36 +82,36 @@ def test_undisturbed_rows_give_the_runs_own_score(task: str) -> None:
     assert np.nanmean(folds) == pytest.approx(run.summary(0)["mean"].item(), abs=1e-12)
 
 
-def test_strata_and_groups_follow_the_design() -> None:
-    run = somb.run(["A1", "C2", "F3", "F4", "F5"], ["majority"], source="simulated", n_jobs=1)
+def test_units_and_strata_follow_the_design() -> None:
+    run = somb.run(["B2", "C2", "F4", "F5"], ["majority"], source="simulated", n_jobs=1)
     by_task = {task: design(rows, str(task)) for task, rows in run.predictions.groupby("task")}
-    assert {task: len(made.groups) - 1 for task, made in by_task.items()} == {
-        "A1": 4,
-        "C2": 1,
-        "F3": 7,
-        "F4": 4,
-        "F5": 4,
-    }
-    assert len(by_task["A1"].strata) - 1 == 28, "a drawn crew member brings every day once"
     assert len(by_task["C2"].strata) - 1 == 2 and len(by_task["C2"].ids) < 380, "each id once, however often tested"
+    assert len(by_task["B2"].strata) - 1 == 2, "genes with a label, and those without"
     for task in ("F4", "F5"):
         made = by_task[task]
-        assert len(made.strata) - 1 == 28 and len(made.ids) == 275, "swabs of a day are one"
-    assert [by_task[task].n_scored for task in ("A1", "F3", "F5")] == [4, 4, 4], "the capsule was swabbed four times"
+        assert made.unit_of.max() == 27 and len(made.ids) == 275, "swabs of a day are one"
 
 
 def test_each_draw_takes_as_many_units_of_a_stratum_as_there_are() -> None:
     counts = np.full(10, 99, dtype=np.int32)
-    kernels._draw(np.uint64(5), counts, np.array([0, 3, 7, 10]), 1, 3)
-    assert counts[:3].tolist() == [99] * 3 and counts[3:7].sum() == 4 and counts[7:].sum() == 3
+    kernels._draw(np.uint64(5), counts, np.array([0, 3, 7, 10]))
+    assert [part.sum() for part in np.split(counts, [3, 7])] == [3, 4, 3]
 
 
 def test_draws_are_uniform() -> None:
     counts, strata, total = np.zeros(7, dtype=np.int32), np.array([0, 7]), np.zeros(7)
     for r in range(4000):
-        kernels._draw(np.uint64(kernels._stream(np.uint64(1), r)), counts, strata, 0, 1)
+        kernels._draw(np.uint64(kernels._stream(np.uint64(1), r)), counts, strata)
         total += counts
     assert ((total - 4000) ** 2 / 4000).sum() < 22.5, "chi-squared of 6 degrees of freedom, 0.1 %"
+
+
+def test_time_points_without_a_score_are_not_drawn() -> None:
+    run = somb.run(["F3"], ["logreg"], source="simulated", n_jobs=1)
+    scored = run.results.query("metric == 'auroc'")["value"].dropna().to_numpy()
+    assert len(scored) == 4, "the capsule was swabbed on four of seven days"
+    draws = scored.mean() + (stats.replicates(run.predictions, "F3", 2000) - scored.mean()) / SPREAD_OF_FOUR
+    assert draws.min() >= scored.min() - 0.02 and draws.max() <= scored.max() + 0.02
 
 
 def test_whole_crew_are_drawn_and_their_spread_is_that_of_students_t() -> None:
