@@ -84,9 +84,9 @@ def test_an_honest_submission_passes_and_its_scores_are_the_runs(packed: Path, r
     assert checked.card.name == "Ridge of Ada"
     primary = scores[scores["primary"]].merge(somb.load_run(run).summary(), on=["task", "model", "metric"])
     assert len(primary) == 4
-    for column in ("mean", "sd", "chance"):
+    for column in ("mean", "sd", "chance", "low", "high"):
         np.testing.assert_allclose(primary[f"{column}_x"], primary[f"{column}_y"], rtol=0, atol=1e-12)
-    assert (primary["low"] <= primary["mean_x"]).all() and not scores["own_features"].any()
+    assert (primary["low_x"] <= primary["mean_x"]).all() and not scores["own_features"].any()
     assert [len(values) for values in primary["values"]] == [4, 4, 5, 5]
 
 

@@ -96,7 +96,7 @@ def without_one_group(result: RunResult) -> pd.DataFrame:
         task, protocol, model, metric, chance, mean, lowest (the mean without the group that adds most), without (that
         group) and carried (whether the mean is above chance with that group, and not without it).
     """
-    summary = result.summary()
+    summary = result.summary(0)
     grouped = summary[[get_task(task).split in GROUPED for task in summary["task"]]]
     folds = result.results.merge(grouped[[*KEY, "chance", "mean"]], on=KEY).dropna(subset="value")
     others = folds.groupby(KEY, sort=False)["value"]
