@@ -151,11 +151,12 @@ def rows(frame: pd.DataFrame, condition: str | None) -> pd.DataFrame:
         if not isinstance(node, _ALLOWED):
             raise SombError(f"Condition {condition!r}: {type(node).__name__} is not allowed")
     names = [n.id for n in nodes if isinstance(n, ast.Name) and n.id != "quoted_column"]
-    for name in [*names, *quoted]:
+    used = list(dict.fromkeys([*names, *quoted]))
+    for name in used:
         if name.startswith("__") or name not in frame.columns:
             raise SombError(f"Condition {condition!r}: no column {name!r}")
     try:
-        return frame.query(condition, engine="python")
+        return frame.loc[frame[used].eval(condition, engine="python")]  # of thousands of columns, only those named
     except (ValueError, TypeError, KeyError) as error:
         raise SombError(f"Condition {condition!r} cannot be evaluated: {error}") from error
 
@@ -168,7 +169,10 @@ def _numbers(frame: pd.DataFrame, check: Check) -> pd.DataFrame:
         chosen = [check.column] if check.column else []
     if not chosen or not set(chosen) <= set(frame.columns):
         raise SombError(f"{check.table} has no column {check.match or check.column!r}")
-    return frame[chosen].apply(pd.to_numeric, errors="coerce")
+    numbers = frame[chosen].copy()
+    for name in numbers.select_dtypes(exclude="number").columns:
+        numbers[name] = pd.to_numeric(numbers[name], errors="coerce")
+    return numbers
 
 
 def _column(frame: pd.DataFrame, name: str | None, table: str) -> pd.Series:
