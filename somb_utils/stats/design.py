@@ -12,7 +12,7 @@ genes, metabolites    id, with one count in all repetitions    class         bet
 A crew member's score holds the luck of the days already; to draw days again within the drawn crew would count it
 twice, and intervals would widen by up to half where crew are alike (Davison & Hinkley 1997, section 3.8).
 
-Repetitions of a feature task share test rows (two fifths of them, by pairs, one fifth), so they are never drawn
+Repetitions of a feature task share test rows (any two of them a fifth), so they are never drawn
 independently: that would make intervals a quarter too short.
 """
 
