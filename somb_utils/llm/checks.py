@@ -156,7 +156,8 @@ def rows(frame: pd.DataFrame, condition: str | None) -> pd.DataFrame:
         if name.startswith("__") or name not in frame.columns:
             raise SombError(f"Condition {condition!r}: no column {name!r}")
     try:
-        return frame.loc[frame[used].eval(condition, engine="python")]  # of thousands of columns, only those named
+        # Of thousands of columns, only those named.
+        return frame[np.asarray(frame[used].eval(condition, engine="python"), dtype=bool)]
     except (ValueError, TypeError, KeyError) as error:
         raise SombError(f"Condition {condition!r} cannot be evaluated: {error}") from error
 
