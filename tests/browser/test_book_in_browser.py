@@ -201,6 +201,7 @@ def test_question_explorer_filters_and_opens_from_the_keyboard(page: Any) -> Non
     explorer.locator(".item summary").first.focus()
     page.keyboard.press("Enter")
     opened = explorer.locator(".item[open]")
+    opened.locator(".answer").wait_for()  # filled by an event that comes after the opening
     assert "Question" in opened.inner_text() and "Judge " in opened.inner_text()
     explorer.locator("[data-part=find]").fill("no such words in any answer")
     assert explorer.locator(".item").count() == 0
