@@ -112,9 +112,9 @@ def _multimodal(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     day = ("crew", "timepoint_days")
     clinical, analytes = _sample_tables(spec.clinical, load, task)
     proteomics = load(spec.proteomics)
-    matrix = _indexed(load(spec.metabolomics), "metabolite_name", task).T
+    matrix = _indexed(load(spec.metabolomics), "metabolite_name", task)
     metadata = _indexed(load(spec.metabolomics_metadata), "sample_id", task)
-    metabolites = matrix.loc[[c for c in matrix.index if c in metadata.index]]
+    metabolites = matrix[[c for c in matrix.columns if c in metadata.index]].T
 
     drawn = (clinical, proteomics, metadata.loc[metabolites.index])
     keys = [pd.MultiIndex.from_frame(_columns(frame, day, task)) for frame in drawn]
@@ -150,7 +150,7 @@ def _rows(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
 def _differential_transfer(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.DifferentialTransfer = task.features  # type: ignore[assignment]
     table, target = (_indexed(load(name), spec.id, task) for name in (spec.table, spec.target))
-    shared = target.index[target.index.isin(table.index)]
+    shared = target.index.intersection(table.index, sort=False)
     changed = _numeric(_columns(target, ("adj_pval",), task), task)["adj_pval"].fillna(1.0) < spec.alpha
     annotations = pd.DataFrame()
     stratify = None
@@ -159,7 +159,7 @@ def _differential_transfer(task: t.Task, load: Load, protocol: t.Protocol) -> Fe
             np.sign(_numeric(_columns(t, ("logFC",), task), task).loc[shared, "logFC"]) for t in (table, target)
         )
         annotations = pd.DataFrame({"concordant": one == two})
-        in_source_order = changed[table.index[table.index.isin(target.index)]]
+        in_source_order = changed[table.index.intersection(target.index, sort=False)]
         stratify = in_source_order.to_numpy() if protocol == "published" else None
         shared = shared.sort_values()
     return Features(
@@ -219,7 +219,8 @@ def _published_atoms(formula: str) -> dict[str, int]:
 
 
 def _zero_filled(table: pd.DataFrame) -> pd.DataFrame:
-    return table.apply(pd.to_numeric, errors="coerce").fillna(0.0)
+    numeric = all(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes)
+    return (table if numeric else table.apply(pd.to_numeric, errors="coerce")).fillna(0.0)
 
 
 def _sample_tables(names: tuple[str, ...], load: Load, task: t.Task) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -282,6 +283,8 @@ def _ids(table: pd.DataFrame, ident: str, task: t.Task) -> pd.Series:
 
 def _texts(table: pd.DataFrame, task: t.Task) -> pd.DataFrame:
     for column in table:
+        if isinstance(table[column].dtype, pd.StringDtype):
+            continue
         wrong = [value for value in table[column].dropna() if not isinstance(value, str)]
         if wrong:
             raise SombError(f"{task.id}: column '{column}' holds {wrong[0]!r}, which is not text")
@@ -338,7 +341,7 @@ def _check(features: Features, task: t.Task) -> None:
     if twice.any():
         raise SombError(f"{task.id}: row identifier '{features.X.index[twice][0]}' stands twice")
     if task.type != "multilabel":
-        unknown = sorted(set(features.y.dropna()) - set(task.classes))
+        unknown = sorted(set(features.y.drop_duplicates().dropna()) - set(task.classes))
         if unknown or features.y.isna().any():
             raise SombError(
                 f"{task.id}: label {unknown[0] if unknown else 'missing'!r} is not one of {', '.join(task.classes)}"

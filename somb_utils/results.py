@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from filelock import FileLock
 
 from somb_utils.errors import SombError, UsageError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 RESULT_COLUMNS = ["task", "protocol", "source", "model", "fold", "metric", "value", "status"]
 PREDICTION_COLUMNS = ["task", "protocol", "model", "fold", "id", "label", "y_true", "y_pred", "y_score"]
 _KEY = ["task", "protocol", "model"]
+_PREDICTION_SCHEMA = pa.schema(
+    [(name, pa.float64() if name == "y_score" else pa.large_string()) for name in PREDICTION_COLUMNS]
+)
 
 
 @dataclass(frozen=True)
@@ -84,37 +88,33 @@ def outcome_rows(scored: Iterable[tuple["Job", Outcome]]) -> pd.DataFrame:
 def prediction_rows(scored: Iterable[tuple["Job", Outcome]]) -> pd.DataFrame:
     """Return the prediction rows of fold jobs; a job that failed has none."""
     parts = [_predictions(job, outcome) for job, outcome in scored if not outcome.error]
-    # One column of all jobs at a time: making a data frame of each job takes far longer.
-    columns: dict[str, Any] = {
-        c: np.concatenate([part[c] for part in parts]) if parts else [] for c in PREDICTION_COLUMNS
-    }
-    return pd.DataFrame(columns).astype({c: float if c == "y_score" else "str" for c in PREDICTION_COLUMNS})
+    return pa.concat_tables(parts or [_PREDICTION_SCHEMA.empty_table()]).combine_chunks().to_pandas()
 
 
-def _predictions(job: "Job", outcome: Outcome) -> dict[str, np.ndarray]:
+def _predictions(job: "Job", outcome: Outcome) -> pa.Table:
     data, fold = job.data, job.data.folds[job.number]
-    ids = data.X.index.to_numpy(dtype=object)[fold.test]
-    names = np.array(data.task.classes, dtype=object)
+    ids = pa.array(data.X.index, pa.large_string()).take(fold.test)
+    names = pa.array(data.task.classes, pa.large_string())
     truth = data.codes[fold.test]
     if data.task.type == "multilabel":
         columns = {
-            "id": np.repeat(ids, len(names)),
-            "label": np.tile(names, len(ids)),
-            "y_true": truth.ravel().astype(str).astype(object),
-            "y_pred": outcome.y_pred.ravel().astype(str).astype(object),
+            "id": ids.take(np.repeat(np.arange(len(ids)), len(names))),
+            "label": names.take(np.tile(np.arange(len(names)), len(ids))),
+            "y_true": pa.array(truth.ravel()).cast(pa.large_string()),
+            "y_pred": pa.array(outcome.y_pred.ravel()).cast(pa.large_string()),
             "y_score": outcome.y_score.ravel(),
         }
     else:
         columns = {
             "id": ids,
-            "label": np.full(len(ids), None),
-            "y_true": names[truth],
-            "y_pred": names[outcome.y_pred],
+            "label": pa.nulls(len(ids), pa.large_string()),
+            "y_true": names.take(truth),
+            "y_pred": names.take(outcome.y_pred),
             "y_score": outcome.y_score if outcome.y_score.size else np.full(len(ids), np.nan),
         }
     keys = {"task": data.name, "protocol": data.protocol, "model": job.model.name, "fold": fold.label}
-    same = {key: np.full(len(columns["id"]), value, dtype=object) for key, value in keys.items()}
-    return {**same, **columns}
+    same = {key: pa.repeat(pa.scalar(value, pa.large_string()), len(columns["id"])) for key, value in keys.items()}
+    return pa.Table.from_pydict({**same, **columns}, _PREDICTION_SCHEMA)
 
 
 def provenance(

@@ -252,7 +252,8 @@ def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
     # Only a blank cell is missing: the published tables write it so, and "NA" may be a gene.
     try:
         ids = dict.fromkeys(info.id, str)
-        return pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], low_memory=False)
+        table = pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], low_memory=False)
+        return table.copy()  # in one piece a dtype, where reading leaves one a column, and all that follows is slow
     except ValueError as error:
         raise SombError(f"{path} cannot be read as CSV: {error}") from None
 

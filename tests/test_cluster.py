@@ -1,5 +1,6 @@
 """A real Dask cluster of two worker processes: the same scores bit for bit, whoever dies in the middle."""
 
+import contextlib
 import json
 import os
 import re
@@ -115,20 +116,38 @@ def test_a_cluster_that_loses_all_workers_and_one_that_loses_its_scheduler_are_t
         run_while(lambda: None, address, tmp_path / "again")
 
 
-def test_a_local_cluster_whose_workers_are_all_killed_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def killer() -> Iterator[threading.Thread]:
+    """Kill every worker that Dask starts in this process, again and again from when it is started to the test's end."""
+    ended = threading.Event()
+
+    def kill() -> None:
+        while not ended.wait(0.02):
+            for process in psutil.Process().children():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if "multiprocessing.spawn" in " ".join(process.cmdline()):
+                        process.kill()
+
+    thread = threading.Thread(target=kill)
+    yield thread
+    ended.set()
+    thread.join()
+
+
+def test_a_local_cluster_whose_workers_are_all_killed_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killer: threading.Thread
+) -> None:
     monkeypatch.setattr("somb_utils.cluster.WORKERS_TIMEOUT", 2)
 
-    def kill() -> None:  # Dask starts a worker again, unless it dies while it starts
-        for _ in range(100):
-            for process in psutil.Process().children():
-                if "multiprocessing.spawn" in " ".join(process.cmdline()):
-                    process.kill()
-            time.sleep(0.05)
+    def first_done() -> None:
+        if not killer.is_alive():
+            killer.start()
+        time.sleep(0.2)  # at most four of the eighteen jobs are out, so that they cannot all finish meanwhile
 
     # Dask gives up a job that was on four workers when they died: that job failed, and the run goes on.
     patient = dask.config.set({"distributed.scheduler.allowed-failures": 1000})
     with patient, pytest.raises(SombError, match=r"the cluster local:2 has had no worker for 2 s"):
-        run_while(kill, "local:2", tmp_path)
+        run_while(first_done, "local:2", tmp_path)
     finishes_what_is_left(tmp_path)
 
 
