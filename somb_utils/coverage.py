@@ -19,7 +19,7 @@ from somb_utils import measured
 from somb_utils.pages import metric_name
 from somb_utils.paths import DATA
 from somb_utils.splits import repeated_first_fold
-from somb_utils.stats import interval, replicates
+from somb_utils.stats import interval, replicates, wilson_interval
 from somb_utils.stats.bootstrap import student_factor
 from somb_utils.stats.design import GROUPED, design
 from somb_utils.stats.permutation import null_scores
@@ -216,7 +216,7 @@ def cell_coverage(cell: Cell) -> dict[str, Any]:
     truth, low, high = float(np.mean(scores)), *np.array(ends).T
     centre, factor = (low + high) / 2, student_factor(cell.groups) if cell.groups else 1.0
     held = int(((low <= truth) & (truth <= high)).sum())
-    least, most = measured.wilson(held, cell.missions)
+    least, most = wilson_interval(held, cell.missions)
     return {
         "metric": task.metrics.primary,
         "truth": truth,

@@ -8,7 +8,6 @@ from typing import Any
 
 import joblib
 import pandas as pd
-from scipy.stats import binomtest
 
 from somb_utils.errors import SombError
 from somb_utils.paths import replacing
@@ -87,9 +86,3 @@ def read(file: Path, command: str) -> pd.DataFrame:
     if not file.is_file():
         raise SombError(f"{file} is missing; measure it with: {command}")
     return pd.read_csv(file)
-
-
-def wilson(found: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share that was found `found` times in `of` (Wilson 1927)."""
-    ends = binomtest(found, of).proportion_ci(method="wilson")
-    return float(ends.low), float(ends.high)

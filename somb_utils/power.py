@@ -14,7 +14,7 @@ from somb_utils.load import load_task
 from somb_utils.paths import DATA
 from somb_utils.runner import run
 from somb_utils.simulate import simulate_table
-from somb_utils.stats import bootstrap_interval, permutation_p
+from somb_utils.stats import bootstrap_interval, permutation_p, wilson_interval
 from somb_utils.tables import FrameSource
 from somb_utils.tasks import get_task
 
@@ -118,7 +118,7 @@ def cell_power(cell: Cell) -> dict[str, Any]:
     """
     made = pd.DataFrame([mission(cell, number) for number in range(cell.missions)])
     found = int((made["p"] <= ALPHA).sum())
-    low, high = measured.wilson(found, cell.missions)
+    low, high = wilson_interval(found, cell.missions)
     return {
         "rows": int(made["rows"].iloc[0]),
         "columns": int(made["columns"].iloc[0]),
@@ -154,7 +154,7 @@ def false_alarms(table: pd.DataFrame) -> str:
     """Return, in words, how often missions without signal passed the test."""
     none = table[table["effect"] == 0]
     found, of = int(none["found"].sum()), int(none["missions"].sum())
-    low, high = measured.wilson(found, of)
+    low, high = wilson_interval(found, of)
     return f"{found} of {of:,} ({100 * found / of:.1f} %; 95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from somb_utils.errors import SombError, UsageError
+from somb_utils import measured
+from somb_utils.errors import UsageError
 from somb_utils.load import TaskData
 from somb_utils.paths import DATA, replacing
 from somb_utils.results import RunResult
@@ -147,6 +148,4 @@ def stored() -> pd.DataFrame:
     SombError
         If none are stored.
     """
-    if not STORED.is_file():
-        raise SombError(f"{STORED} is missing; make it with: somb audit seeds --tasks '*' --store")
-    return pd.read_csv(STORED)
+    return measured.read(STORED, "somb audit seeds --tasks '*' --store")

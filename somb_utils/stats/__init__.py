@@ -13,7 +13,7 @@ from somb_utils.stats.bootstrap import (
     replicates,
     with_intervals,
 )
-from somb_utils.stats.calibration import Calibration, calibration
+from somb_utils.stats.calibration import Calibration, calibration, wilson_interval
 from somb_utils.stats.paired import (
     differences,
     nadeau_bengio,
@@ -44,6 +44,7 @@ __all__ = [
     "replicates",
     "sign_flip",
     "sign_flip_floor",
+    "wilson_interval",
     "win_probability",
     "with_intervals",
     "with_p_values",

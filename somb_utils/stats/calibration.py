@@ -53,15 +53,18 @@ def calibration(predictions: pd.DataFrame, task: Task | str, n_bins: int = 10) -
     bins = pd.qcut(score, n_bins, duplicates="drop") if len(np.unique(score)) > 1 else np.zeros(len(score))
     grouped = pd.DataFrame({"predicted": score, "observed": outcome}).groupby(np.asarray(bins).astype(str))
     curve = grouped.mean().assign(n=grouped.size()).sort_values("predicted", ignore_index=True)
-    ends = [
-        binomtest(round(share * n), n).proportion_ci(method="wilson")
-        for share, n in zip(curve["observed"], curve["n"], strict=True)
-    ]
+    ends = [wilson_interval(round(share * n), n) for share, n in zip(curve["observed"], curve["n"], strict=True)]
     brier = float(brier_score_loss(outcome, score))
     plain = float(outcome.mean() * (1 - outcome.mean()))
     return Calibration(
-        curve.assign(low=[end.low for end in ends], high=[end.high for end in ends]),
+        curve.assign(low=[low for low, _ in ends], high=[high for _, high in ends]),
         brier,
         plain,
         1 - brier / plain if plain else np.nan,
     )
+
+
+def wilson_interval(found: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share that was found `found` times in `of` (Wilson 1927)."""
+    ends = binomtest(found, of).proportion_ci(method="wilson")
+    return float(ends.low), float(ends.high)

@@ -61,7 +61,7 @@ class Watch:
         self.faults: list[str] = []
         page.on("console", lambda m: self.faults.append(f"console: {m.text}") if m.type == "error" else None)
         page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
-        page.on("requestfailed", lambda r: self.faults.append(f"failed: {r.url}"))
+        page.on("requestfailed", self.failed)
         page.on("response", lambda r: self.faults.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
         page.on(
             "request",
@@ -71,6 +71,11 @@ class Watch:
                 else None
             ),
         )
+
+    def failed(self, request: Any) -> None:
+        """Note a failed request, unless the test left the page before it was answered."""
+        if request.failure != "net::ERR_ABORTED":
+            self.faults.append(f"failed: {request.url} {request.failure}")
 
 
 @pytest.fixture

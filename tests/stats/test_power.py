@@ -9,10 +9,11 @@ import pytest
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from somb_utils import coverage, measured, pages, power
+from somb_utils import coverage, pages, power
 from somb_utils.errors import SombError
 from somb_utils.plots import power as plots
 from somb_utils.power import Cell
+from somb_utils.stats import wilson_interval
 from somb_utils.tasks import get_task
 
 SMALL = Cell(features=5, missions=3)
@@ -121,7 +122,7 @@ def test_wilson_interval_is_that_of_the_formula() -> None:
     z, n, p = 1.959964, 20, 3 / 20
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    assert measured.wilson(3, 20) == pytest.approx((centre - half, centre + half), abs=1e-6)
+    assert wilson_interval(3, 20) == pytest.approx((centre - half, centre + half), abs=1e-6)
 
 
 def test_words_of_the_power_page() -> None:
@@ -145,8 +146,8 @@ def test_figures_say_what_they_show() -> None:
     table = power.stored()
     crew = plots.by_crew(power.varied(table, "crew"), source="simulated")
     size = plots.by_size([("rows", power.varied(table, "features", task="D1"))], source="simulated")
-    measured_ = coverage.stored()
-    forest = plots.coverage(measured_.assign(design=coverage.lines(measured_)), source="simulated")
+    measured = coverage.stored()
+    forest = plots.coverage(measured.assign(design=coverage.lines(measured)), source="simulated")
     for made, title in ((crew, "Power (120 to 8 missions"), (size, "D1: metabolites"), (forest, "Coverage of 95 %")):
         assert isinstance(made, Figure) and made.get_suptitle() == "SIMULATED DATA"
         assert title in " ".join(axes.get_title(loc="left") for axes in made.axes)
