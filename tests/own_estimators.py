@@ -13,7 +13,7 @@ def make() -> LogisticRegression:
 
 def margin() -> LinearSVC:
     """Make an estimator that gives a decision value and no probability."""
-    return LinearSVC()
+    return LinearSVC(C=0.001)
 
 
 class _Bad(ClassifierMixin, BaseEstimator):

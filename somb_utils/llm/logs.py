@@ -69,15 +69,12 @@ def find(paths: Iterable[Path]) -> Iterator[Path]:
         yield from found
 
 
-_UNUSED = {"events", "timelines", "store", "attachments", "messages"}
-
-
 def read_log(path: Path) -> "EvalLog":
-    """Return an inspect log with its samples, without their transcripts."""
+    """Return an inspect log with its samples."""
     from inspect_ai.log import read_eval_log
 
     try:
-        return read_eval_log(str(path), exclude_fields=_UNUSED)
+        return read_eval_log(str(path))
     except Exception as error:
         raise SombError(f"{path} cannot be read as an evaluation log: {error}") from error
 

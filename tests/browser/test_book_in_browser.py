@@ -1,5 +1,6 @@
 """Every page of the built book in a real browser: nothing fails, all is drawn, nothing scrolls sideways."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from somb_utils import book
 
 PAGES = [*book.chapters(), "search", "genindex"]
-SHOTS = book.ROOT / "_build" / "screenshots"
+SHOTS = os.environ.get("SOMB_SCREENSHOTS")  # a folder to keep a picture of each page in
 LEADERBOARD = "notebooks/leaderboard.html"
 LANGUAGE_MODELS = "notebooks/llm_evaluation.html"
 
@@ -43,21 +44,24 @@ def check(page: Any) -> None:
     assert page.locator(".somb-banner").first.is_visible()
 
 
+def keep(page: Any, name: str, look: str) -> None:
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"{name.replace('/', '-')}-{look}.png", full_page=True)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_drawn_at_both_widths_in_both_themes(page: Any, name: str) -> None:
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    shot = str(SHOTS / name.replace("/", "-"))
     page.goto(f"{name}.html")
     check(page)
     assert page.evaluate(LUMINANCE) > 0.8
-    page.screenshot(path=f"{shot}-1400-light.png", full_page=True)
+    keep(page, name, "1400-light")
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme="dark")
     page.reload()
     check(page)
     assert page.locator("html").get_attribute("data-theme") == "dark"
     assert page.evaluate(LUMINANCE) < 0.2
-    page.screenshot(path=f"{shot}-390-dark.png", full_page=True)
+    keep(page, name, "390-dark")
 
 
 def test_every_page_of_the_site_is_opened(site: Path) -> None:
