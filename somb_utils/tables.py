@@ -207,7 +207,7 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
         raise SombError(
             f"{info.file}: {table.shape[0]} rows and {table.shape[1]} columns, expected {info.rows} and {info.columns}"
         )
-    for column in table.columns[table.dtypes == object]:
+    for column in table.columns[table.dtypes.map(pd.api.types.is_object_dtype)]:
         odd = next((value for value in table[column] if not _is_plain(value)), None)
         if odd is not None:
             raise SombError(
