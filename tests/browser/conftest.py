@@ -59,7 +59,7 @@ class Watch:
 
     def __init__(self, page: Any, address: str) -> None:
         self.faults: list[str] = []
-        page.on("console", lambda m: self.faults.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("console", self.said)
         page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
         page.on("requestfailed", self.failed)
         page.on("response", lambda r: self.faults.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
@@ -71,6 +71,12 @@ class Watch:
                 else None
             ),
         )
+
+    def said(self, message: Any) -> None:
+        """Note an error on the console, but for the icon that a browser seeks unasked on the bare first page."""
+        url = message.location["url"]
+        if message.type == "error" and not url.endswith("/favicon.ico"):
+            self.faults.append(f"console: {message.text} {url}")
 
     def failed(self, request: Any) -> None:
         """Note a failed request, unless the test left the page before it was answered."""
