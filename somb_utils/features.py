@@ -19,6 +19,7 @@ from somb_utils import tasks as t
 from somb_utils.derive import membership
 from somb_utils.errors import SombError
 from somb_utils.paths import DATA
+from somb_utils.tables import first_not_text, numbers
 
 Load = Callable[[str], pd.DataFrame]
 
@@ -98,7 +99,7 @@ def _shared_taxa(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     environmental.index = environmental.index.str.replace(r"^I4_Capsule_", "capsule_", regex=True).str.replace(
         r"_LM(?=\d)", "_L-", regex=True
     )
-    shared = human.columns[human.columns.isin(environmental.columns)]
+    shared = human.columns.intersection(environmental.columns, sort=False)
     X = pd.concat([human[shared], environmental[shared]])
     metadata = _indexed(load(spec.metadata), "sample_id", task)
     source = _column(metadata, spec.label, task)
@@ -219,8 +220,7 @@ def _published_atoms(formula: str) -> dict[str, int]:
 
 
 def _zero_filled(table: pd.DataFrame) -> pd.DataFrame:
-    numeric = all(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes)
-    return (table if numeric else table.apply(pd.to_numeric, errors="coerce")).fillna(0.0)
+    return numbers(table).fillna(0.0)
 
 
 def _sample_tables(names: tuple[str, ...], load: Load, task: t.Task) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -283,11 +283,9 @@ def _ids(table: pd.DataFrame, ident: str, task: t.Task) -> pd.Series:
 
 def _texts(table: pd.DataFrame, task: t.Task) -> pd.DataFrame:
     for column in table:
-        if isinstance(table[column].dtype, pd.StringDtype):
-            continue
-        wrong = [value for value in table[column].dropna() if not isinstance(value, str)]
-        if wrong:
-            raise SombError(f"{task.id}: column '{column}' holds {wrong[0]!r}, which is not text")
+        wrong = first_not_text(table[column])
+        if wrong is not None:
+            raise SombError(f"{task.id}: column '{column}' holds {wrong!r}, which is not text")
     return table
 
 

@@ -222,7 +222,7 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
         if empty.any():
             raise SombError(f"{info.file}: row {int(empty.argmax()) + 2} has no {'+'.join(info.id)}")
         for column in info.id:
-            other = next((key for key in keys[column] if not isinstance(key, str)), None)
+            other = first_not_text(keys[column])
             if other is not None:
                 raise SombError(f"{info.file}: the identifier {other!r} in column '{column}' is not text")
         twice = keys.duplicated().to_numpy()
@@ -233,6 +233,20 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
                 f"(column {'+'.join(info.id)}); identifiers must be unique"
             )
     return table
+
+
+def first_not_text(column: pd.Series) -> Any:
+    """Return the first cell of a column that is neither text nor missing; None if there is none."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return None
+    return next((value for value in column.dropna() if not isinstance(value, str)), None)
+
+
+def numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table's cells as numbers; one that is none is missing."""
+    if all(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes):
+        return table
+    return table.apply(pd.to_numeric, errors="coerce")
 
 
 def _is_plain(value: object) -> bool:

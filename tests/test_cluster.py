@@ -131,7 +131,8 @@ def killer() -> Iterator[threading.Thread]:
     thread = threading.Thread(target=kill)
     yield thread
     ended.set()
-    thread.join()
+    if thread.ident is not None:  # it was started
+        thread.join()
 
 
 def test_a_local_cluster_whose_workers_are_all_killed_ends(

@@ -12,7 +12,7 @@ from somb_utils.published import compare, published_primary, published_scores
 from somb_utils.results import composite, composite_of
 from somb_utils.tasks import catalogue
 
-CHEAP = ["A1", "A2", "C1", "C2", "D1", "G1", "H1", "I2"]
+CHEAP = ["A1", "A2", "C1", "C2", "D1", "F4", "F5", "G1", "H1", "I2"]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_published_scores_come_out_of_the_cheap_tasks(cheap) -> None:  # type: i
     assert exact["difference"].abs().max() <= 0.0005
 
 
-@pytest.mark.parametrize("task_id", ["B2", "E1", "E2", "E3", "E4", "F4", "F5", "I1", "I3"])
+@pytest.mark.parametrize("task_id", ["B2", "E1", "E2", "E3", "E4", "I1", "I3"])
 def test_published_scores_come_out_of_the_large_tasks_with_linear_models(task_id: str, open_data: Path) -> None:
     models = ["random", "majority", "logreg"]
     result = somb.run(task_id, models, protocol="published", source=open_data / "processed", n_jobs=1)

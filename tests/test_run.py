@@ -28,7 +28,7 @@ def sim(tasks, models, **options):  # type: ignore[no-untyped-def]
 
 
 def test_scores_are_identical_with_one_and_two_jobs() -> None:
-    tasks = ["A1", "C1", "C2", "G1", "H1", "I2"]
+    tasks = ["A1", "C1", "C2", "F4", "G1", "H1", "I2"]
     models = ["random", "majority", "logreg", "mlp", "xgboost", "lightgbm", "rf"]
     params = {"rf": {"n_estimators": 10}, "xgboost": {"n_estimators": 10}, "lightgbm": {"n_estimators": 10}}
     for plan in ((tasks, models, params), (["B2"], ["random", "logreg"], None)):
@@ -156,8 +156,8 @@ def test_an_undefined_metric_is_missing_and_counted() -> None:
 
 
 def test_published_runs_no_boosting_on_b2() -> None:
-    models = ["majority", "xgboost"]
-    options = {"model_params": {"xgboost": {"n_estimators": 2}}}
+    models = ["majority", "xgboost", "lightgbm"]
+    options = {"model_params": {m: {"n_estimators": 2} for m in models[1:]}}
     assert set(sim("B2", models, protocol="published", **options).summary()["model"]) == {"majority"}
     assert set(sim("B2", models, **options).summary()["model"]) == set(models)
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from somb_utils.errors import SombError
 from somb_utils.paths import DATA
+from somb_utils.tables import numbers
 
 Value = int | float | str | list[str]
 Loader = Callable[[str], pd.DataFrame]
@@ -170,10 +171,7 @@ def _numbers(frame: pd.DataFrame, check: Check) -> pd.DataFrame:
         chosen = [check.column] if check.column else []
     if not chosen or not set(chosen) <= set(frame.columns):
         raise SombError(f"{check.table} has no column {check.match or check.column!r}")
-    numbers = frame[chosen].copy()
-    for name in numbers.select_dtypes(exclude="number").columns:
-        numbers[name] = pd.to_numeric(numbers[name], errors="coerce")
-    return numbers
+    return numbers(frame[chosen])
 
 
 def _column(frame: pd.DataFrame, name: str | None, table: str) -> pd.Series:
@@ -239,8 +237,8 @@ def _missing(check: Check, load: Loader) -> Value:
 
 
 def _reduce(check: Check, load: Loader) -> Value:
-    numbers = _numbers(rows(load(check.table), check.where), check).to_numpy(dtype=float)
-    flat = pd.Series(numbers[~np.isnan(numbers)])
+    values = _numbers(rows(load(check.table), check.where), check).to_numpy(dtype=float)
+    flat = pd.Series(values[~np.isnan(values)])
     if flat.empty:
         raise SombError(f"{check.table}: no number to take the {check.op} of")
     return float(getattr(flat, check.op)())
@@ -264,7 +262,7 @@ def _difference(check: Check, load: Loader) -> Value:
 
 
 def _corr(check: Check, load: Loader) -> Value:
-    pair = pd.concat(_paired(check, load), axis=1, keys=["a", "b"]).apply(pd.to_numeric, errors="coerce")
+    pair = numbers(pd.concat(_paired(check, load), axis=1, keys=["a", "b"]))
     if check.method == "spearman":
         pair = pair.dropna().rank()
     return float(pair["a"].corr(pair["b"]))
@@ -296,10 +294,10 @@ def _auroc(check: Check, load: Loader) -> Value:
 
 def _extreme(check: Check, load: Loader) -> Value:
     found = rows(load(check.table), check.where).reset_index(drop=True)
-    numbers = _numbers(found, check)[check.column]
-    if numbers.isna().all():
+    values = _numbers(found, check)[check.column]
+    if values.isna().all():
         raise SombError(f"{check.table}: no number in {check.column!r}")
-    at = int((numbers if check.op == "top" else -numbers).to_numpy(dtype=float, na_value=-np.inf).argmax())
+    at = int((values if check.op == "top" else -values).to_numpy(dtype=float, na_value=-np.inf).argmax())
     return str(_column(found, check.id, check.table).iloc[at])
 
 
