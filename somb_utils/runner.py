@@ -25,6 +25,7 @@ from somb_utils.load import TaskData, load_task, missing_message
 from somb_utils.models import SEED, Model, resolve_models, supports
 from somb_utils.paths import replacing
 from somb_utils.results import RunResult, outcome_rows, prediction_rows, provenance, save
+from somb_utils.seeds import checked_seed
 from somb_utils.tables import Source, SourceLike, missing_tables, resolve_source
 from somb_utils.tasks import Protocol, Task, select_tasks
 
@@ -77,7 +78,8 @@ def run(
     models : see :func:`somb_utils.models.resolve_models`; the seven baselines when omitted.
     model_params : parameters by model name.
     protocol, source : see :func:`load_task`.
-    seed : seed of every model; folds do not depend on it.
+    seed : seed of every model: of the baselines, of each ``random_state`` that is None in an estimator of your own,
+        and of the global generators of NumPy and Python while it is fitted. Folds do not depend on it.
     n_jobs : fold jobs at once; -1 for one a core. Scores do not depend on it.
     cluster : address of a Dask scheduler (``tcp://host:8786``) or ``local:N``, to run the jobs there instead.
     out : folder for results, predictions, provenance and finished jobs. A rerun into it continues.
@@ -101,6 +103,7 @@ def run(
     >>> result.summary()[["task", "model", "metric"]].values.tolist()
     [['A1', 'majority', 'macro_f1']]
     """
+    seed = checked_seed(seed)
     chosen = resolve_models(models, model_params)
     loaded = load_tasks(tasks, protocol, source)
     folder = Path(out) if out is not None else None
@@ -192,12 +195,7 @@ def check_folder(folder: Path, loaded: Sequence[TaskData]) -> None:
 def _try_models(jobs: Sequence[Job], seed: int) -> None:
     """Make each model once before anything runs, so that a bad parameter is told at once."""
     for job in {(job.model.name, job.data.task.type): job for job in jobs}.values():
-        try:
-            job.model.make(job.data.task, 0, seed)
-        except SombError:
-            raise
-        except Exception as error:
-            raise UsageError(f"model '{job.model.name}' cannot be made: {type(error).__name__}: {error}") from None
+        job.model.check(job.data.task, seed)
 
 
 def _outcomes(
@@ -281,7 +279,8 @@ def _model_fingerprint(model: Model) -> str:
 
 @cache
 def _code_fingerprint() -> str:
-    code = b"".join((Path(__file__).parent / f"{name}.py").read_bytes() for name in ("fit", "models", "metrics"))
+    names = ("fit", "models", "metrics", "baselines", "seeds", "isolation")
+    code = b"".join((Path(__file__).parent / f"{name}.py").read_bytes() for name in names)
     versions = " ".join(version(name) for name in LIBRARIES)
     return f"{hashlib.sha256(code).hexdigest()} {versions}"
 
