@@ -228,13 +228,14 @@ def _set_params(estimator: Any, params: Mapping[str, Any], name: str) -> None:
         raise UsageError(f"model '{name}' does not take these parameters: {problem}") from None
     ignored = unknown_parameters(estimator)
     if ignored:
-        names = [key.rpartition("__")[2] for key in estimator.get_params(deep=True) if key not in ignored]
+        names = {key.rpartition("__")[2] for key in estimator.get_params(deep=True)}.difference(ignored)
         raise UsageError(f"model '{name}' does not take these parameters: {_suggest(ignored, names)}")
 
 
 def _suggest(unknown: Iterable[str], known: Iterable[str]) -> str:
-    close = {key: difflib.get_close_matches(key, list(known), 1) for key in unknown}
-    return ", ".join(f"{key} (did you mean {near[0]}?)" if near else key for key, near in close.items())
+    spelt = {key.lower(): key for key in known}
+    close = {key: difflib.get_close_matches(key.lower(), spelt, 1) for key in unknown}
+    return ", ".join(f"{key} (did you mean {spelt[near[0]]}?)" if near else key for key, near in close.items())
 
 
 def _takes_label_matrix(estimator: Any) -> bool:
