@@ -45,7 +45,7 @@ def test_a_rerun_fits_nothing_and_a_changed_model_only_itself(tmp_path: Path) ->
     sim("A1,C2", FAST, model_params={"logreg": {"C": 0.1}}, **options)
     assert counts == [27, 0, 9]
     pd.testing.assert_frame_equal(first.results, again.results)
-    assert somb.load_run(tmp_path).results["model"].unique().tolist() == [*FAST, "logreg(C=0.1)"]
+    assert somb.load_run(tmp_path).results["model"].nunique() == 4
 
 
 def test_a_damaged_job_file_is_done_again(tmp_path: Path) -> None:
