@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from somb_utils.errors import UsageError, reason
+
 LONGEST = 60
 
 
@@ -23,6 +25,11 @@ def name_with(base: str, params: Mapping[str, Any]) -> str:
         ``logreg(C=0.1)``; the number of parameters and their hash where that is longer than 60 characters or a value
         has no short text; `base` without parameters.
 
+    Raises
+    ------
+    UsageError
+        If a name needs a hash and a value cannot be pickled.
+
     Examples
     --------
     >>> name_with("rf", {"n_estimators": 300, "criterion": "entropy"})
@@ -38,7 +45,10 @@ def name_with(base: str, params: Mapping[str, Any]) -> str:
     import joblib
 
     count = f"{len(params)} parameter{'s' if len(params) > 1 else ''}"
-    return f"{base}({count}, {joblib.hash(dict(params))[:8]})"
+    try:
+        return f"{base}({count}, {joblib.hash(dict(params))[:8]})"
+    except Exception as error:  # of a pickle
+        raise UsageError(f"model '{base}': {reason(error)}; give it a name with a mapping") from None
 
 
 def split_names(text: str | None) -> list[str]:

@@ -170,7 +170,7 @@ def test_parameters_are_spelt_as_in_yaml(command: Command) -> None:
     words = (*words, "rf.n_estimators=2")
     code, out, _ = command(*RUN, "-t", "A1", "--models", "rf", *words)
     assert code == 0 and "rf(max_depth=None, bootstrap=False, n_estimators=2)" in out
-    assert "null or None" in " ".join(command("run", "--help")[1].replace("│", " ").split())
+    assert "null or None, [1, 2], {a: b}" in " ".join(command("run", "--help")[1].replace("│", " ").split())
 
 
 def test_a_factory_gets_the_parameters_that_it_has_and_the_estimator_the_others() -> None:
@@ -216,6 +216,13 @@ def test_names_of_models_with_parameters(params: dict, name: str) -> None:
     (model,) = resolve_models("logreg", {"logreg": params})
     assert model.name == name or re.fullmatch(name, model.name)
     assert model.plain_name == "logreg"
+    assert resolve_models({"mine": "logreg"}, {"mine": params})[0].name == "mine"
+
+
+def test_parameters_that_cannot_be_hashed_need_a_name() -> None:
+    params = {"class_weight": [lambda: 1, "x" * 60]}
+    with pytest.raises(UsageError, match=r"model 'logreg': .*; give it a name with a mapping"):
+        resolve_models("logreg", {"logreg": params})
     assert resolve_models({"mine": "logreg"}, {"mine": params})[0].name == "mine"
 
 
@@ -304,6 +311,7 @@ def test_multilabel_models_of_every_kind_are_scored() -> None:
         "chain": ClassifierChain(GaussianNB()),
         "each": MultiOutputClassifier(GaussianNB()),
         "forest": RandomForestClassifier(2, max_depth=2),
+        "boosting": XGBClassifier(n_estimators=1, max_depth=1),
         "network": "own_trouble:Network",
         "sparse": "own_trouble:SparseMatrix",
     }

@@ -37,7 +37,7 @@ Seed = Annotated[
         help="Seed of every model; in your own, of each random_state that is None. Folds do not depend on it."
     ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/<data>-<protocol>].")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/DATA-PROTOCOL].")]
 Print = Annotated[Format, typer.Option("--format", help="How to print the summary.")]
 
 
