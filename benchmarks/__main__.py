@@ -14,8 +14,9 @@ from pathlib import Path
 import bootstrap
 import speed
 
+from somb_utils.jobs import LIBRARIES
 from somb_utils.paths import replacing
-from somb_utils.runner import LIBRARIES, load_tasks
+from somb_utils.runner import load_tasks
 from somb_utils.tables import resolve_source
 
 PAGE = Path(__file__).parent.parent / "book" / "benchmarks.md"

@@ -2,19 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA, replacing
-from somb_utils.results import composite_of, load_run
+from somb_utils.results import composite_of, joined_provenance, load_run
 from somb_utils.stats import with_p_values
 from somb_utils.tasks import Task, catalogue
 
 SCORES = DATA / "reference" / "canonical_scores.csv"
 PROVENANCE = DATA / "reference" / "canonical_provenance.json"
-KEPT = ("source", "tasks", "models", "versions")
 
 
 def canonical_scores() -> pd.DataFrame:
@@ -48,12 +46,13 @@ def store(folders: list[Path]) -> pd.DataFrame:
             raise UsageError(f"{folder} holds {len(run.failures())} failed fold jobs; a canonical run has none")
     table = pd.concat([with_p_values(run.summary(), run.predictions) for run in runs], ignore_index=True)
     table = table.sort_values(["protocol", "task"], kind="stable").round(6)
-    made: dict[str, Any] = {key: runs[0].provenance[key] for key in KEPT}
-    made["tasks"] = {key: entry for run in runs for key, entry in run.provenance["tasks"].items()}
+    told = joined_provenance([run.provenance for run in runs])
+    kept = {**told, "runs": {run: {"versions": entry["versions"]} for run, entry in told["runs"].items()}}
+    del kept["described"]
     with replacing(SCORES) as temporary:
         table.to_csv(temporary, index=False)
     with replacing(PROVENANCE) as temporary:
-        temporary.write_text(json.dumps(made, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return table
 
 

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from somb_utils.canonical import canonical_scores
 from somb_utils.cells import Problems
 from somb_utils.errors import SombError, UsageError
 from somb_utils.fit import Outcome, score_fold
+from somb_utils.jobs import Job
 from somb_utils.load import TaskData, load_task
 from somb_utils.models import MajorityBaseline, Model
 from somb_utils.predictions import (
@@ -27,8 +27,9 @@ from somb_utils.predictions import (
     other_protocol,
     read_file,
 )
-from somb_utils.results import RunResult, outcome_rows, prediction_rows, provenance, save
-from somb_utils.runner import LIBRARIES, Job, check_folder, load_tasks
+from somb_utils.record import outcome_rows, prediction_rows, provenance
+from somb_utils.results import RunResult, check_folder, save
+from somb_utils.runner import load_tasks
 from somb_utils.tables import SourceLike, resolve_source
 from somb_utils.tasks import PROTOCOLS, Protocol, Task, catalogue, select_tasks
 
@@ -117,14 +118,14 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
     """
     loaded = [submission.data for submission in submissions.values()]
     if out is not None:
-        check_folder(Path(out), loaded)
+        check_folder(Path(out), loaded, [MODEL])
     model = Model(MODEL, MODEL, {name: submission.sha256 for name, submission in submissions.items()})
     jobs = [(Job(s.data, model, n), s.folds[n]) for s in submissions.values() for n in range(len(s.folds))]
     scored = [(job, _outcome(job, fold)) for job, fold in jobs]
     result = RunResult(
         results=outcome_rows(scored),
         predictions=prediction_rows(scored),
-        provenance=provenance(loaded, [model], None, {name: version(name) for name in LIBRARIES}),
+        provenance=provenance(loaded, [job for job, _ in jobs]),
     )
     if out is not None:
         save(result, Path(out))

@@ -11,7 +11,7 @@ from somb_utils.entries import FOLDER, Entry, entries
 from somb_utils.errors import SombError, UsageError
 from somb_utils.leaderboard_page import NO_SUBMISSIONS, html, payload
 from somb_utils.notebook import Parameters, Session, check, show
-from somb_utils.results import RunResult, composite_of, load_run
+from somb_utils.results import RunResult, composite_of, joined_provenance, load_run
 from somb_utils.tasks import catalogue
 
 
@@ -210,9 +210,8 @@ def fit(checked: Parameters) -> RunResult:
             runs.append(result)
     if not runs:
         raise SombError("no task has its tables, so there is no score to show; get them with: somb data fetch")
-    tasks = {key: entry for run in runs for key, entry in run.provenance["tasks"].items()}
     return RunResult(
         pd.concat([run.results for run in runs], ignore_index=True),
         pd.concat([run.predictions for run in runs], ignore_index=True),
-        {**runs[-1].provenance, "tasks": tasks},
+        joined_provenance([run.provenance for run in runs]),
     )

@@ -38,15 +38,19 @@ class Model:
         UsageError
             If the model cannot be imported, called or given its parameters.
         """
-        if isinstance(self.target, str) and ":" not in self.target:
+        if self.target in BASELINES:
             estimator = _baseline(self.target, task, fold, seed)
         else:
-            estimator = _own(_import(self.target) if isinstance(self.target, str) else self.target, self.name)
+            estimator = _own(self.imported(), self.name)
         if task.type == "multilabel" and not _is_multilabel(estimator):
             estimator = _one_vs_rest(estimator, self.params, self.name)
         elif self.params:
             _set_params(estimator, self.params, self.name)
         return estimator
+
+    def imported(self) -> Any:
+        """Return the estimator or factory itself, also if `target` names it."""
+        return _import(self.target) if isinstance(self.target, str) else self.target
 
 
 def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] | None = None) -> list[Model]:

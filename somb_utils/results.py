@@ -1,36 +1,26 @@
 """Results of a run: tidy tables, their summary and composite, and the folder they are kept in."""
 
+import hashlib
 import json
-import platform
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from filelock import FileLock
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.fit import Outcome
 from somb_utils.load import TaskData
-from somb_utils.models import Model
 from somb_utils.paths import replacing
+from somb_utils.record import FORMAT, KEY
 from somb_utils.tasks import catalogue
 
-if TYPE_CHECKING:
-    from somb_utils.runner import Job
-
-RESULT_COLUMNS = ["task", "protocol", "source", "model", "fold", "metric", "value", "status"]
-PREDICTION_COLUMNS = ["task", "protocol", "model", "fold", "id", "label", "y_true", "y_pred", "y_score"]
-_KEY = ["task", "protocol", "model"]
-_PREDICTION_SCHEMA = pa.schema(
-    [(name, pa.float64() if name == "y_score" else pa.large_string()) for name in PREDICTION_COLUMNS]
-)
+_TABLES = ("results.parquet", "predictions.parquet")
+_PROVENANCE = "provenance.json"
+_PENDING = ".pending"  # files of a save that is under way; complete once its provenance is there
 
 
 @dataclass(frozen=True)
@@ -42,7 +32,8 @@ class RunResult:
     results : one row a task, model, fold and metric. ``status`` is ``ok``, ``undefined`` (the fold leaves the metric
         undefined) or ``failed: reason``; `value` is missing unless ok.
     predictions : one row a tested id (and label, if multilabel). `y_score` is missing for multiclass tasks.
-    provenance : data source and hashes, models and parameters, seed, versions, chance levels.
+    provenance : data source and hashes, chance levels, and how each group of rows was made (see
+        :func:`somb_utils.record.provenance`).
     """
 
     results: pd.DataFrame
@@ -69,85 +60,7 @@ class RunResult:
         """Return task, protocol, model, fold and reason of every failed job."""
         failed = self.results[self.results["status"].str.startswith("failed")]
         reasons = failed.assign(reason=failed["status"].str.removeprefix("failed: "))
-        return reasons[[*_KEY, "fold", "reason"]].drop_duplicates().reset_index(drop=True)
-
-
-def outcome_rows(scored: Iterable[tuple["Job", Outcome]]) -> pd.DataFrame:
-    """Return the result rows of fold jobs."""
-    rows = []
-    for job, outcome in scored:
-        data = job.data
-        key = (data.name, data.protocol, data.provenance["source"], job.model.name, data.folds[job.number].label)
-        scores: Mapping[str, float] = outcome.scores or {data.task.metrics.primary: np.nan}
-        for metric, value in scores.items():
-            status = f"failed: {outcome.error}" if outcome.error else "undefined" if np.isnan(value) else "ok"
-            rows.append((*key, metric, float(value), status))
-    return pd.DataFrame(rows, columns=RESULT_COLUMNS)
-
-
-def prediction_rows(scored: Iterable[tuple["Job", Outcome]]) -> pd.DataFrame:
-    """Return the prediction rows of fold jobs; a job that failed has none."""
-    parts = [_predictions(job, outcome) for job, outcome in scored if not outcome.error]
-    return pa.concat_tables(parts or [_PREDICTION_SCHEMA.empty_table()]).combine_chunks().to_pandas()
-
-
-def _predictions(job: "Job", outcome: Outcome) -> pa.Table:
-    data, fold = job.data, job.data.folds[job.number]
-    ids = pa.array(data.X.index, pa.large_string()).take(fold.test)
-    names = pa.array(data.task.classes, pa.large_string())
-    truth = data.codes[fold.test]
-    if data.task.type == "multilabel":
-        columns = {
-            "id": ids.take(np.repeat(np.arange(len(ids)), len(names))),
-            "label": names.take(np.tile(np.arange(len(names)), len(ids))),
-            "y_true": pa.array(truth.ravel()).cast(pa.large_string()),
-            "y_pred": pa.array(outcome.y_pred.ravel()).cast(pa.large_string()),
-            "y_score": outcome.y_score.ravel(),
-        }
-    else:
-        columns = {
-            "id": ids,
-            "label": pa.nulls(len(ids), pa.large_string()),
-            "y_true": names.take(truth),
-            "y_pred": names.take(outcome.y_pred),
-            "y_score": outcome.y_score if outcome.y_score.size else np.full(len(ids), np.nan),
-        }
-    keys = {"task": data.name, "protocol": data.protocol, "model": job.model.name, "fold": fold.label}
-    same = {key: pa.repeat(pa.scalar(value, pa.large_string()), len(columns["id"])) for key, value in keys.items()}
-    return pa.Table.from_pydict({**same, **columns}, _PREDICTION_SCHEMA)
-
-
-def provenance(
-    loaded: Sequence[TaskData], models: Sequence[Model], seed: int | None, libraries: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return what a reader needs to trust and repeat the run."""
-    return {
-        "source": loaded[0].provenance["source"],
-        "described": loaded[0].provenance["described"],
-        "tasks": {
-            f"{data.name}/{data.protocol}": {
-                "tables": data.provenance["tables"],
-                "data_sha256": data.fingerprint,
-                "rows": len(data.X),
-                "features": data.X.shape[1],
-                "metric": data.task.metrics.primary,
-                "chance": data.chance,
-            }
-            for data in loaded
-        },
-        "models": {
-            model.name: {
-                "target": model.target if isinstance(model.target, str) else repr(model.target),
-                "params": {key: repr(value) for key, value in model.params.items()},
-                "seed": seed,
-            }
-            for model in models
-        },
-        "versions": {"somb-utils": version("somb-utils"), "python": platform.python_version(), **libraries},
-        "platform": platform.platform(),
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": sys.argv,
-    }
+        return reasons[[*KEY, "fold", "reason"]].drop_duplicates().reset_index(drop=True)
 
 
 def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFrame:
@@ -158,7 +71,7 @@ def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFr
     """
     metric = {key.split("/")[0]: entry["metric"] for key, entry in provenance["tasks"].items()}
     primary = results[results["metric"] == results["task"].map(metric)]
-    grouped = primary.groupby([*_KEY, "source", "metric"], sort=False)
+    grouped = primary.groupby([*KEY, "source", "metric"], sort=False)
     table = grouped.agg(
         mean=("value", "mean"),
         sd=("value", lambda v: float(np.std(v.dropna())) if v.notna().any() else np.nan),
@@ -223,8 +136,69 @@ def composite_of(summary: pd.DataFrame) -> pd.DataFrame:
     return composite(summary.assign(model=summary["model"].mask(renamed, "multilabel_" + summary["model"])), reference)
 
 
+def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[str] = ()) -> None:
+    """Make the run folder, and refuse one that cannot take the results of these tasks and models.
+
+    Parameters
+    ----------
+    folder : Path
+    loaded : sequence of TaskData
+    models : collection of str
+        Names of the models whose results will replace what the folder holds under their names.
+
+    Raises
+    ------
+    SombError
+        If the folder cannot be made, written or locked, or what it holds cannot be read.
+    UsageError
+        If it holds results of other tables, which this run would not replace.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        with FileLock(folder / ".lock"):
+            pass
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SombError(f"cannot write or lock files in {folder}: {reason}; name another folder with --out") from None
+    if not (folder / _PROVENANCE).is_file() or not loaded:
+        return
+    before = load_run(folder)
+    now = loaded[0].provenance
+    if before.provenance["source"] != now["source"]:
+        raise UsageError(
+            f"{folder} holds results of {before.provenance['source']} tables, this run uses {now['source']} ones, and "
+            "the two never share a folder; choose another with --out"
+        )
+    if now["source"] == "simulated" and before.provenance["described"] != now["described"]:
+        raise UsageError(
+            f"{folder} holds results of {before.provenance['described']}, this run uses {now['described']}; choose "
+            "another folder with --out"
+        )
+    for data in loaded:
+        _check_same_data(folder, before, data, models)
+
+
+def _check_same_data(folder: Path, before: "RunResult", data: TaskData, models: Collection[str]) -> None:
+    entry = before.provenance["tasks"].get(f"{data.name}/{data.protocol}")
+    if entry is None or entry["data_sha256"] == data.fingerprint:
+        return
+    rows = before.results.query("task == @data.name and protocol == @data.protocol")
+    left = [name for name in dict.fromkeys(rows["model"]) if name not in models]
+    if left:
+        raise UsageError(
+            f"{folder} holds {data.name} of {', '.join(left)} on other features, labels or folds (other tables, or "
+            "another version of this package) than this run has; run them again in the same command, or choose "
+            "another folder with --out"
+        )
+
+
 def save(result: RunResult, folder: Path) -> None:
     """Add a run to `folder`, replacing rows of the same task, protocol and model.
+
+    The three files change together: a save that is interrupted is completed, or has changed nothing, at the next
+    :func:`load_run` or :func:`save`.
 
     Raises
     ------
@@ -232,12 +206,34 @@ def save(result: RunResult, folder: Path) -> None:
         If the folder cannot be written, or what it holds cannot be read.
     """
     with FileLock(folder / ".lock"):
-        merged = _merge(load_run(folder), result) if (folder / "provenance.json").is_file() else result
-        for name, frame in (("results", merged.results), ("predictions", merged.predictions)):
-            with replacing(folder / f"{name}.parquet") as temporary:
+        merged = _merge(_load(folder), result) if _holds_run(folder) else result
+        pending = folder / _PENDING
+        hashes = {}
+        for name, frame in zip(_TABLES, (merged.results, merged.predictions), strict=True):
+            with replacing(pending / name) as temporary:
                 frame.to_parquet(temporary, index=False, compression="zstd")
-        with replacing(folder / "provenance.json") as temporary:
-            temporary.write_text(json.dumps(merged.provenance, indent=2) + "\n", encoding="utf-8")
+            hashes[name] = _hash(pending / name)
+        with replacing(pending / _PROVENANCE) as temporary:
+            text = json.dumps({**merged.provenance, "files": hashes}, indent=2)
+            temporary.write_text(text + "\n", encoding="utf-8")
+        _complete(folder)
+
+
+def _holds_run(folder: Path) -> bool:
+    return any((place / _PROVENANCE).is_file() for place in (folder, folder / _PENDING))
+
+
+def _complete(folder: Path) -> None:
+    """Move the files of a save into place if all of them were written."""
+    pending = folder / _PENDING
+    if not (pending / _PROVENANCE).is_file():
+        return
+    try:
+        for name in (*_TABLES, _PROVENANCE):
+            if (pending / name).is_file():
+                (pending / name).replace(folder / name)
+    except OSError as error:
+        raise SombError(f"cannot write in {folder}: {error.strerror or error}") from None
 
 
 def load_run(folder: str | Path) -> RunResult:
@@ -246,29 +242,98 @@ def load_run(folder: str | Path) -> RunResult:
     Raises
     ------
     SombError
-        If a file is missing or unreadable.
+        If a file is missing or unreadable, or was changed after the run.
     """
     folder = Path(folder)
+    if (folder / _PENDING / _PROVENANCE).is_file():
+        with FileLock(folder / ".lock"):
+            _complete(folder)
+    return _load(folder)
+
+
+def _load(folder: Path) -> RunResult:
+    _complete(folder)
     try:
-        return RunResult(
-            pd.read_parquet(folder / "results.parquet"),
-            pd.read_parquet(folder / "predictions.parquet"),
-            json.loads((folder / "provenance.json").read_text(encoding="utf-8")),
-        )
-    except (OSError, ValueError) as error:
-        raise SombError(f"{folder} is not a readable run folder: {error}") from None
+        stored = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
+        results, predictions = (pd.read_parquet(folder / name) for name in _TABLES)
+        run = RunResult(results, predictions, _current(stored))
+        for name, sha256 in run.provenance.pop("files", {}).items():
+            if _hash(folder / name) != sha256:
+                raise ValueError(f"{name} was changed after the run wrote it")
+        return _complete_provenance(run)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"{_PROVENANCE} lacks {error}" if isinstance(error, KeyError) else error
+        raise SombError(
+            f"{folder} is not a readable run folder: {reason}. Finished folds are kept in {folder / 'jobs'}: move "
+            f"{', '.join((*_TABLES, _PROVENANCE))} away, and the commands that made them fit nothing anew"
+        ) from None
+
+
+def _hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _current(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return provenance in today's form; the first one knew only each model's latest parameters."""
+    if "format" in stored:
+        if stored["format"] != FORMAT:
+            raise ValueError(f"{_PROVENANCE} is of format {stored['format']}, this version reads {FORMAT}")
+        return stored
+    run = {key: stored[key] for key in ("versions", "platform", "written", "command")}
+    models = [
+        {"task": task, "protocol": protocol, "model": name, **entry, "code": None, "run": "1"}
+        for task, _, protocol in (key.partition("/") for key in stored["tasks"])
+        for name, entry in stored["models"].items()
+    ]
+    kept = {key: stored[key] for key in ("source", "described", "tasks")}
+    return {"format": FORMAT, **kept, "models": models, "runs": {"1": run}}
+
+
+def _complete_provenance(run: RunResult) -> RunResult:
+    """Check that provenance says how every group of rows was made."""
+    told = {tuple(entry[key] for key in KEY): entry["run"] for entry in run.provenance["models"]}
+    for task, protocol, model in run.results[KEY].drop_duplicates().itertuples(index=False):
+        run.provenance["tasks"][f"{task}/{protocol}"]["data_sha256"]
+        run.provenance["runs"][told[task, protocol, model]]
+    run.provenance["source"], run.provenance["described"]
+    return run
 
 
 def _merge(before: RunResult, now: RunResult) -> RunResult:
-    new = pd.MultiIndex.from_frame(now.results[_KEY].drop_duplicates())
+    new = pd.MultiIndex.from_frame(now.results[KEY].drop_duplicates())
 
     def joined(old: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
-        kept = old[~pd.MultiIndex.from_frame(old[_KEY]).isin(new)]
+        kept = old[~pd.MultiIndex.from_frame(old[KEY]).isin(new)]
         return pd.concat([kept, fresh], ignore_index=True) if len(kept) else fresh
 
-    entries = {part: {**before.provenance[part], **now.provenance[part]} for part in ("tasks", "models")}
+    kept = [entry for entry in before.provenance["models"] if tuple(entry[key] for key in KEY) not in new]
     return RunResult(
         joined(before.results, now.results),
         joined(before.predictions, now.predictions),
-        {**now.provenance, **entries},
+        joined_provenance([{**before.provenance, "models": kept}, now.provenance]),
     )
+
+
+def joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the provenance of several runs on one data source, whose groups of rows are other ones, as one."""
+    models = [entry for part in parts for entry in part["models"]]
+    runs = {run: entry for part in parts for run, entry in part["runs"].items()}
+    return {
+        **parts[-1],
+        "tasks": {key: entry for part in parts for key, entry in part["tasks"].items()},
+        "models": models,
+        "runs": {run: runs[run] for run in dict.fromkeys(entry["run"] for entry in models)},
+    }
+
+
+def replaced(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each group of rows that stands in `before` under the same name, made in another way."""
+    stored = {tuple(entry[key] for key in KEY): entry for entry in before["models"]}
+    sentences = []
+    for entry in now["models"]:
+        old = stored.get(tuple(entry[key] for key in KEY))
+        changed = [part for part in ("target", "params", "seed") if old is not None and old[part] != entry[part]]
+        if old is not None and changed:
+            told = ", ".join(f"{part} {old[part]}" for part in changed)
+            sentences.append(f"{entry['model']} on {entry['task']} replaces the results made with {told}")
+    return sentences

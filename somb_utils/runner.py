@@ -1,69 +1,78 @@
 """Run models on tasks: fold jobs in parallel, each kept by content, so that a rerun does only what is new."""
 
-import hashlib
-import inspect
-import json
+import math
 import platform
 import sys
-import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 
-from somb_utils.cluster import unordered
+from somb_utils import cluster as dask_cluster
+from somb_utils import workers
 from somb_utils.errors import SombError, UsageError
 from somb_utils.fit import Outcome, PreparedFold, fit_fold, prepare
+from somb_utils.jobs import Job, Recipe, code_fingerprint, restore, store
 from somb_utils.load import TaskData, load_task, missing_message
-from somb_utils.models import SEED, Model, resolve_models, supports
-from somb_utils.paths import replacing
-from somb_utils.results import RunResult, outcome_rows, prediction_rows, provenance, save
+from somb_utils.models import BASELINES, SEED, Model, resolve_models, supports
+from somb_utils.own_code import Code, code_of, verify
+from somb_utils.record import outcome_rows, prediction_rows, provenance
+from somb_utils.results import RunResult, check_folder, load_run, replaced, save
 from somb_utils.tables import Source, SourceLike, missing_tables, resolve_source
 from somb_utils.tasks import Protocol, Task, select_tasks
 
-LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "xgboost", "lightgbm")
-
-# Rough fit times relative to one another, to start the longest jobs first and to tell the time left.
-_WEIGHTS = {"random": 0.01, "majority": 0.01, "logreg": 1.0, "rf": 8.0, "mlp": 6.0, "xgboost": 8.0, "lightgbm": 4.0}
-
 Progress = Callable[[float, str], None]
+TaskLike = str | Task | TaskData
 
 
 @dataclass(frozen=True)
-class Job:
-    """One model on one fold of one task."""
+class Where:
+    """Where fold jobs are done.
 
-    data: TaskData
-    model: Model
-    number: int
+    Attributes
+    ----------
+    n_jobs : int
+        Jobs at once; -1 for one a core. One is done in this process, unless `timeout` or `memory` is given.
+    timeout : float or None
+        Seconds that a fit may take; a fit that takes longer has failed. Infinite: no limit, and yet fits are done in
+        processes of their own, so that one that crashes has failed alone.
+    memory : int or None
+        Bytes that a fit may allocate.
+    cluster : str or None
+        Address of a Dask scheduler, or ``local:N``.
+    """
 
-    @property
-    def cost(self) -> float:
-        """Expected fit time, in arbitrary units."""
-        rows, columns = self.data.X.shape
-        if self.data.task.pca:
-            columns = sum(self.data.task.pca.values()) + 40
-        n_outputs = 1 if self.data.task.type == "binary" else len(self.data.task.classes)
-        weight = _WEIGHTS.get(self.model.target if isinstance(self.model.target, str) else "", 8.0)
-        return weight * (2000 + rows * columns**0.5 * n_outputs)
+    n_jobs: int = -1
+    timeout: float | None = None
+    memory: int | None = None
+    cluster: str | None = None
+
+    def __post_init__(self) -> None:
+        workers.count(self.n_jobs)
+        workers.check_memory_limit(self.memory)
+        if self.timeout is not None and not self.timeout > 0:
+            raise UsageError(f"a time limit of {self.timeout:g} s: give more than 0")
+        limited = self.memory is not None or (self.timeout is not None and math.isfinite(self.timeout))
+        if self.cluster is not None and limited:
+            raise UsageError(
+                "limits of time and memory are for fits on this machine; on a cluster, its workers set them"
+            )
 
 
 def run(
-    tasks: str | Sequence[str] | Sequence[TaskData] | None = None,
+    tasks: TaskLike | Sequence[TaskLike] | None = None,
     models: Any = None,
     *,
     model_params: Mapping[str, Mapping[str, Any]] | None = None,
-    protocol: Protocol = "aligned",
+    protocol: Protocol | None = None,
     source: SourceLike = "auto",
     seed: int = SEED,
     n_jobs: int = -1,
+    timeout: float | None = None,
+    memory: int | None = None,
     cluster: str | None = None,
     out: str | Path | None = None,
     on_start: Callable[[int, float], None] = lambda jobs, cost: None,
@@ -73,15 +82,30 @@ def run(
 
     Parameters
     ----------
-    tasks : ids, wildcards, or tasks loaded with :func:`load_task`; all 21 when omitted.
-    models : see :func:`somb_utils.models.resolve_models`; the seven baselines when omitted.
-    model_params : parameters by model name.
-    protocol, source : see :func:`load_task`.
-    seed : seed of every model; folds do not depend on it.
-    n_jobs : fold jobs at once; -1 for one a core. Scores do not depend on it.
-    cluster : address of a Dask scheduler (``tcp://host:8786``) or ``local:N``, to run the jobs there instead.
-    out : folder for results, predictions, provenance and finished jobs. A rerun into it continues.
-    on_start, on_done : called with the number and cost of the jobs to do, and after each.
+    tasks : str, Task, TaskData or a sequence of them, optional
+        Ids, wildcards, definitions, or tasks loaded with :func:`load_task`; all 21 when omitted.
+    models : optional
+        See :func:`somb_utils.models.resolve_models`; the seven baselines when omitted.
+    model_params : mapping, optional
+        Parameters by model name.
+    protocol : str, default "aligned"
+        See :func:`load_task`. A loaded task has its own.
+    source : str, Path, mapping or Source, default "auto"
+        See :func:`somb_utils.tables.resolve_source`. A loaded task has its own.
+    seed : int, default 42
+        Seed of every model that has a ``random_state`` and was given none; folds do not depend on it.
+    n_jobs : int, default -1
+        Fold jobs at once; -1 for one a core. Scores do not depend on it. One is done in this process.
+    timeout : float, optional
+        Seconds that a fit may take. One that takes longer has failed, and the run goes on.
+    memory : int, optional
+        Bytes that a fit may allocate, on Linux.
+    cluster : str, optional
+        Address of a Dask scheduler (``tcp://host:8786``) or ``local:N``, to run the jobs there instead.
+    out : str or Path, optional
+        Folder for results, predictions, provenance and finished jobs. A rerun into it continues.
+    on_start, on_done : callable
+        Called with the number and cost of the jobs to do, and after each.
 
     Returns
     -------
@@ -91,9 +115,10 @@ def run(
     Raises
     ------
     UsageError
-        If a task, model or parameter is unknown.
+        If a task, model or parameter is unknown, tasks contradict one another, `out` holds results of other data,
+        or a model's file was edited after it was imported.
     SombError
-        If a table is missing or changed, or `out` cannot be written or holds results of other data.
+        If a table is missing or changed, or `out` cannot be written.
 
     Examples
     --------
@@ -101,41 +126,33 @@ def run(
     >>> result.summary()[["task", "model", "metric"]].values.tolist()
     [['A1', 'majority', 'macro_f1']]
     """
+    where = Where(n_jobs, timeout, memory, cluster)
     chosen = resolve_models(models, model_params)
     loaded = load_tasks(tasks, protocol, source)
-    folder = Path(out) if out is not None else None
+    folder = Path(out).absolute() if out is not None else None
+    jobs = fold_jobs(loaded, chosen, seed)
+    told = provenance(loaded, jobs)
     if folder is not None:
-        check_folder(folder, loaded)
-    jobs = [
-        Job(data, model, number)
-        for data in loaded
-        for model in chosen
-        if supports(model, data.task, data.protocol)
-        for number in range(len(data.folds))
-    ]
-    _try_models(jobs, seed)
-    done = dict(_finished(jobs, folder, seed))
+        check_folder(folder, loaded, [model.name for model in chosen])
+        _say_replaced(folder, told)
+    done = finished(jobs, folder)
     todo = sorted((i for i in range(len(jobs)) if i not in done), key=lambda i: -jobs[i].cost)
     on_start(len(todo), sum(jobs[i].cost for i in todo))
-    for i, outcome in _outcomes(jobs, todo, seed, n_jobs, cluster) if todo else ():
+    for i, outcome in _outcomes(jobs, todo, where) if todo else ():
         done[i] = outcome
-        file = _job_file(jobs[i], folder, seed)
-        if file is not None and not outcome.error:
-            _store(outcome, file)
+        key = jobs[i].key
+        if folder is not None and key is not None and not outcome.error:
+            store(outcome, folder, key)
         on_done(jobs[i].cost, f"{jobs[i].data.name} {jobs[i].model.name}")
     scored = [(job, done[i]) for i, job in enumerate(jobs)]
-    result = RunResult(
-        results=outcome_rows(scored),
-        predictions=prediction_rows(scored),
-        provenance=provenance(loaded, chosen, seed, {name: version(name) for name in LIBRARIES}),
-    )
+    result = RunResult(outcome_rows(scored), prediction_rows(scored), told)
     if folder is not None:
         save(result, folder)
     return result
 
 
 def load_tasks(
-    tasks: str | Sequence[str] | Sequence[TaskData] | None, protocol: Protocol, source: SourceLike
+    tasks: TaskLike | Sequence[TaskLike] | None, protocol: Protocol | None, source: SourceLike
 ) -> list[TaskData]:
     """Load every selected task whose tables the source holds.
 
@@ -144,19 +161,48 @@ def load_tasks(
 
     Raises
     ------
+    UsageError
+        If no task is named, one is named twice with other content, or loaded tasks are of another protocol or of
+        several data sources.
     SombError
         If a task named by id lacks a table, or no task is left.
     """
-    if tasks is not None and not isinstance(tasks, str) and all(isinstance(task, TaskData) for task in tasks):
-        return list(tasks)  # type: ignore[arg-type]
+    items = [tasks] if isinstance(tasks, str | Task | TaskData) else None if tasks is None else list(tasks)
+    if items is not None and not items:
+        raise UsageError("no task named; leave `tasks` out for all of them")
+    given = [item for item in items or () if isinstance(item, TaskData)]
+    for data in given:
+        if protocol is not None and data.protocol != protocol:
+            raise UsageError(
+                f"{data.name} was loaded under protocol {data.protocol}, and protocol={protocol} is asked for"
+            )
+    names = items if items is None else [item for item in items if not isinstance(item, TaskData)]
+    loaded = {} if names == [] else _load_named(names, protocol or "aligned", source)
+    for data in given:
+        twin = loaded.setdefault((data.name, data.protocol), data)
+        if twin.fingerprint != data.fingerprint:
+            raise UsageError(f"{data.name} is given twice, with other features, labels or folds; run one at a time")
+    kinds = {data.provenance["source"] for data in loaded.values()}
+    if len(kinds) > 1:
+        raise UsageError(f"one run has one data source, these tasks are of {' and '.join(sorted(kinds))} tables")
+    return list(loaded.values())
+
+
+def _load_named(
+    names: Sequence[Any] | None, protocol: Protocol, source: SourceLike
+) -> dict[tuple[str, Protocol], TaskData]:
     where = resolve_source(source)
-    selected = select_tasks(tasks)  # type: ignore[arg-type]
+    definitions = [name for name in names or () if isinstance(name, Task)]
+    texts = None if names is None else [str(name) for name in names if not isinstance(name, Task)]
+    words = None if texts is None else [word.strip() for text in texts for word in text.split(",")]
+    selected = [*definitions, *(select_tasks(words) if words != [] else ())]
     lacking = unavailable(selected, where)
-    words = tasks.split(",") if isinstance(tasks, str) else tasks or ()
+    named = {word.upper() for word in words or ()} | {task.id for task in definitions}
     for task, message in lacking.items():
-        if task in {str(word).strip().upper() for word in words} or len(lacking) == len(selected):
+        if task in named or len(lacking) == len(selected):
             raise SombError(message)
-    return [load_task(task, protocol, where) for task in selected if task.id not in lacking]
+    loaded = [load_task(task, protocol, where) for task in selected if task.id not in lacking]
+    return {(data.name, data.protocol): data for data in loaded}
 
 
 def unavailable(tasks: Sequence[Task], source: Source) -> dict[str, str]:
@@ -165,44 +211,54 @@ def unavailable(tasks: Sequence[Task], source: Source) -> dict[str, str]:
     return {task.id: missing_message(task, names, source) for task, names in absent if names}
 
 
-def check_folder(folder: Path, loaded: Sequence[TaskData]) -> None:
-    """Make the run folder, and refuse one that holds results of another data source.
+def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int) -> list[Job]:
+    """Return the jobs of every model on every fold, after making each model once, so that a bad parameter is told.
 
     Raises
     ------
-    SombError
-        If the folder cannot be made or written.
     UsageError
-        If it holds results of simulated tables and these are real, or the other way round.
+        If a model cannot be made, or its file was edited after it was imported.
     """
-    with replacing(folder / ".writable"):
-        pass
-    (folder / ".writable").unlink()
-    stored = folder / "provenance.json"
-    if stored.is_file():
-        before = json.loads(stored.read_text(encoding="utf-8"))["source"]
-        now = loaded[0].provenance["source"]
-        if before != now:
-            raise UsageError(
-                f"{folder} holds results of {before} tables, this run uses {now} ones, and the two never share a "
-                "folder; choose another with --out"
-            )
+    jobs, recipes = [], {}
+    for data in loaded:
+        for model in models:
+            if supports(model, data.task, data.protocol):
+                key = model.name, data.task.type
+                if key not in recipes:
+                    recipes[key] = _recipe(model, data.task, seed)
+                jobs += [Job(data, model, number, recipes[key]) for number in range(len(data.folds))]
+    return jobs
 
 
-def _try_models(jobs: Sequence[Job], seed: int) -> None:
-    """Make each model once before anything runs, so that a bad parameter is told at once."""
-    for job in {(job.model.name, job.data.task.type): job for job in jobs}.values():
-        try:
-            job.model.make(job.data.task, 0, seed)
-        except SombError:
-            raise
-        except Exception as error:
-            raise UsageError(f"model '{job.model.name}' cannot be made: {type(error).__name__}: {error}") from None
+def _recipe(model: Model, task: Task, seed: int) -> Recipe:
+    try:
+        estimator = model.make(task, 0, seed)
+    except SombError:
+        raise
+    except Exception as error:
+        raise UsageError(f"model '{model.name}' cannot be made: {type(error).__name__}: {error}") from None
+    try:
+        code = Code({}, {}) if model.target in BASELINES else code_of(model.imported(), dict(model.params), estimator)
+    except UsageError as error:
+        raise UsageError(f"model '{model.name}': {error}") from None
+    return Recipe.of(model, seed, estimator, code)
 
 
-def _outcomes(
-    jobs: Sequence[Job], todo: Sequence[int], seed: int, n_jobs: int, cluster: str | None
-) -> Iterator[tuple[int, Outcome]]:
+def finished(jobs: Sequence[Job], folder: Path | None) -> dict[int, Outcome]:
+    """Return the outcomes that a run's folder holds, by the position of their jobs."""
+    if folder is None:
+        return {}
+    kept = ((i, job.key and restore(folder, job.key)) for i, job in enumerate(jobs))
+    return {i: outcome for i, outcome in kept if outcome}
+
+
+def _say_replaced(folder: Path, told: Mapping[str, Any]) -> None:
+    if (folder / "provenance.json").is_file():
+        for sentence in replaced(load_run(folder).provenance, told):
+            print(f"NOTE: {folder.name}: {sentence}", file=sys.stderr)
+
+
+def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterator[tuple[int, Outcome]]:
     """Do the jobs `todo`, in their order as far as workers are free, and yield each as it finishes."""
     left = Counter((id(jobs[i].data), jobs[i].number) for i in todo)
     kept: dict[tuple[int, int], PreparedFold] = {}
@@ -214,94 +270,40 @@ def _outcomes(
         left[key] -= 1
         return kept[key] if left[key] else kept.pop(key)
 
-    calls = ((i, prepared(jobs[i]), jobs[i].model, seed) for i in todo)
-    if cluster is not None:
-        code = _code_fingerprint()
-        yield from map(_survived, unordered(_do_there, ((*call, code) for call in calls), cluster))
-        return
-    # When the run stops early, joblib says how many fits it cancelled; the user knows.
-    warnings.filterwarnings("ignore", message=".* which were still being processed by the workers")
-    with joblib.parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
-        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-        yield from parallel(joblib.delayed(_do)(*call) for call in calls)
+    calls: Iterator[workers.Call] = ((i, prepared(jobs[i]), jobs[i].recipe) for i in todo)
+    if where.cluster is not None:
+        code = code_fingerprint()
+        yield from map(_survived, dask_cluster.unordered(_do_there, ((*call, code) for call in calls), where.cluster))
+    elif where.n_jobs == 1 and where.timeout is None and where.memory is None:
+        yield from (_do(*call) for call in calls)
+    else:
+        own = any(jobs[i].model.target not in BASELINES for i in todo)
+        n_workers = min(workers.count(where.n_jobs), len(todo))
+        limits: Any = {"timeout": None if where.timeout == math.inf else where.timeout, "memory": where.memory}
+        yield from map(_survived, workers.unordered(_do, calls, n_workers, **limits, fresh=own))
 
 
-def _do(i: int, fold: PreparedFold, model: Model, seed: int) -> tuple[int, Outcome]:
-    return i, fit_fold(fold, model, seed)
+def _do(i: int, fold: PreparedFold, recipe: Recipe) -> tuple[int, Outcome]:
+    outcome = fit_fold(fold, recipe.model, recipe.seed)
+    if recipe.code is not None:
+        verify(recipe.code)
+    return i, outcome
 
 
-def _do_there(i: int, fold: PreparedFold, model: Model, seed: int, code: str) -> tuple[int, Outcome]:
-    if _code_fingerprint() != code:
+def _do_there(i: int, fold: PreparedFold, recipe: Recipe, code: str) -> tuple[int, Outcome]:
+    if code_fingerprint() != code:
         raise SombError(
             f"the worker on {platform.node()} has other versions of somb_utils or its libraries than this process; "
             "install the same requirements.lock on both"
         )
-    return _do(i, fold, model, seed)
+    return _do(i, fold, recipe)
 
 
 def _survived(result: Any) -> tuple[int, Outcome]:
-    """Turn a call that no worker survived into a failed outcome."""
+    """Turn a call that has no result into a failed outcome."""
     first, second = result
     if isinstance(second, SombError):
         raise second
     if isinstance(second, Exception):
         return first[0], Outcome(np.empty(0), np.empty(0), {}, 0.0, f"{type(second).__name__}: {second}")
     return first, second
-
-
-def _finished(jobs: Sequence[Job], folder: Path | None, seed: int) -> Iterator[tuple[int, Outcome]]:
-    for i, job in enumerate(jobs):
-        file = _job_file(job, folder, seed)
-        if file is not None and file.is_file():
-            outcome = _restore(file)
-            if outcome is not None:
-                yield i, outcome
-
-
-def _job_file(job: Job, folder: Path | None, seed: int) -> Path | None:
-    if folder is None:
-        return None
-    text = f"{job.data.fingerprint} {job.number} {_model_fingerprint(job.model)} {seed} {_code_fingerprint()}"
-    return folder / "jobs" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
-
-
-def _model_fingerprint(model: Model) -> str:
-    text = f"{model.target if isinstance(model.target, str) else joblib.hash(model.target)} {dict(model.params)}"
-    if isinstance(model.target, str) and ":" not in model.target:
-        return text
-    # Their own code decides what they predict, so a change of it makes the job new.
-    target = model.target
-    if isinstance(target, str):
-        module: Any = sys.modules[target.partition(":")[0]]
-    else:
-        module = inspect.getmodule(target if inspect.isroutine(target) or isinstance(target, type) else type(target))
-    file = getattr(module, "__file__", None)
-    return f"{text} {hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ''}"
-
-
-@cache
-def _code_fingerprint() -> str:
-    code = b"".join((Path(__file__).parent / f"{name}.py").read_bytes() for name in ("fit", "models", "metrics"))
-    versions = " ".join(version(name) for name in LIBRARIES)
-    return f"{hashlib.sha256(code).hexdigest()} {versions}"
-
-
-def _store(outcome: Outcome, file: Path) -> None:
-    with replacing(file) as temporary, temporary.open("wb") as stream:
-        np.savez(
-            stream,
-            y_pred=outcome.y_pred,
-            y_score=outcome.y_score,
-            metrics=np.array(list(outcome.scores)),
-            values=np.array(list(outcome.scores.values())),
-            seconds=outcome.seconds,
-        )
-
-
-def _restore(file: Path) -> Outcome | None:
-    try:
-        with np.load(file, allow_pickle=False) as saved:
-            scores = dict(zip(saved["metrics"].tolist(), saved["values"].tolist(), strict=True))
-            return Outcome(saved["y_pred"], saved["y_score"], scores, float(saved["seconds"]))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        return None  # damaged on disk: do the job again

@@ -23,8 +23,9 @@ from somb_utils.evaluate import Submission as Predictions
 from somb_utils.evaluate import score, standing
 from somb_utils.load import TaskData, load_task
 from somb_utils.predictions import decode, other_protocol
+from somb_utils.record import PREDICTION_COLUMNS, RESULT_COLUMNS
 from somb_utils.registry import table_info
-from somb_utils.results import PREDICTION_COLUMNS, RESULT_COLUMNS, RunResult, load_run
+from somb_utils.results import RunResult, load_run
 from somb_utils.tables import SourceLike, resolve_source
 from somb_utils.tasks import PROTOCOLS, catalogue
 

@@ -158,7 +158,7 @@ def test_a_job_that_no_worker_survived_is_a_failed_outcome() -> None:
 
 
 def test_a_worker_with_other_versions_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("somb_utils.runner._code_fingerprint", lambda: "another version")
+    monkeypatch.setattr("somb_utils.runner.code_fingerprint", lambda: "another version")
     with pytest.raises(SombError, match=r"the worker on .* has other versions of somb_utils or its libraries than"):
         somb.run("A1", "majority", source="simulated", cluster="local:1")
 

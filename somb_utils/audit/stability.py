@@ -9,10 +9,11 @@ import pandas as pd
 
 from somb_utils import measured
 from somb_utils.errors import UsageError
+from somb_utils.jobs import LIBRARIES
 from somb_utils.load import TaskData
 from somb_utils.paths import DATA, replacing
 from somb_utils.results import RunResult
-from somb_utils.runner import LIBRARIES, run
+from somb_utils.runner import run
 from somb_utils.stats.design import GROUPED
 from somb_utils.tasks import get_task
 

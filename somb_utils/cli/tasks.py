@@ -78,13 +78,14 @@ def doctor() -> None:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
+    from somb_utils.jobs import library_versions
     from somb_utils.paths import DATA, cache_dir
-    from somb_utils.runner import LIBRARIES, unavailable
+    from somb_utils.runner import unavailable
     from somb_utils.tables import resolve_source
     from somb_utils.tasks import select_tasks
 
     print(f"somb-utils {version('somb-utils')}, Python {platform.python_version()}, {os.cpu_count()} cores")
-    print("libraries  " + ", ".join(f"{name} {version(name)}" for name in LIBRARIES))
+    print("libraries  " + ", ".join(f"{name} {it}" for name, it in library_versions().items()))
     for extra, packages in {
         "book": ("jupyter-book", "papermill", "jupytext", "matplotlib"),
         "llm": ("inspect-ai", "anthropic", "openai"),
