@@ -232,7 +232,7 @@ def test_folder_that_is_no_site_is_not_replaced(small: Path) -> None:
 
 
 def test_impossible_number_of_jobs_is_refused() -> None:
-    with pytest.raises(UsageError, match="--jobs 0"):
+    with pytest.raises(UsageError, match="0 jobs"):
         book_command(jobs=0)
 
 

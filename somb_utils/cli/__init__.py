@@ -26,21 +26,17 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            return super().invoke(ctx)
         except KeyboardInterrupt:
             print("\nstopped", file=sys.stderr)
             raise typer.Exit(130) from None
         except EOFError as error:  # which would be the one word "Aborted."
             raise SombError(f"a file or the standard input ended too early: {error or 'it is empty'}") from error
         except BrokenPipeError:
-            # Whoever read the output has seen enough; what is still in the buffer has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(141) from None
+            raise
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise SombError(f"{where}{error.strerror or error}") from error
-        return result
 
 
 def _version(asked: bool) -> None:
@@ -103,3 +99,13 @@ def main() -> None:
     except SombError as error:
         print(f"Error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Write what is left of the output, unless its reader has seen enough and is gone, as ``head`` is."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,12 +6,15 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WRAPPED = 24  # columns of text wider than this may be broken into lines, at spaces
 _ASCII = {"±": "+/-", "×": "x", "–": "-", "—": "-", "−": "-", "…": "...", "‘": "'", "’": "'", "“": '"', "”": '"'}
@@ -39,7 +42,7 @@ def printable(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or not unicodedata.category(c).startswith("C"))
 
 
-def print_frame(frame: pd.DataFrame, format: str, title: str = "") -> None:
+def print_frame(frame: "pd.DataFrame", format: str, title: str = "") -> None:
     """Print a data frame to standard output as a table, JSON records, CSV or Markdown.
 
     Nothing is cut from a table that is wider than the terminal: it is printed as several, each of which begins with
@@ -55,7 +58,7 @@ def print_frame(frame: pd.DataFrame, format: str, title: str = "") -> None:
         _print_tables(frame, title)
 
 
-def _print_tables(frame: pd.DataFrame, title: str) -> None:
+def _print_tables(frame: "pd.DataFrame", title: str) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, 160))
@@ -65,7 +68,7 @@ def _print_tables(frame: pd.DataFrame, title: str) -> None:
         return Text(shown, overflow="fold")
 
     columns = [[text(value) for value in (name, *frame[name])] for name in frame]
-    numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame]
+    numeric = [dtype.kind in "iuf" for dtype in frame.dtypes]
     natural = [max(_width(cell) for cell in column) for column in columns]
     needed = [min(width, WRAPPED) + 3 for width in natural]
     heading: Text | None = text(title) if title else None
@@ -90,7 +93,7 @@ def _width(cell: Text) -> int:
     return max(line.cell_len for line in cell.split(allow_blank=True))
 
 
-def _keys(frame: pd.DataFrame) -> int:
+def _keys(frame: "pd.DataFrame") -> int:
     """Return how many columns, from the first, name a row."""
     names = frame.astype(str)
     return next((n for n in range(1, min(frame.shape[1], 4)) if not names.iloc[:, :n].duplicated().any()), 1)
@@ -107,7 +110,7 @@ def _parts(keys: int, needed: Sequence[int], width: int) -> Iterator[list[int]]:
     yield part
 
 
-def markdown(frame: pd.DataFrame) -> str:
+def markdown(frame: "pd.DataFrame") -> str:
     """Return a data frame as a GitHub Markdown table."""
     lines = [list(map(str, frame.columns)), ["---"] * frame.shape[1]]
     lines += [[str(value).replace("|", "\\|") for value in row] for row in frame.itertuples(index=False)]

@@ -31,6 +31,7 @@ def notebook(
     Example: `somb notebook A --models logreg,mymodels:make --model-params logreg.C=0.1 --out out.ipynb`
     """
     from somb_utils import notebook as nb
+    from somb_utils.tasks import names as list_of
 
     if refresh:
         for path in nb.refresh(names or ()):
@@ -46,8 +47,8 @@ def notebook(
         "seed": seed,
         "n_jobs": jobs,
         "results_dir": str(results_dir.resolve()) if results_dir else None,
-        "tasks": tasks and tasks.split(","),
-        "models": models and models.split(","),
+        "tasks": list_of(tasks) or None,
+        "models": list_of(models) or None,
         "model_params": parse_params(model_params or [], models),
     }
     path = nb.notebook_path(names[0])

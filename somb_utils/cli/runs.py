@@ -48,6 +48,7 @@ def run(
     """Fit models on tasks, score them, and print the summary.
 
     Results, predictions and provenance go to the run folder; the same command continues an interrupted run.
+    `--format csv > summary.csv` keeps the summary as CSV; `pandas.read_parquet` reads `results.parquet`, a row a fold.
 
     Examples:
 
@@ -55,11 +56,11 @@ def run(
 
     `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300`
 
-    `somb run --models mypackage.models:make --data ../open-data/processed`
+    `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
     """
     params = parse_params(model_params or [], models)
     result = _execute(tasks, models, params, protocol, data, jobs, cluster, seed, out)
-    _print_summary(result, format)
+    _print_summary(result, jobs, format)
     _say_missing(tasks, data)
     _report_failures(result)
 
@@ -91,7 +92,7 @@ def ablate(
     loaded = [load_task(definition, protocol, source, a) for a in (None, *definition.ablations)]  # type: ignore[arg-type]
     params = parse_params(model_params or [], models)
     result = _execute(loaded, models, params, protocol, data, jobs, cluster, seed, out)
-    _print_summary(result, format)
+    _print_summary(result, jobs, format)
     _report_failures(result)
 
 
@@ -105,15 +106,16 @@ def reproduce(
 ) -> None:
     """Run the published protocol on the real tables and set every score beside the published one.
 
-    Example: `somb reproduce --data ../open-data/processed`
+    Example: `somb reproduce --tasks A1` (after `somb data fetch`)
     """
     from somb_utils.cli.console import print_frame
     from somb_utils.published import compare
+    from somb_utils.tables import resolve_source
 
-    result = _execute(tasks, None, {}, "published", data, jobs, cluster, 42, out)
-    if result.provenance["source"] != "open":
+    if resolve_source(data).kind != "open":
         raise SombError("only real tables can reproduce the published scores; get them with: somb data fetch")
-    table = compare(result.summary())
+    result = _execute(tasks, None, {}, "published", data, jobs, cluster, 42, out)
+    table = compare(_summary(result, jobs))
     shown = table.assign(**{c: table[c].map("{:.4f}".format) for c in ("published", "here", "difference")})
     print_frame(shown, format, title="Primary metric, published and here")
     _say_missing(tasks, data)
@@ -132,7 +134,9 @@ def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, An
     UsageError
         If a pair lacks ``=``, or names no model while several run.
     """
-    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    from somb_utils.tasks import names as names_of
+
+    names = names_of(models)
     parsed: dict[str, dict[str, Any]] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -201,10 +205,17 @@ def _execute(
         raise typer.Exit(130) from None
 
 
-def _print_summary(result: "RunResult", format: Format) -> None:
+def _summary(result: "RunResult", jobs: int) -> "pd.DataFrame":
+    import joblib
+
+    with joblib.parallel_config(n_jobs=jobs):
+        return result.summary()
+
+
+def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
     from somb_utils.cli.console import print_frame
 
-    summary = result.summary()
+    summary = _summary(result, jobs)
     if format is Format.table:
         mark = "SIMULATED tables: no score says anything of real biology" if _simulated(result) else "open tables"
         title = f"Primary metric, mean ± SD over folds, 95 % interval; * the task's best or tied with it ({mark})"

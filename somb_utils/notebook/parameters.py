@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from somb_utils.errors import UsageError
 from somb_utils.models import resolve_models
-from somb_utils.tasks import Protocol, catalogue, select_tasks
+from somb_utils.tasks import Protocol, catalogue, names, select_tasks
 
 
 class Parameters(BaseModel):
@@ -32,7 +32,7 @@ class Parameters(BaseModel):
         if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
             value = json.loads(value)
         if isinstance(value, str) and info.field_name != "model_params":
-            value = [part.strip() for part in value.split(",") if part.strip()]
+            value = names(value)
         return {} if value is None and info.field_name == "model_params" else value
 
     @field_validator("n_jobs")

@@ -125,7 +125,7 @@ def design(predictions: pd.DataFrame, task: Task | str) -> Design:
     order = np.lexsort([predictions[key].to_numpy(dtype=str) for key in reversed(keys)])
     frame = predictions.iloc[order]
     if frame.duplicated(keys).any():
-        raise SombError(f"{definition.id}: an id stands twice in a fold of these predictions")
+        raise SombError(f"{definition.id}: an id is duplicated in a fold of these predictions")
     truth = _codes(frame, "y_true", definition)
     first = frame.iloc[:: len(frame) // len(truth)]
     ids, row = np.unique(first["id"].to_numpy(dtype=str), return_inverse=True)

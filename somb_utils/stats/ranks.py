@@ -66,7 +66,8 @@ def _nemenyi(scores: pd.DataFrame) -> pd.DataFrame:
     ranks = scores.rank(axis=1).mean().to_numpy()
     p = studentized_range.sf(np.abs(ranks[:, None] - ranks) * np.sqrt(12 * n / (k * (k + 1))), k, np.inf)
     np.fill_diagonal(p, 1)
-    return pd.DataFrame(p, scores.columns, scores.columns)
+    models = scores.columns.rename(None)
+    return pd.DataFrame(p, models, models)
 
 
 def draw_critical_difference(
