@@ -236,7 +236,7 @@ class _Source:
 
     @classmethod
     def of(cls, module: ModuleType) -> "_Source":
-        if getattr(module, "__file__", None) is None:
+        if not Path(getattr(module, "__file__", None) or "").is_file():
             raise _NoFileError
         return cls(module)
 

@@ -304,6 +304,6 @@ def _survived(result: Any) -> tuple[int, Outcome]:
     first, second = result
     if isinstance(second, SombError):
         raise second
-    if isinstance(second, Exception):
+    if isinstance(second, BaseException):
         return first[0], Outcome(np.empty(0), np.empty(0), {}, 0.0, f"{type(second).__name__}: {second}")
     return first, second

@@ -1,5 +1,8 @@
 """Models that a user might bring, good and bad. Named in tests as ``own_estimators:NAME``."""
 
+import os
+import signal
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
@@ -73,3 +76,31 @@ class NeedsArgument:
 
     def fit(self) -> None:
         """Do nothing."""
+
+
+class Dies(_Bad):
+    """Kills its process."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "_Bad":
+        """Die."""
+        os.kill(os.getpid(), signal.SIGKILL)
+        return self
+
+
+class Hangs(_Bad):
+    """Never ends on folds that have 21 training rows, and fits the others."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "_Bad":
+        """Hang or fit."""
+        while len(X) == 21:
+            pass
+        return super().fit(X, y)
+
+
+class Hungry(_Bad):
+    """Asks for 8 GiB."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "_Bad":
+        """Ask."""
+        np.ones(2**30)
+        return super().fit(X, y)

@@ -1,6 +1,7 @@
 """``somb run``, ``somb ablate`` and ``somb reproduce``: fit, score and print."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +29,8 @@ Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Fold jobs at once; -1: 
 Cluster = Annotated[
     str | None, typer.Option("--cluster", help="A Dask scheduler, tcp://host:8786, or local:N for N processes here.")
 ]
+Timeout = Annotated[float | None, typer.Option(help="Seconds that a fit may take; one that takes longer has failed.")]
+Memory = Annotated[float | None, typer.Option(help="GiB that a fit may allocate (Linux); beyond it, it fails.")]
 Seed = Annotated[int, typer.Option(help="Seed of every model. Folds do not depend on it.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/<data>-<protocol>].")]
 Print = Annotated[Format, typer.Option("--format", help="How to print the summary.")]
@@ -40,6 +43,8 @@ def run(
     protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
     data: Data = "auto",
     jobs: Jobs = -1,
+    timeout: Timeout = None,
+    memory: Memory = None,
     cluster: Cluster = None,
     seed: Seed = 42,
     out: Out = None,
@@ -59,7 +64,7 @@ def run(
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
     """
     params = parse_params(model_params or [], models)
-    result = _execute(tasks, models, params, protocol, data, jobs, cluster, seed, out)
+    result = _execute(tasks, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
     _print_summary(result, jobs, format)
     _say_missing(tasks, data)
     _report_failures(result)
@@ -72,6 +77,8 @@ def ablate(
     protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
     data: Data = "auto",
     jobs: Jobs = -1,
+    timeout: Timeout = None,
+    memory: Memory = None,
     cluster: Cluster = None,
     seed: Seed = 42,
     out: Out = None,
@@ -91,7 +98,7 @@ def ablate(
     source = resolve_source(data)
     loaded = [load_task(definition, protocol, source, a) for a in (None, *definition.ablations)]  # type: ignore[arg-type]
     params = parse_params(model_params or [], models)
-    result = _execute(loaded, models, params, protocol, data, jobs, cluster, seed, out)
+    result = _execute(loaded, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
     _print_summary(result, jobs, format)
     _report_failures(result)
 
@@ -100,6 +107,8 @@ def reproduce(
     tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All: omit.")] = None,
     data: Data = "auto",
     jobs: Jobs = -1,
+    timeout: Timeout = None,
+    memory: Memory = None,
     cluster: Cluster = None,
     out: Out = None,
     format: Print = Format.table,
@@ -114,7 +123,7 @@ def reproduce(
 
     if resolve_source(data).kind != "open":
         raise SombError("only real tables can reproduce the published scores; get them with: somb data fetch")
-    result = _execute(tasks, None, {}, "published", data, jobs, cluster, 42, out)
+    result = _execute(tasks, None, {}, "published", data, _where(jobs, timeout, memory, cluster), 42, out)
     table = compare(_summary(result, jobs))
     shown = table.assign(**{c: table[c].map("{:.4f}".format) for c in ("published", "here", "difference")})
     print_frame(shown, format, title="Primary metric, published and here")
@@ -157,14 +166,25 @@ def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, An
     return parsed
 
 
+def _where(jobs: int, timeout: float | None, memory: float | None, cluster: str | None) -> dict[str, Any]:
+    if jobs == 0 or jobs < -1:
+        raise UsageError(f"--jobs {jobs}: give a number of jobs, or -1 for one a core")
+    # Without a time limit, an infinite one: a fit is then done in a process of its own, also with one job.
+    return {
+        "n_jobs": jobs,
+        "timeout": math.inf if timeout is None else timeout,
+        "memory": None if memory is None else int(memory * 2**30),
+        "cluster": cluster,
+    }
+
+
 def _execute(
     tasks: "str | list[TaskData] | None",
     models: str | None,
     params: dict[str, dict[str, Any]],
     protocol: str,
     data: str,
-    jobs: int,
-    cluster: str | None,
+    where: dict[str, Any],
     seed: int,
     out: Path | None,
 ) -> "RunResult":
@@ -175,8 +195,6 @@ def _execute(
 
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
-    if jobs == 0 or jobs < -1:
-        raise UsageError(f"--jobs {jobs}: give a number of jobs, or -1 for one a core")
     sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
     source = resolve_source(data)
     folder = out or Path("results") / f"{source.kind}-{protocol}"
@@ -190,9 +208,8 @@ def _execute(
                 protocol=protocol,
                 source=source,
                 seed=seed,
-                n_jobs=jobs,
-                cluster=cluster,
                 out=folder,
+                **where,
                 on_start=progress.start,
                 on_done=progress.advance,
             )
@@ -273,5 +290,5 @@ def _report_failures(result: "RunResult") -> None:
         for row in failures.itertuples():
             print(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}", file=sys.stderr)
         raise SombError(
-            f"{len(failures)} fold jobs failed and are left out of the means; mend the model and run the same command"
+            f"{len(failures)} fold jobs failed and are left out of the means; fix the model and run the same command"
         )

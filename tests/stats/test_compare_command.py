@@ -63,7 +63,7 @@ def test_models_that_differ_get_as_much_of_the_folder_as_tells_them_apart(runs: 
     words = ("--against", "net", "--models", "net,logreg", "--format", "csv", "--n-permutations", 9)
     code, out, err = command("compare", *places, *words)
     assert code == 0, err
-    assert "feb/mine:net,"  in out and "A1,macro_f1,jan/mine:net" not in out  # the first folder's is the reference
+    assert "feb/mine:net," in out and "A1,macro_f1,jan/mine:net" not in out  # the first folder's is the reference
 
 
 def test_names_are_unique_whatever_models_are_called(runs: Path, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_folder_of_both_protocols_has_a_summary_and_tests_for_each(runs: Path,
         pd.testing.assert_frame_equal(gaps[gaps["protocol"] == protocol].reset_index(drop=True), own)
     code, _, err = command("compare", runs / "both")
     assert code == 2 and "aligned, published. Choose one with --protocol" in err
-    code, out, err = command("compare", runs / "both", "--protocol", "published", "--n-permutations", 9)
+    code, _, err = command("compare", runs / "both", "--protocol", "published", "--n-permutations", 9)
     assert code == 0, err
     with pytest.raises(UsageError, match="runs of one protocol"):
         compare(both)
