@@ -85,9 +85,9 @@ def build(
 
 
 def _check_target(target: Path) -> None:
-    if target.exists() and not target.is_dir():
-        raise UsageError(f"{target} is not a folder; name another one with --out")
-    existing = next(folder for folder in (target, *target.parents) if folder.is_dir())
+    existing = next(path for path in (target, *target.parents) if path.exists())
+    if not existing.is_dir():
+        raise UsageError(f"{existing} is not a folder; name another one with --out")
     try:
         with tempfile.TemporaryFile(dir=existing):
             pass
