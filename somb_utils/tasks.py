@@ -307,7 +307,9 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
     """
     if patterns is None:
         return list(catalogue().values())
-    wanted = [p.strip().upper() for p in (names(patterns) if isinstance(patterns, str) else patterns) if p.strip()]
+    if isinstance(patterns, str):
+        patterns = patterns.split(",")
+    wanted = [p.strip().upper() for p in patterns if p.strip()]
     unknown = [p for p in wanted if not any(fnmatchcase(t, p) for t in catalogue())]
     if unknown or not wanted:
         raise UsageError(
@@ -315,11 +317,6 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
             f"{', '.join(catalogue())} (wildcards such as F* work; `somb tasks` describes them)"
         )
     return [task for task in catalogue().values() if any(fnmatchcase(task.id, p) for p in wanted)]
-
-
-def names(text: str | None) -> list[str]:
-    """Return the names of a list such as ``"logreg, rf"``; none of no text."""
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def schema_text() -> str:

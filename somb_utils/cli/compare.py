@@ -49,11 +49,11 @@ def compare(
     from somb_utils.compare import against as turned
     from somb_utils.compare import compare as made_of
     from somb_utils.compare import gather
-    from somb_utils.tasks import names
+    from somb_utils.names import split_names
     from somb_utils.workers import count
 
     count(jobs)
-    run = gather(runs, names(tasks), names(models), protocol)
+    run = gather(runs, split_names(tasks), split_names(models), protocol)
     if run.results["model"].nunique() < 2:
         raise UsageError("a comparison needs two models; name further run folders")
     if out is not None:
