@@ -73,6 +73,9 @@ def test_model_params_reach_the_model(command: Command, tmp_path: Path) -> None:
         (("data", "derive", "--data", "simulated"), 1, "only real tables can be derived"),
         (("reproduce", "--data", "simulated", "--tasks", "A1"), 1, "only real tables can reproduce"),
         (("run", "--colour"), 2, "No such option"),
+        (("compare", "nowhere", "--jobs", 0), 2, "0 jobs: give a number of jobs"),
+        (("power", "--jobs", 0, "--out", "power.csv"), 2, "0 jobs: give a number of jobs"),
+        (("book", "--jobs", -2), 2, "-2 jobs: give a number of jobs"),
     ],
 )
 def test_bad_requests_get_one_message_and_a_code(
