@@ -133,13 +133,10 @@ def _load_problem(name: str) -> str:
     """Return why an installed library cannot be loaded, and what helps; empty if it can."""
     from importlib import import_module
 
+    from somb_utils.errors import reason
+
     try:
         import_module({"scikit-learn": "sklearn"}.get(name, name))
     except (ImportError, OSError) as error:
-        remedy = (
-            "apt-get install libgomp1 (Debian, Ubuntu), brew install libomp (macOS)"
-            if "omp" in str(error)
-            else f"pip install --force-reinstall {name}"
-        )
-        return f" CANNOT BE LOADED ({' '.join(str(error).split())}; what helps: {remedy})"
+        return f" CANNOT BE LOADED ({reason(error)})"
     return ""
