@@ -17,6 +17,7 @@ import speed
 from somb_utils.paths import replacing
 from somb_utils.runner import LIBRARIES, load_tasks
 from somb_utils.tables import resolve_source
+from somb_utils.tasks import select_tasks, task_tables
 
 PAGE = Path(__file__).parent.parent / "book" / "benchmarks.md"
 
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--data", default="auto", help="as for somb run")
     parser.add_argument("--out", type=Path, default=PAGE)
     options = parser.parse_args()
-    source = resolve_source(options.data)
+    source = resolve_source(options.data, task_tables(select_tasks(options.tasks)))
     tasks = [data.task.id for data in load_tasks(options.tasks, "published", source)]
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     page = f"""# Benchmarks

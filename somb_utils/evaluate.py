@@ -30,7 +30,7 @@ from somb_utils.predictions import (
 from somb_utils.results import RunResult, outcome_rows, prediction_rows, provenance, save
 from somb_utils.runner import LIBRARIES, Job, check_folder, load_tasks
 from somb_utils.tables import SourceLike, resolve_source
-from somb_utils.tasks import PROTOCOLS, Protocol, Task, catalogue, select_tasks
+from somb_utils.tasks import PROTOCOLS, Protocol, Task, catalogue, select_tasks, task_tables
 
 MODEL = "submission"
 
@@ -76,11 +76,11 @@ def validate(
     if not folder.is_dir():
         raise UsageError(f"'{folder}' is not a folder of prediction files; `somb template {folder}` writes one")
     selected = select_tasks(tasks)
-    where = resolve_source(source)
     lines: list[str] = []
     notes: list[str] = []
     submissions = {}
     files = _files(folder, selected, tasks, lines)
+    where = resolve_source(source, task_tables(files.values()))
     for path, task in files.items():
         problems = Problems(path.name)
         try:

@@ -26,7 +26,7 @@ from somb_utils.models import SEED, Model, resolve_models, supports
 from somb_utils.paths import replacing
 from somb_utils.results import RunResult, outcome_rows, prediction_rows, provenance, save
 from somb_utils.tables import Source, SourceLike, missing_tables, resolve_source
-from somb_utils.tasks import Protocol, Task, select_tasks
+from somb_utils.tasks import Protocol, Task, select_tasks, task_tables
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "xgboost", "lightgbm")
 
@@ -149,8 +149,8 @@ def load_tasks(
     """
     if tasks is not None and not isinstance(tasks, str) and all(isinstance(task, TaskData) for task in tasks):
         return list(tasks)  # type: ignore[arg-type]
-    where = resolve_source(source)
     selected = select_tasks(tasks)  # type: ignore[arg-type]
+    where = resolve_source(source, task_tables(selected))
     lacking = unavailable(selected, where)
     words = tasks.split(",") if isinstance(tasks, str) else tasks or ()
     for task, message in lacking.items():

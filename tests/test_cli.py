@@ -126,7 +126,7 @@ def test_doctor_names_data_and_remedy(command: Command, monkeypatch: pytest.Monk
 
 def test_status_and_simulate(command: Command, tmp_path: Path) -> None:
     _, out, _ = command("data", "status", "--tasks", "B1", "--data", "simulated")
-    assert "2 of 2 tables are at hand" in out
+    assert "2 of 2 tables are available" in out
     assert command("data", "simulate", tmp_path / "sim")[0] == 0
     assert (tmp_path / "sim" / "clinical_cbc.csv").read_text().startswith("sample_id,crew")
 

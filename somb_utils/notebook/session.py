@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -14,12 +13,12 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.load import TaskData, load_task
 from somb_utils.notebook.display import Bar, note, show
 from somb_utils.notebook.parameters import Parameters, check
-from somb_utils.paths import cache_dir
+from somb_utils.paths import writable_cache_dir
 from somb_utils.published import published_primary
 from somb_utils.results import RunResult
 from somb_utils.runner import run, unavailable
 from somb_utils.tables import Source, missing_tables, resolve_source
-from somb_utils.tasks import select_tasks
+from somb_utils.tasks import catalogue, select_tasks, task_tables
 
 
 def start(category: str, **parameters: Any) -> "Session":
@@ -50,9 +49,9 @@ class Session:
     def __init__(self, category: str, parameters: Parameters) -> None:
         self.category, self.parameters = category, parameters
         self._glued: Counter[str] = Counter()
-        with contextlib.redirect_stderr(io.StringIO()):  # the banner says it
-            self.source: Source = resolve_source(parameters.data_source)
         chosen = select_tasks(parameters.tasks)
+        with contextlib.redirect_stderr(io.StringIO()):  # the banner says it
+            self.source: Source = resolve_source(parameters.data_source, task_tables(chosen))
         self.missing = unavailable(chosen, self.source)
         self.tasks = {
             task.id: load_task(task, parameters.protocol, self.source) for task in chosen if task.id not in self.missing
@@ -92,11 +91,10 @@ class Session:
         SombError
             If the source lacks it, or the task is not among the parameters'.
         """
-        if not re.fullmatch(r"[A-I]\d", name):
+        if name not in catalogue():
             if missing_tables([name], self.source):
-                raise SombError(
-                    f"table {name} is not among the {self.source.kind} tables; get it with: somb data fetch"
-                )
+                remedy = self.source.remedy([name])
+                raise SombError(f"table {name} is not among the {self.source.kind} tables; {remedy}")
             return self.source.load(name)
         if name in self.missing:
             raise SombError(self._notes([self.missing[name]])[0])
@@ -159,7 +157,8 @@ class Session:
             return None
         p, bar = self.parameters, Bar()
         folder = (
-            p.results_dir or cache_dir() / "notebooks" / f"{self.category or 'all'}-{self.source.kind}-{p.protocol}"
+            p.results_dir
+            or writable_cache_dir() / "notebooks" / f"{self.category or 'all'}-{self.source.kind}-{p.protocol}"
         )
         self.result = run(
             list(self.tasks.values()), p.models, model_params=p.model_params, protocol=p.protocol, source=self.source,
