@@ -329,7 +329,7 @@ def _refuse(wrong: pd.DataFrame, why: str, table: pd.DataFrame, name: str, task:
         row, column = np.argwhere(wrong.to_numpy())[0]
         raise SombError(
             f"{task.id}: {name}.csv, row {row + 2} ('{printable(table.index[row])}'), column "
-            f"'{printable(table.columns[column])}': {printable(repr(table.iat[row, column]))} {why}"
+            f"'{printable(table.columns[column])}': '{printable(table.iat[row, column])}' {why}"
         )
 
 

@@ -139,7 +139,8 @@ def _fold_problem(data: TaskData) -> str | None:
     if not all(isinstance(label, str) and label for label in labels):
         return "the folds' labels must be text, such as Fold('0', train, test)"
     if len(set(labels)) < len(labels):
-        return f"fold labels must be unique, but '{printable(next(x for x in labels if labels.count(x) > 1))}' is duplicated"
+        repeated = next(label for label in labels if labels.count(label) > 1)
+        return f"fold labels must be unique, but '{printable(repeated)}' is duplicated"
     for fold in data.folds:
         label, rows = printable(fold.label), [np.asarray(fold.train), np.asarray(fold.test)]
         if not all(part.ndim == 1 and part.size and part.dtype.kind in "iu" for part in rows):

@@ -162,7 +162,7 @@ def test_text_and_infinity_among_features_are_named() -> None:
     ):
         load_task("I2", source=tables)
     tables["cross_mission_pathway_features"].loc[5, "mean_ES"] = np.inf
-    with pytest.raises(SombError, match="row 7 .*, column 'mean_ES': inf is infinite"):
+    with pytest.raises(SombError, match=r"row 7 .*, column 'mean_ES': 'inf' is infinite"):
         load_task("I2", source=tables)
 
 
