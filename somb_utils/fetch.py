@@ -240,10 +240,8 @@ def _unreachable(error: requests.RequestException, base_url: str, done: int, tot
     """Say why the server cannot be reached: a certificate, a proxy, or the connection itself."""
     host, why = urlsplit(base_url).netloc, printable(error, most=400)
     if isinstance(error, requests.exceptions.SSLError):
-        return (
-            f"the certificate of {host} cannot be verified: {why}. If a proxy or your organisation replaces "
-            "certificates, name the file of its own in REQUESTS_CA_BUNDLE" + _set_by("", *CERTIFICATES)
-        )
+        advice = "If a proxy or your organisation replaces certificates, name the file of its own in REQUESTS_CA_BUNDLE"
+        return f"no secure connection to {host}: {why}. {advice}{_set_by('', *CERTIFICATES)}"
     if isinstance(error, requests.exceptions.ProxyError):
         return f"cannot reach {host} through the proxy{_set_by('', *PROXIES)}: {why}"
     kept = f"{done} of {total} tables were downloaded and stay" if done else "nothing was downloaded"
@@ -254,10 +252,7 @@ def _unreachable(error: requests.RequestException, base_url: str, done: int, tot
 
 
 def _set_by(text: str, *names: str) -> str:
-    """Return the environment variables that are set, of `names` or whose value `text` holds, in brackets."""
-    found = [
-        f"{name}={value}"
-        for name in (*CERTIFICATES, *PROXIES)
-        if (value := os.environ.get(name)) and (name in names or value in text)
-    ]
-    return f" (set: {', '.join(found)})" if found else ""
+    """Name the environment variables that are set, of `names` or with a value that `text` holds."""
+    values = {name: os.environ.get(name) for name in (*CERTIFICATES, *PROXIES)}
+    found = [name for name, value in values.items() if value and (name in names or value in text)]
+    return f" (as {' and '.join(found)} set it)" if found else ""

@@ -13,9 +13,8 @@ import pandas as pd
 from somb_utils import features, splits
 from somb_utils.errors import SombError, UsageError, printable
 from somb_utils.metrics import chance_auprc, chance_macro_f1, chance_micro_f1
-from somb_utils.registry import registry
 from somb_utils.splits import Fold
-from somb_utils.tables import Source, SourceLike, missing_tables, resolve_source
+from somb_utils.tables import Source, SourceLike, missing_tables, remedy_for, resolve_source
 from somb_utils.tasks import PROTOCOLS, Protocol, Task, get_task
 
 
@@ -217,12 +216,8 @@ def load_task(
 
 def missing_message(task: Task, absent: list[str], source: Source) -> str:
     """Say which tables of `task` are missing and how to get them."""
-    own = [name for name in absent if name not in registry()]
-    if own:
-        remedy = f"no published table is named {printable(own[0])}: give it as a DataFrame, in source={{name: frame}}"
-    else:
-        remedy = source.remedy(absent)
-    return f"{task.id}: {', '.join(f'{name}.csv' for name in absent)} is not among the {source.describe()}; {remedy}"
+    files = ", ".join(f"{name}.csv" for name in absent)
+    return f"{task.id}: {files} is not among the {source.describe()}; {remedy_for(absent, source)}"
 
 
 def _folds(task: Task, made: features.Features) -> list[Fold]:

@@ -292,6 +292,14 @@ def _is_plain(value: object) -> bool:
     return value is None or value is pd.NA or isinstance(value, float | np.number | np.bool_)
 
 
+def remedy_for(names: list[str], source: Source) -> str:
+    """Say how tables that `source` lacks are got; one that is not published can only be given."""
+    own = [name for name in names if name not in registry()]
+    if own:
+        return f"no published table is named {printable(own[0])}: give it as a DataFrame, in source={{name: frame}}"
+    return source.remedy(names)
+
+
 def missing_tables(names: Iterable[str], source: Source) -> list[str]:
     """Return those of `names` that `source` does not hold."""
     return [name for name in dict.fromkeys(names) if not source.has(name)]

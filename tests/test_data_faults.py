@@ -14,6 +14,7 @@ import pytest
 from conftest import ROOT, Command
 
 import somb_utils as somb
+from somb_utils.derive import derive
 from somb_utils.errors import SombError, UsageError, printable
 from somb_utils.load import TaskData
 from somb_utils.paths import replacing
@@ -300,3 +301,11 @@ def test_a_change_of_the_folder_moves_no_source(monkeypatch: pytest.MonkeyPatch,
     source = somb.tables.resolve_source()
     monkeypatch.chdir("/")
     assert source.folder == tmp_path / "tables"  # type: ignore[attr-defined]
+
+
+def test_text_among_numbers_is_no_traceback_when_a_table_is_derived() -> None:
+    given = {name: SOURCE.load(name) for name in ("metabolomics_de", "metabolomics_anppos_matrix")}
+    given["metabolomics_de"] = given["metabolomics_de"].astype({"adj_pval": object})
+    given["metabolomics_de"].loc[0, "adj_pval"] = "0,05"
+    with pytest.raises(SombError, match=r"metabolomics_spaceflight_response cannot be derived: .* text among numbers"):
+        derive("metabolomics_spaceflight_response", given.__getitem__)

@@ -17,7 +17,7 @@ from somb_utils.paths import writable_cache_dir
 from somb_utils.published import published_primary
 from somb_utils.results import RunResult
 from somb_utils.runner import run, unavailable
-from somb_utils.tables import Source, missing_tables, resolve_source
+from somb_utils.tables import Source, missing_tables, remedy_for, resolve_source
 from somb_utils.tasks import catalogue, select_tasks, task_tables
 
 
@@ -93,7 +93,7 @@ class Session:
         """
         if name not in catalogue():
             if missing_tables([name], self.source):
-                remedy = self.source.remedy([name])
+                remedy = remedy_for([name], self.source)
                 raise SombError(f"table {name} is not among the {self.source.kind} tables; {remedy}")
             return self.source.load(name)
         if name in self.missing:
