@@ -32,7 +32,7 @@ from somb_utils.record import outcome_rows, prediction_rows, provenance
 from somb_utils.results import RunResult, check_folder, save
 from somb_utils.runner import load_tasks
 from somb_utils.tables import SourceLike, resolve_source
-from somb_utils.tasks import PROTOCOLS, Protocol, Task, catalogue, select_tasks
+from somb_utils.tasks import PROTOCOLS, Protocol, Task, catalogue, select_tasks, task_tables
 
 MODEL = "submission"
 
@@ -78,11 +78,11 @@ def validate(
     if not folder.is_dir():
         raise UsageError(f"'{folder}' is not a folder of prediction files; `somb template {folder}` writes one")
     selected = select_tasks(tasks)
-    where = resolve_source(source)
     lines: list[str] = []
     notes: list[str] = []
     submissions = {}
     files = _files(folder, selected, tasks, lines)
+    where = resolve_source(source, task_tables(files.values()))
     for path, task in files.items():
         problems = Problems(path.name)
         try:

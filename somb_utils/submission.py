@@ -27,7 +27,7 @@ from somb_utils.record import PREDICTION_COLUMNS, RESULT_COLUMNS
 from somb_utils.registry import table_info
 from somb_utils.results import RunResult, load_run
 from somb_utils.tables import SourceLike, resolve_source
-from somb_utils.tasks import PROTOCOLS, catalogue
+from somb_utils.tasks import PROTOCOLS, catalogue, task_tables
 
 TOLERANCE = 1e-9
 MAX_MODELS = 10
@@ -184,7 +184,8 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
     n_models = packed.run.results["model"].nunique()
     if n_models > MAX_MODELS:
         raise _refused(name, [f"holds {n_models} models; a card describes at most {MAX_MODELS}"])
-    where = resolve_source(source)
+    named = [catalogue()[task] for task in packed.run.results["task"].unique() if task in catalogue()]
+    where = resolve_source(source, task_tables(named))
     if where.kind != "open":
         raise SombError(
             "a submission is checked on the published tables, which are not at hand; get them with: somb data fetch, "

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from somb_utils.evaluate import Submission
-    from somb_utils.tables import Source
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="One file a task: A1.json or A1.parquet.")]
 Tasks = Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All that have a file: omit.")]
@@ -80,23 +79,20 @@ def template(
     Examples: `somb template mypredictions`, `somb template mypredictions --tasks A1 --form parquet`
     """
     from somb_utils.evaluate import template as write_template
-
-    files = write_template(folder, tasks, protocol, _source(data), form)  # type: ignore[arg-type]
-    print(f"{len(files)} files are in {folder}; score them with: somb evaluate {folder}")
-
-
-def _source(data: str) -> "Source":
     from somb_utils.tables import resolve_source
+    from somb_utils.tasks import select_tasks, task_tables
 
-    source = resolve_source(data)
+    source = resolve_source(data, task_tables(select_tasks(tasks)))
     print(f"data: {source.describe()}", file=sys.stderr)
-    return source
+    files = write_template(folder, tasks, protocol, source, form)  # type: ignore[arg-type]
+    print(f"{len(files)} files are in {folder}; score them with: somb evaluate {folder}")
 
 
 def _validated(folder: Path, tasks: str | None, protocol: str, data: str) -> "dict[str, Submission]":
     from somb_utils.evaluate import validate as check
 
-    submissions, notes = check(folder, tasks, protocol, _source(data))  # type: ignore[arg-type]
+    submissions, notes = check(folder, tasks, protocol, data)  # type: ignore[arg-type]
+    print(f"data: {next(iter(submissions.values())).data.provenance['described']}", file=sys.stderr)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     return submissions

@@ -103,7 +103,7 @@ def ablate(
     definition = get_task(task.upper())
     if not definition.ablations:
         raise UsageError(f"{definition.id} defines no ablation; B1 does")
-    source = resolve_source(data)
+    source = resolve_source(data, definition.tables)
     loaded = [load_task(definition, protocol, source, a) for a in (None, *definition.ablations)]  # type: ignore[arg-type]
     params = parse_params(model_params or [], models)
     result = _execute(loaded, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
@@ -196,12 +196,13 @@ def _execute(
     from somb_utils.cli.console import fit_progress
     from somb_utils.runner import run as run_models
     from somb_utils.tables import resolve_source
-    from somb_utils.tasks import PROTOCOLS
+    from somb_utils.tasks import PROTOCOLS, select_tasks, task_tables
 
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
     sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
-    source = resolve_source(data)
+    chosen = [loaded.task for loaded in tasks] if isinstance(tasks, list) else select_tasks(tasks)
+    source = resolve_source(data, task_tables(chosen))
     folder = out or Path("results") / f"{source.kind}-{protocol}"
     print(f"data: {source.describe()}\nrun folder: {folder}", file=sys.stderr)
     try:
@@ -283,9 +284,10 @@ def _simulated(result: "RunResult") -> bool:
 def _say_missing(tasks: str | None, data: str) -> None:
     from somb_utils.runner import unavailable
     from somb_utils.tables import resolve_source
-    from somb_utils.tasks import select_tasks
+    from somb_utils.tasks import select_tasks, task_tables
 
-    for message in unavailable(select_tasks(tasks), resolve_source(data)).values():
+    chosen = select_tasks(tasks)
+    for message in unavailable(chosen, resolve_source(data, task_tables(chosen))).values():
         print(f"left out: {message}", file=sys.stderr)
 
 
