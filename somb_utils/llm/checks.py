@@ -5,7 +5,6 @@ Operations are the functions of `OPERATIONS`; conditions hold column names, cons
 and boolean operators, and nothing else.
 """
 
-import ast
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -17,7 +16,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from somb_utils.errors import SombError
-from somb_utils.paths import DATA
+from somb_utils.llm.conditions import check_pattern, condition_columns, rows
 from somb_utils.tables import numbers
 
 Value = int | float | str | list[str]
@@ -25,12 +24,12 @@ Loader = Callable[[str], pd.DataFrame]
 Op = Literal[
     "count", "columns", "nunique", "values", "value", "fraction", "missing",
     "mean", "median", "sum", "min", "max", "std",
-    "ratio", "difference", "corr", "agreement", "overlap", "auroc", "top", "bottom", "score",
+    "ratio", "difference", "corr", "agreement", "overlap", "auroc", "top", "bottom",
 ]  # fmt: skip
 
 
 class NotEvaluable(SombError):  # noqa: N818
-    """What the check reads is not here: a table that is not open, a run that is not stored."""
+    """What the check reads is not here: a table that is not open."""
 
 
 class Check(BaseModel):
@@ -55,8 +54,6 @@ class Check(BaseModel):
         Columns that identify rows when two tables are joined; `id` is what `top` and `bottom` return.
     method
         ``pearson`` or ``spearman`` for `corr`; ``mean`` or ``median`` for `ratio` and `difference`.
-    task, protocol, model, metric
-        For `score`, a stored run in ``data/reference``.
     value
         What the operation gives.
     tolerance
@@ -79,10 +76,6 @@ class Check(BaseModel):
     other_on: str | None = None
     id: str | None = None
     method: Literal["pearson", "spearman", "mean", "median"] | None = None
-    task: str | None = None
-    protocol: Literal["aligned"] = "aligned"
-    model: str | None = None
-    metric: str | None = None
     tolerance: float | None = None
 
     @model_validator(mode="before")
@@ -93,6 +86,12 @@ class Check(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> "Check":
+        try:
+            for condition in filter(None, (self.where, self.other_where, self.given)):
+                condition_columns(condition)
+            check_pattern(self.match or "")
+        except SombError as error:
+            raise ValueError(str(error)) from None
         missing = [name for name in NEEDS[self.op] if not getattr(self, name)]
         if missing:
             raise ValueError(f"a {self.op} check needs {', '.join(missing)}")
@@ -121,46 +120,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "auroc": ("table", "column", "where"),
     "top": ("table", "column", "id"),
     "bottom": ("table", "column", "id"),
-    "score": ("task", "model", "metric"),
 }
-
-_ALLOWED = (
-    ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Invert, ast.USub, ast.BinOp,
-    ast.BitAnd, ast.BitOr, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Compare, ast.Eq, ast.NotEq, ast.Lt,
-    ast.LtE, ast.Gt,
-    ast.GtE, ast.In, ast.NotIn, ast.Name, ast.Load, ast.Constant, ast.List, ast.Tuple,
-)  # fmt: skip
-
-
-def rows(frame: pd.DataFrame, condition: str | None) -> pd.DataFrame:
-    """Return the rows that meet `condition`; column names that are no identifiers stand in backticks.
-
-    Raises
-    ------
-    SombError
-        If the condition holds anything but columns, constants and operators, or an unknown column.
-    """
-    if condition is None:
-        return frame
-    quoted = re.findall(r"`([^`]+)`", condition)
-    plain = re.sub(r"`[^`]+`", "quoted_column", condition)
-    try:
-        nodes = list(ast.walk(ast.parse(plain, mode="eval")))
-    except SyntaxError as error:
-        raise SombError(f"Condition {condition!r} cannot be read: {error.msg}") from None
-    for node in nodes:
-        if not isinstance(node, _ALLOWED):
-            raise SombError(f"Condition {condition!r}: {type(node).__name__} is not allowed")
-    names = [n.id for n in nodes if isinstance(n, ast.Name) and n.id != "quoted_column"]
-    used = list(dict.fromkeys([*names, *quoted]))
-    for name in used:
-        if name.startswith("__") or name not in frame.columns:
-            raise SombError(f"Condition {condition!r}: no column {name!r}")
-    try:
-        # Of thousands of columns, only those named.
-        return frame[np.asarray(frame[used].eval(condition, engine="python"), dtype=bool)]
-    except (ValueError, TypeError, KeyError) as error:
-        raise SombError(f"Condition {condition!r} cannot be evaluated: {error}") from error
 
 
 def _numbers(frame: pd.DataFrame, check: Check) -> pd.DataFrame:
@@ -301,27 +261,12 @@ def _extreme(check: Check, load: Loader) -> Value:
     return str(_column(found, check.id, check.table).iloc[at])
 
 
-def _score(check: Check, load: Loader) -> Value:
-    """Mean over folds of a stored run on the open tables (any CSV of results in ``data/reference``)."""
-    for path in sorted((DATA / "reference").glob("*.csv")):
-        frame = pd.read_csv(path)
-        if not {"task", "protocol", "model", "metric", "value"} <= set(frame.columns):
-            continue
-        wanted = {name: getattr(check, name) for name in ("task", "protocol", "model", "metric")}
-        if "source" in frame.columns:
-            wanted["source"] = "open"
-        found = frame[np.logical_and.reduce([frame[k].astype(str) == v for k, v in wanted.items()])]
-        if len(found):
-            return float(found["value"].mean())
-    raise NotEvaluable(f"No stored run has {check.task}, {check.protocol}, {check.model}, {check.metric}")
-
-
 OPERATIONS: dict[str, Callable[[Check, Loader], Value]] = {
     "count": _count, "columns": _columns, "nunique": _nunique, "values": _values, "value": _value,
     "fraction": _fraction, "missing": _missing,
     **dict.fromkeys(("mean", "median", "sum", "min", "max", "std"), _reduce),
     "ratio": _ratio, "difference": _difference, "corr": _corr, "agreement": _agreement, "overlap": _overlap,
-    "auroc": _auroc, "top": _extreme, "bottom": _extreme, "score": _score,
+    "auroc": _auroc, "top": _extreme, "bottom": _extreme,
 }  # fmt: skip
 
 
@@ -331,7 +276,7 @@ def evaluate(check: Check, load: Loader) -> Value:
     Raises
     ------
     NotEvaluable
-        If a table or stored run is not here.
+        If a table is not here.
     SombError
         If a column, row or condition does not fit the table.
     """

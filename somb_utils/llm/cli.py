@@ -23,7 +23,7 @@ Models = Annotated[list[str], typer.Option("--model", "-m", help="PROVIDER/MODEL
 Judges = Annotated[list[str], typer.Option("--judge", "-j", help="PROVIDER/MODEL; may be repeated.")]
 Logs = Annotated[list[Path], typer.Argument(help="Logs, folders of logs, or published scored files (.json).")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would use and cost, and stop.")]
-MaxCost = Annotated[float | None, typer.Option(help="Dollars; calls that could exceed it are not made.")]
+MaxCost = Annotated[float | None, typer.Option(min=0, help="Dollars; calls that could exceed it are not made.")]
 Prices = Annotated[Path | None, typer.Option(help="YAML file of prices that add to the project's.")]
 Batch = Annotated[bool, typer.Option("--batch", help="Use the provider's batch mode: cheaper, slower.")]
 Tick = Annotated[float, typer.Option(help="Seconds between looks at a batch.")]
@@ -37,10 +37,11 @@ def _need_extra() -> None:
     """Refuse with the way to install what the evaluation needs, before anything else is tried."""
     from importlib.util import find_spec
 
-    names = {"inspect_ai": "inspect-ai", "yaml": "pyyaml", "anthropic": "anthropic", "openai": "openai"}
-    missing = [package for module, package in names.items() if find_spec(module) is None]
-    if missing:
-        raise UsageError(f"{', '.join(missing)} not installed. Run: pip install 'somb-utils[llm]'")
+    from somb_utils.extras import missing_extra
+
+    for name in ("inspect_ai", "anthropic", "openai"):
+        if find_spec(name) is None:
+            raise missing_extra("`somb llm`", "llm", ModuleNotFoundError(name=name))
 
 
 def _prices(prices: Path | None) -> dict[str, Any]:
@@ -57,14 +58,17 @@ def _show(estimates: "list[Estimate]", what: str) -> None:
     """Print a dry run's table."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    from somb_utils.cli.console import printable
 
     table = Table(title=f"Dry run: {what}. Nothing was sent")
     for column in ("model", "calls", "tokens in", "tokens out", "cost", "at most"):
         table.add_column(column, justify="left" if column == "model" else "right", overflow="fold")
     for e in estimates:
         table.add_row(
-            e.model, f"{e.calls:,}", f"{e.input_tokens:,}", f"{e.output_tokens:,}", _dollars(e.dollars),
-            _dollars(e.most_dollars),
+            Text(printable(e.model)), f"{e.calls:,}", f"{e.input_tokens:,}", f"{e.output_tokens:,}",
+            _dollars(e.dollars), _dollars(e.most_dollars),
         )  # fmt: skip
     known = [e for e in estimates if e.dollars is not None]
     total = sum(e.dollars or 0 for e in known) if known else None
@@ -111,7 +115,7 @@ def _finish(outcome: "Outcome", what: str, max_cost: float | None, next_step: st
 )
 def run(
     model: Models,
-    sample: Annotated[int | None, typer.Option(help="Number of questions, drawn evenly.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Number of questions, drawn evenly.")] = None,
     modality: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
     difficulty: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
@@ -142,6 +146,8 @@ def run(
 
     if not (full or sample or modality or difficulty or kind):
         raise UsageError("Say which questions: --sample N, --modality, --difficulty, --kind, or --full")
+    if full and (sample or modality or difficulty or kind):
+        raise UsageError("--full means all questions; leave it out to choose some of them")
     settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
     known = _prices(prices)
     filters: dict[str, Any] = {"modality": modality, "difficulty": difficulty, "kind": kind}
@@ -206,7 +212,7 @@ def report(
     compare: Annotated[bool, typer.Option("--compare", help="Add every pair of models, paired.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for the report's files.")] = Path("llm_report"),
     n_bootstrap: Annotated[int, typer.Option(min=100, help="Resamples of the questions.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 42,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 42,
 ) -> None:
     """Write report.md, report.html and the tables (CSV, Parquet) from logs and published scored files."""
     _need_extra()
@@ -220,7 +226,7 @@ def report(
 @app.command(epilog="Example: `somb llm view logs/llm`")
 def view(
     log_dir: Annotated[Path, typer.Argument(help="Folder of logs.")] = Path("logs/llm"),
-    port: Annotated[int, typer.Option(help="On this machine alone.")] = 7575,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine alone.")] = 7575,
     bundle: Annotated[Path | None, typer.Option(help="Write a static viewer here instead.")] = None,
 ) -> None:
     """Open inspect's log viewer, or write it as static pages."""

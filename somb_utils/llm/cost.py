@@ -1,5 +1,6 @@
 """Prices, estimates and the budget that stops a run before it is overspent."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 PRICES = DATA / "llm" / "prices.yaml"
 CHARACTERS_PER_TOKEN = 3.5
+_DATED = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")
 
 
 class BudgetReachedError(SombError):
@@ -45,9 +47,12 @@ def load_prices(path: Path | None = None) -> dict[str, "ModelCost"]:
 
 
 def price_of(model: str, prices: dict[str, "ModelCost"]) -> "ModelCost | None":
-    """Return the price of a model: by its full name, else of the longest known name it starts with."""
-    known = [name for name in prices if model == name or model.startswith((f"{name}-", f"{name}/"))]
-    return prices[max(known, key=len)] if known else None
+    """Return the price of a model by its name, with or without a version's date; None if it is not known.
+
+    A price of a provider alone, as ``offline``, is that of all its models.
+    """
+    names = (model, _DATED.sub("", model), model.partition("/")[0])
+    return next((prices[name] for name in names if name in prices), None)
 
 
 def tokens(text: str) -> int:
@@ -76,6 +81,11 @@ class Budget:
     reserved: float = 0.0
     refused: int = 0
     made: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that is no amount of money."""
+        if self.limit is not None and not self.limit >= 0:
+            raise UsageError(f"--max-cost: give 0 or more dollars, not {self.limit:g}")
 
     @asynccontextmanager
     async def call(self, model: str, prompt: str, max_tokens: int) -> AsyncIterator[list["ModelUsage"]]:

@@ -140,7 +140,8 @@ def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: S
     from inspect_ai import eval_set
     from inspect_ai.model import BatchConfig
 
-    os.environ.setdefault("INSPECT_CACHE_DIR", str(writable_cache_dir() / "llm"))
+    if "INSPECT_CACHE_DIR" not in os.environ:
+        os.environ["INSPECT_CACHE_DIR"] = str(writable_cache_dir() / "llm")
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -150,6 +151,7 @@ def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: S
         log_dir=str(log_dir),
         log_dir_allow_dirty=True,
         retry_attempts=0,
+        retry_cleanup=False,  # an older log may hold repeats that this run does not ask for
         fail_on_error=True,
         continue_on_fail=True,
         log_buffer=10,
@@ -213,10 +215,19 @@ def run_answers(
     max_cost
         Dollars; calls that could exceed it are not made.
     repeats
-        How often each question is asked.
+        How often each question is asked; answers of earlier repeats stay.
+
+    Raises
+    ------
+    UsageError
+        If a value cannot be, a model cannot be used, or a budget is given without a price.
+    SombError
+        If a log cannot be written, or the run was interrupted.
     """
     from somb_utils.llm.tasks import spaceomics
 
+    if repeats < 1:
+        raise UsageError(f"--repeats: give at least 1, not {repeats}")
     prices = prices if prices is not None else cost.load_prices()
     _need_prices(models, prices, max_cost)
     opened = open_models(models, settings)

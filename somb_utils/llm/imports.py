@@ -9,8 +9,9 @@ import pandas as pd
 
 from somb_utils.errors import SombError
 from somb_utils.llm.bank import DIMENSIONS
-from somb_utils.llm.judge import FLAGS, weighted
+from somb_utils.llm.judge import FLAGS, counted
 
+LARGEST_FILE = 64 * 2**20
 KINDS = {"cross_mission_comparison": "cross_mission"}
 
 
@@ -28,19 +29,16 @@ def read_scored_document(path: Path) -> dict[str, Any]:
         If the file cannot be read or is not of that form.
     """
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"it is larger than {LARGEST_FILE // 2**20} MB")
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SombError(f"{path} cannot be read as a scored file: {error}") from error
-    if not isinstance(document, dict) or not {"metadata", "results"} <= set(document):
-        raise SombError(f"{path} is not a scored file: it needs `metadata` and `results`")
-    return document
-
-
-def _levels(scores: dict[str, Any]) -> dict[str, int] | None:
-    """Return the five levels if each is a whole number from 1 to 5."""
-    levels = {name: scores.get(name) for name in DIMENSIONS}
-    good = all(type(level) is int and 1 <= level <= 5 for level in levels.values())
-    return levels if good else None  # type: ignore[return-value]
+    kinds = {"metadata": dict, "results": list, "summary": dict}
+    given: dict[str, Any] = {"summary": {}} | document if isinstance(document, dict) else {}
+    if not all(isinstance(given.get(name), kind) for name, kind in kinds.items()):
+        raise SombError(f"{path} is not a scored file: it needs `metadata` (an object) and `results` (a list)")
+    return given
 
 
 def _model(metadata: dict[str, Any]) -> str:
@@ -54,20 +52,16 @@ def _judgement(about: dict[str, Any], judge: str, scores: dict[str, Any], source
         "input_tokens": tokens.get("input", 0), "output_tokens": tokens.get("output", 0),
         "cost": math.nan, "seconds": math.nan, "source": source,
     }  # fmt: skip
-    levels = _levels(scores)
-    if not scores.get("success") or levels is None:
+    if not scores.get("success"):
         return row
-    lists = ("strengths", "weaknesses", "missed_points")
-    return (
-        row
-        | {"status": "scored", "reason": "", **levels, "weighted_score": weighted(levels)}
-        | {
-            "judge_weighted_score": scores.get("weighted_score"),
-            "justification": scores.get("justification", ""),
-        }
-        | {name: bool((scores.get("flags") or {}).get(name)) for name in FLAGS}
-        | {name: "\n".join(scores.get(name) or []) for name in lists}
-    )
+    flags = scores.get("flags") or {}
+    try:
+        verdict = counted(scores, dict.fromkeys(FLAGS, False) | flags)
+    except ValueError as error:
+        return row | {"reason": str(error)}
+    own = {"judge_weighted_score": scores.get("weighted_score"), "justification": scores.get("justification", "")}
+    lists = {name: "\n".join(scores.get(name) or []) for name in ("strengths", "weaknesses", "missed_points")}
+    return row | {"status": "scored", "reason": ""} | verdict | own | lists
 
 
 def differing_scores(judgements: pd.DataFrame, tolerance: float = 0.005) -> pd.DataFrame:
@@ -80,7 +74,7 @@ def differing_scores(judgements: pd.DataFrame, tolerance: float = 0.005) -> pd.D
 
 def _rounded_mean(values: pd.Series) -> float:
     """Return the mean to three digits, added up in the files' order (a tie at the fourth digit hangs on it)."""
-    return round(float(sum(values.tolist())) / len(values), 3)
+    return round(float(sum(values.tolist())) / len(values), 3) if len(values) else math.nan
 
 
 def compare_with_stated(path: Path) -> pd.DataFrame:
@@ -90,7 +84,7 @@ def compare_with_stated(path: Path) -> pd.DataFrame:
     """
     from somb_utils.llm.logs import evaluation
 
-    stated = read_scored_document(path).get("summary", {})
+    stated = read_scored_document(path)["summary"]
     scored = evaluation(*read_scored_file(path)).scored
     computed: dict[str, float] = {"n_scored": len(scored)}
     for name in (*DIMENSIONS, "weighted_score"):
@@ -133,9 +127,9 @@ def read_scored_file(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, A
                 | {"seconds": result.get("response_time_sec")}
             )
             scores = result.get("scores")
-            if scores:
+            if scores and ok:
                 row = _judgement(about, str(metadata["judge_model"]), scores, path.name)
                 judgements.append(row | {"mode": metadata.get("scoring_mode", ""), "answer_digest": digest(text)})
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise SombError(f"{path} is not a scored file of the known form: {error!r}") from error
     return answers, judgements

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from somb_utils.errors import SombError
+from somb_utils.extras import missing_extra
 from somb_utils.llm.bank import DIMENSIONS
 from somb_utils.llm.judge import FLAGS
 from somb_utils.llm.judges import SIMULATED
@@ -92,7 +92,7 @@ def _template(name: str) -> "Template":
     try:
         from jinja2 import Environment, FileSystemLoader
     except ImportError as error:
-        raise SombError(f"{error.name} is not installed: pip install 'somb-utils[llm]'") from error
+        raise missing_extra("the report's page", "llm", error) from error
     return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True).get_template(name)
 
 
@@ -125,13 +125,13 @@ def html(summary: Summary, evaluation: Evaluation) -> str:
 
     Raises
     ------
-    SombError
+    UsageError
         If plotly or jinja2 is not installed.
     """
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise SombError(f"{error.name} is not installed: pip install 'somb-utils[llm]'") from error
+        raise missing_extra("the report's page", "llm", error) from error
     drawn = {name: figure(name, summary, evaluation) for name in FIGURES}
     return _template("report.html").render(
         lead=lead(summary, evaluation),

@@ -198,6 +198,24 @@ def read_reply(text: str, part: str = "combined") -> tuple[BaseModel | None, str
         return None, f"judge_invalid: {fields}"
 
 
+def counted(scores: object, flags: object) -> dict[str, Any]:
+    """Return what counts of a stored verdict: its levels and flags, and the weighted score computed from the levels.
+
+    Raises
+    ------
+    ValueError
+        If a level is no whole number from 1 to 5, a flag is not true or false, or one is missing; it says which.
+    """
+    if not isinstance(scores, Mapping) or not isinstance(flags, Mapping):
+        raise ValueError("judge_invalid: levels or flags")
+    levels = {name: scores.get(name) for name in DIMENSIONS}
+    wrong = [name for name, level in levels.items() if type(level) is not int or not 1 <= level <= 5]
+    wrong += [name for name in FLAGS if type(flags.get(name)) is not bool]
+    if wrong:
+        raise ValueError(f"judge_invalid: {', '.join(wrong)}")
+    return levels | {name: flags[name] for name in FLAGS} | {"weighted_score": weighted(levels)}
+
+
 def weighted(scores: Mapping[str, Any]) -> float:
     """Return the weighted score of one set of dimension scores, by the weights of the rubric."""
     rubric = _rubric()

@@ -4,15 +4,18 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zipfile import BadZipFile, ZipFile
 
 import pandas as pd
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank import DIMENSIONS
 from somb_utils.llm.cost import cost, load_prices, price_of
-from somb_utils.llm.judge import FLAGS
+from somb_utils.llm.judge import FLAGS, counted
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
@@ -29,6 +32,58 @@ JUDGEMENTS = [
     "cost", "seconds", "answer_digest", "completed_at", "source",
 ]  # fmt: skip
 KEY = ["model", "question_id", "epoch"]
+# Bounds of a log, far above those of any real one: its members, and their bytes unpacked.
+MOST_MEMBERS, LARGEST_MEMBER, LARGEST_LOG, MOST_PACKED = 100_000, 64 * 2**20, 256 * 2**20, 50
+
+
+def _moment(text: str) -> str:
+    if text:
+        datetime.fromisoformat(text)
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class _Row(BaseModel):
+    """What every row that is read must be; what it says beyond this is the reader's own."""
+
+    model_config = ConfigDict(strict=True)
+
+    model: Name
+    question_id: Name
+    epoch: int = Field(ge=1, le=10_000)
+    modality: Name
+    difficulty: Name
+    kind: Name
+    reason: str
+    input_tokens: int = Field(ge=0, lt=2**53)
+    output_tokens: int = Field(ge=0, lt=2**53)
+    cost: float
+    seconds: float | None
+    completed_at: Annotated[str, AfterValidator(_moment)] = ""
+    source: str
+
+
+class _Answer(_Row):
+    question: str
+    status: Literal["ok", "truncated", "refused", "empty", "failed", "not_asked"]
+    answer: str
+
+
+class _Judgement(_Row):
+    judge: Name
+    mode: str = ""
+    status: Literal["scored", "unscored"]
+    judge_weighted_score: float | None = None
+    justification: str = ""
+    strengths: str = ""
+    weaknesses: str = ""
+    missed_points: str = ""
+    answer_digest: str
+
+
+_ROWS = TypeAdapter(tuple[list[_Answer], list[_Judgement]])
 
 
 @dataclass(frozen=True)
@@ -74,9 +129,24 @@ def read_log(path: Path) -> "EvalLog":
     from inspect_ai.log import read_eval_log
 
     try:
+        _bounded(path)
         return read_eval_log(str(path))
-    except Exception as error:
-        raise SombError(f"{path} cannot be read as an evaluation log: {error}") from error
+    except Exception as error:  # inspect raises whatever its parsers do
+        why = str(error).partition("\n")[0][:300] or type(error).__name__
+        raise SombError(f"{path} cannot be read as an evaluation log: {why}") from error
+
+
+def _bounded(path: Path) -> None:
+    """Refuse a log that would unpack to more than any real one, before anything is unpacked into memory."""
+    with ZipFile(path) as file:
+        members = file.infolist()
+        if len(members) > MOST_MEMBERS:
+            raise BadZipFile(f"it has {len(members)} members, more than {MOST_MEMBERS}")
+        whole = max(LARGEST_LOG, MOST_PACKED * path.stat().st_size)
+        for member in members:
+            whole -= member.file_size
+            if member.file_size > LARGEST_MEMBER or whole < 0:
+                raise BadZipFile(f"it unpacks to more than a log can hold (at {member.filename[:80]})")
 
 
 def _money(usage: "dict[str, ModelUsage]", prices: dict[str, Any]) -> tuple[int, int, float]:
@@ -139,13 +209,14 @@ def _judgement_row(
     row["mode"] = details.get("mode", "")
     if not isinstance(score.value, dict):
         return row | {"reason": str(score.reason or "unscored"), "justification": score.explanation or ""}
-    lists = ("strengths", "weaknesses", "missed_points")
-    return (
-        row
-        | {"status": "scored", "reason": "", **score.value, **details.get("flags", {})}
-        | {"justification": details.get("justification", "")}
-        | {name: "\n".join(details.get(name, [])) for name in lists}
-    )
+    if not sample.output.completion.strip():
+        return row | {"reason": "answer_empty"}
+    try:
+        verdict = counted(score.value, details.get("flags"))
+    except ValueError as error:
+        return row | {"reason": str(error)}
+    lists = {name: "\n".join(details.get(name, [])) for name in ("strengths", "weaknesses", "missed_points")}
+    return row | {"status": "scored", "reason": "", "justification": details.get("justification", "")} | verdict | lists
 
 
 def _rows(log: "EvalLog", prices: dict[str, Any], source: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -200,6 +271,17 @@ def evaluation(answers: list[dict[str, Any]], judgements: list[dict[str, Any]]) 
     return Evaluation(a, j)
 
 
+def _why(error: Exception) -> str:
+    """Return in a line what a row lacks or has that it cannot have."""
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"[:300]
+    first, count = error.errors()[0], error.error_count()
+    field = str(first["loc"][-1])
+    kind = "answer" if first["loc"][0] == 0 else "judgement"
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    return f"{kind} {first['loc'][1]} (from 0), {field}: {first['msg']}{more}"
+
+
 def load(paths: Iterable[Path]) -> Evaluation:
     """Return the evaluation held by logs, folders of logs and published scored files (``.json``).
 
@@ -216,7 +298,11 @@ def load(paths: Iterable[Path]) -> Evaluation:
     answers: list[dict[str, Any]] = []
     judgements: list[dict[str, Any]] = []
     for path in find(paths):
-        rows = read_scored_file(path) if is_scored_file(path) else _rows(read_log(path), prices, path.name)
+        try:
+            rows = read_scored_file(path) if is_scored_file(path) else _rows(read_log(path), prices, path.name)
+            _ROWS.validate_python(rows)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SombError(f"{path} is not a log of this benchmark: {_why(error)}") from error
         answers += rows[0]
         judgements += rows[1]
     if not answers and not judgements:

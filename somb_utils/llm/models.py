@@ -1,10 +1,12 @@
 """Models ready for a run: named, keyed, with the project's settings, and unable to leak a key into a log."""
 
+import base64
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from somb_utils.errors import UsageError
 
@@ -12,13 +14,20 @@ if TYPE_CHECKING:
     from inspect_ai.model import Model
 
 ANSWER_TOKENS, JUDGE_TOKENS, REASONING_TOKENS = 2000, 4096, 8192
+BOUNDS = {
+    "temperature": (0, 2), "max_tokens": (1, 1_000_000), "max_connections": (1, 1000), "max_retries": (0, 100),
+    "retry_wait": (0, 3600), "attempt_timeout": (1, 86_400), "batch_tick": (0.01, 3600),
+}  # fmt: skip
 OFFLINE = "somb llm run --model offline/demo --sample 5"
 KEYS = {
     "anthropic": ("ANTHROPIC_API_KEY",), "openai": ("OPENAI_API_KEY",), "google": ("GOOGLE_API_KEY",),
     "groq": ("GROQ_API_KEY",), "together": ("TOGETHER_API_KEY",), "mistral": ("MISTRAL_API_KEY",),
     "openrouter": ("OPENROUTER_API_KEY",), "grok": ("XAI_API_KEY",), "fireworks": ("FIREWORKS_API_KEY",),
 }  # fmt: skip
-_SECRET = re.compile(r"(_API_KEY|_TOKEN|_SECRET|_KEY|_PASSWORD)$")
+_SECRET = re.compile(r"TOKEN(?!IZ)|SECRET|PASSW|PASSPHRASE|CREDENTIAL|KEYS?(_|$)", re.IGNORECASE)
+_SHORTEST, _SHORT = 4, 8
+# What local servers, which need no key, are given as one, and switches: words of any answer.
+_NO_SECRETS = {"none", "null", "empty", "dummy", "local", "test", "true", "false", "ollama", "unused", "placeholder"}
 _THINKS = re.compile(r"(^|[-/])(r1|qwq|reasoner|thinking|magistral)([-:]|$)")
 _THINKS_ONLY_WHEN_ASKED = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(-[0-6])?(-\d{8})?$)")
 
@@ -36,16 +45,47 @@ class Settings:
     attempt_timeout: int | None = 600
     batch_tick: float = 15.0
 
+    def __post_init__(self) -> None:
+        """Refuse values with which no call could be made, or none would end."""
+        for name, (low, high) in BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                option = {"attempt_timeout": "timeout"}.get(name, name).replace("_", "-")
+                raise UsageError(f"--{option}: give {low:g} to {high:g}, not {value:g}")
+
 
 def _secrets() -> list[tuple[str, str]]:
-    """Return the environment's keys, tokens and secrets as (value, name)."""
-    return [(v, n) for n, v in os.environ.items() if len(v) >= 8 and _SECRET.search(n)]
+    """Return the environment's secrets as (value, name), longest first: one may begin with another."""
+    found: dict[str, str] = {}
+    for name, value in os.environ.items():
+        values = [value] if _SECRET.search(name) else _in_address(value)
+        found |= {v: name for v in values if len(v) >= _SHORTEST and v.lower() not in _NO_SECRETS}
+    return sorted(found.items(), key=lambda item: -len(item[0]))
+
+
+def _in_address(value: str) -> list[str]:
+    """Return the passwords and keys that an address holds, as written and as sent."""
+    try:
+        parts = urlsplit(value)
+        user, password = parts.username or "", parts.password or ""
+    except ValueError:
+        return []
+    if not parts.netloc:
+        return []
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    secrets = [password, unquote(password), *(v for n, v in pairs if _SECRET.search(n))]
+    if password:
+        secrets.append(base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode())
+    return secrets
 
 
 def redact(text: str, secrets: list[tuple[str, str]] | None = None) -> str:
-    """Return the text without the values of the environment's keys, tokens and secrets."""
+    """Return the text without the values of the environment's keys, tokens, passwords and secrets."""
     for value, name in _secrets() if secrets is None else secrets:
-        text = text.replace(value, f"[{name}]")
+        if len(value) >= _SHORT:
+            text = text.replace(value, f"[{name}]")
+        else:  # a short one only where it stands alone
+            text = f"[{name}]".join(re.split(rf"(?<!\w){re.escape(value)}(?!\w)", text))
     return text
 
 
@@ -165,5 +205,9 @@ def open_models(names: Sequence[str], settings: Settings, usual: int = ANSWER_TO
             raise _refusal(name, redact(Text.from_markup(str(error.message)).plain.strip())) from None
         except (ValueError, ImportError) as error:
             raise _refusal(name, redact(str(error))) from None
+        address = str(getattr(model.api, "base_url", None) or "")
+        if any(_in_address(address)):
+            variables = " or ".join(sorted(n for n, v in os.environ.items() if v == address)) or "its address"
+            raise _refusal(name, f"{variables} holds a password or key, which logs would show. Give it as the API key")
         models.append(guarded(model, settings.retry_wait))
     return models

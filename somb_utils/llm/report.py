@@ -1,6 +1,5 @@
 """The report as files: Markdown, one interactive HTML page that needs no other host, CSV and Parquet."""
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +7,7 @@ import pandas as pd
 from somb_utils.errors import SombError
 from somb_utils.llm.interactive import html
 from somb_utils.llm.logs import Evaluation
-from somb_utils.llm.reading import METHOD, lead, sections
+from somb_utils.llm.reading import METHOD, TITLES, lead, sections
 from somb_utils.llm.summary import Summary, summarise
 from somb_utils.paths import replacing
 
@@ -63,7 +62,7 @@ def write_report(
     evaluation
         As `logs.load` gives it.
     out
-        Folder; its files are replaced, its ``tables`` folder entirely.
+        Folder; files of the report's own names are replaced, tables of an earlier report that this one lacks removed.
     compare, n_bootstrap, seed
         See `summarise`.
     """
@@ -76,7 +75,8 @@ def write_report(
                 temporary.write_text(text, encoding="utf-8")
             written.append(out / name)
         written += write_tables(evaluation, out)
-        shutil.rmtree(out / "tables", ignore_errors=True)
+        for name in TITLES.keys() - summary.tables.keys():
+            (out / "tables" / f"{name}.csv").unlink(missing_ok=True)
         for name, table in summary.tables.items():
             with replacing(out / "tables" / f"{name}.csv") as temporary:
                 table.to_csv(temporary, index=False)

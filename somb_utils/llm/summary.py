@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from somb_utils.errors import UsageError
 from somb_utils.llm import judges, scores
 from somb_utils.llm.bank import DIFFICULTIES, DIMENSIONS, KINDS, MODALITIES
 from somb_utils.llm.imports import differing_scores
@@ -127,6 +128,8 @@ def summarise(evaluation: Evaluation, compare: bool = False, n_bootstrap: int = 
         Of the intervals, which resample questions.
     """
     scored = evaluation.scored
+    if n_bootstrap < 1 or seed < 0:
+        raise UsageError(f"n_bootstrap is at least 1 and seed at least 0, not {n_bootstrap} and {seed}")
     few = min(n_bootstrap, 1000)
     tables: dict[str, pd.DataFrame] = {"counts": counts(evaluation), "unscored": unscored(evaluation)}
     tables["usage"] = usage(evaluation)
