@@ -149,7 +149,7 @@ def leniency(scored: pd.DataFrame, n_bootstrap: int = 1000, seed: int = 42) -> p
     """Return each judge's mean shift from the mean of the other judges on the same answers.
 
     Over answers of other makers than the judge's own (where there are any), so that self-preference is not taken
-    for leniency. It is relative: with two judges a lenient one and a strict other cannot be told apart.
+    for leniency. It is relative: with two judges a lenient one and a strict other cannot be separated.
     """
     table, judges = _cube(scored)
     families = _families_of(table)
@@ -178,7 +178,7 @@ def self_preference(
 
     The judge family x model family interaction: least squares with an effect for each answer and each judge, a
     taste for length a judge if `words` is given, and one own-family term a judge, estimated jointly, resampled
-    by question. Where the terms cannot be told apart (two judges and no model of a third family), one common
+    by question. Where the terms cannot be separated (two judges and no model of a third family), one common
     term stands for all judges. See Panickssery et al. 2024 (arXiv:2404.13076) on judges that favour their own
     text.
 

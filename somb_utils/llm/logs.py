@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zipfile import BadZipFile, ZipFile
@@ -126,27 +127,31 @@ def find(paths: Iterable[Path]) -> Iterator[Path]:
 
 def read_log(path: Path) -> "EvalLog":
     """Return an inspect log with its samples."""
-    from inspect_ai.log import read_eval_log
+    from inspect_ai.log import read_eval_log  # also lets zipfile read the compression of its logs
 
     try:
-        _bounded(path)
-        return read_eval_log(str(path))
+        return read_eval_log(_unpacked(path), format="eval")
     except Exception as error:  # inspect raises whatever its parsers do
         why = str(error).partition("\n")[0][:300] or type(error).__name__
         raise SombError(f"{path} cannot be read as an evaluation log: {why}") from error
 
 
-def _bounded(path: Path) -> None:
-    """Refuse a log that would unpack to more than any real one, before anything is unpacked into memory."""
-    with ZipFile(path) as file:
+def _unpacked(path: Path) -> BytesIO:
+    """Return a log's members in an archive of their stated sizes, uncompressed, which holds no more than a log can."""
+    copy = BytesIO()
+    with ZipFile(path) as file, ZipFile(copy, "w") as plain:
         members = file.infolist()
         if len(members) > MOST_MEMBERS:
             raise BadZipFile(f"it has {len(members)} members, more than {MOST_MEMBERS}")
-        whole = max(LARGEST_LOG, MOST_PACKED * path.stat().st_size)
+        left = max(LARGEST_LOG, MOST_PACKED * path.stat().st_size)
         for member in members:
-            whole -= member.file_size
-            if member.file_size > LARGEST_MEMBER or whole < 0:
+            left -= member.file_size
+            if member.file_size > LARGEST_MEMBER or left < 0:
                 raise BadZipFile(f"it unpacks to more than a log can hold (at {member.filename[:80]})")
+        for member in members:
+            plain.writestr(member.filename, file.read(member))
+    copy.seek(0)
+    return copy
 
 
 def _money(usage: "dict[str, ModelUsage]", prices: dict[str, Any]) -> tuple[int, int, float]:

@@ -1,4 +1,4 @@
-"""What the evaluation notebook shows: an evaluation's report, part by part, from whatever is at hand."""
+"""What the evaluation notebook shows: an evaluation's report, part by part, from whatever is available."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ BADGES = {
     "logs": "Evaluation from logs",
     "published": "Published evaluation",
     "simulated": "SIMULATED EVALUATION",
-    "none": "No evaluation at hand",
+    "none": "No evaluation available",
 }
 SAID = {
     "logs": "Read from the logs that this book or notebook was given.",
@@ -161,7 +161,7 @@ def start(
 
 
 def _found(paths: list[Path], data_source: str) -> tuple[Origin, Evaluation | None]:
-    """Return the evaluation at hand and where it is from; simulated and real ones are never mixed."""
+    """Return the available evaluation and where it is from; simulated and real ones are never mixed."""
     if paths:
         return "logs", load(paths)
     with contextlib.redirect_stderr(io.StringIO()):  # the badge says it

@@ -12,6 +12,7 @@ COUNTS = {
     "metabolomics": (2, 3, 3, 2), "spatial": (1, 4, 3, 2), "microbiome": (2, 4, 3, 1),
     "cross_mission": (2, 5, 6, 5), "multi_omics": (1, 3, 5, 3), "methods": (2, 4, 2, 2),
 }  # fmt: skip
+FEW = dict.fromkeys(COUNTS, (1, 1, 0, 0)) | {"clinical": (1, 0, 0, 0), "methods": (2, 3, 2, 2)}  # 24
 SECRET = "GROUND-TRUTH-FOR-THE-JUDGE-ALONE"
 
 
@@ -28,11 +29,11 @@ def question(modality: str, difficulty: str, number: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def write(folder: Path) -> Path:
-    """Write questions, contexts and the real rubric below `folder`; return it."""
+def write(folder: Path, numbers: dict[str, tuple[int, ...]] = COUNTS) -> Path:
+    """Write questions, so many a modality and difficulty, contexts and the real rubric below `folder`; return it."""
     (folder / "questions").mkdir(parents=True)
     (folder / "contexts").mkdir()
-    for modality, counts in COUNTS.items():
+    for modality, counts in numbers.items():
         levels = zip(bank.DIFFICULTIES, counts, strict=True)
         questions = [question(modality, d, n + 1) for d, count in levels for n in range(count)]
         (folder / "questions" / f"{modality}.yaml").write_text(yaml.safe_dump(questions))

@@ -269,8 +269,8 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
                 error = {"type": ERRORS[fault], "message": message}
                 extra = {"retry_after": "0.05"} if fault == "429" else {}
                 return self.send(int(fault), {"type": "error", "error": error}, **extra)
-            if fault in ("timeout", "hold"):
-                server.released.wait(20 if fault == "timeout" else 120)
+            if fault == "hold":
+                server.released.wait()
                 self.close_connection = True
                 return None
             if fault == "drop":

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fixture_bank
 import pytest
 import yaml
 from inspect_ai.log import read_eval_log
@@ -20,7 +21,7 @@ from somb_utils.llm.logs import load
 CLAUDE, GPT, LOCAL = "anthropic/claude-sonnet-4-6", "openai/gpt-4o", "openai-api/loop/local-model"
 STREAMED = "anthropic/claude-opus-4-7"  # reasons, so it may answer at length, so its replies are streamed
 QUICK = ("--retry-wait", "0.05", "--max-retries", "1", "--timeout", "2")
-PATIENT = (*QUICK[:-1], "9", "--max-connections", "8")  # few at a time: a loaded machine must not time out by itself
+PATIENT = (*QUICK[:-1], "600")  # a loaded machine must not time out by itself
 ROOT = Path(__file__).parents[2]
 
 
@@ -45,7 +46,7 @@ def at(call: Call, *ids: str) -> bool:
 
 
 TRANSIENT = {
-    "CLIN-E01": "429", "TRAN-E01": "529", "PROT-E01": "500", "METB-E01": "timeout", "SPAT-E01": "truncated",
+    "CLIN-E01": "429", "TRAN-E01": "529", "PROT-E01": "500", "METB-E01": "500", "SPAT-E01": "truncated",
     "MICR-E01": "drop", "XMIS-E01": "429", "MULT-E01": "529",
 }  # fmt: skip
 ANSWER_FAULTS = {"METH-E01": "500", "METH-E02": "empty", "METH-M01": "refusal", "METH-M02": "max_tokens"}
@@ -71,15 +72,16 @@ def faults(lasting: dict[str, str]) -> Callable[[Call], str | None]:
 
 
 def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world: Path) -> None:
+    fixture_bank.use(fixture_bank.write(world / "few", fixture_bank.FEW))
     command = ["run", *models(CLAUDE, GPT, LOCAL), "--full", *PATIENT]
     server.fault = faults(ANSWER_FAULTS)
     first = somb_llm(*command)
-    assert first.code == 1 and "6 answers failed" in first.text and "294 answers complete" in first.text
+    assert first.code == 1 and "6 answers failed" in first.text and "66 answers complete" in first.text
 
     answers = load([world / "logs/llm"]).answers
-    assert len(answers) == 300
+    assert len(answers) == 72
     by_status = answers.groupby("model")["status"].value_counts().unstack()
-    assert (by_status[["ok", "refused", "truncated", "empty", "failed"]] == [96, 1, 1, 1, 1]).all().all()
+    assert (by_status[["ok", "refused", "truncated", "empty", "failed"]] == [20, 1, 1, 1, 1]).all().all()
 
     server.fault, done = None, len(server.calls)
     assert somb_llm(*command).code == 0
@@ -112,7 +114,7 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     assert counts == six, "every failure is counted"
     assert lost["weighted_score"].isna().all() and lost[list(DIMENSIONS)].isna().all().all(), "and none scored"
     refused = evaluation.answers["status"].eq("refused").sum()
-    assert refused == 3 and len(evaluation.judgements) == 2 * (300 - 3) and len(evaluation.scored) == 564
+    assert refused == 3 and len(evaluation.judgements) == 2 * (72 - 3) and len(evaluation.scored) == 108
 
     server.fault, done = None, len(server.calls)
     assert somb_llm(*judge).code == 0
@@ -126,6 +128,13 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     both, answering = set(TRANSIENT.values()), set(ANSWER_FAULTS.values())
     assert met == {(False, f) for f in both | answering} | {(True, f) for f in both | set(JUDGE_FAULTS.values())}
     assert all(call.body.get("stream") for call in server.calls if STREAMED.endswith(call.model))
+
+
+def test_a_request_without_a_reply_is_made_again(server: Loopback, somb_llm: Any, world: Path) -> None:
+    server.fault = lambda call: "hold" if not server.calls else None
+    result = somb_llm("run", "-m", LOCAL, "--sample", 1, "--retry-wait", 0.05, "--max-retries", 20, "--timeout", 1)
+    assert result.code == 0, result.text
+    assert not server.calls[0].completed and server.calls[-1].completed and server.calls[-1].nth > 0
 
 
 def kill_after(process: "subprocess.Popen[str]", server: Loopback, completed: int) -> None:

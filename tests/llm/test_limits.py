@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
+from zlib import crc32
 
 import pytest
 from loopback import Loopback
@@ -127,9 +128,15 @@ def test_a_log_that_unpacks_to_too_much_is_refused_unread(answered: Path, tmp_pa
     with ZipFile(crowd, "w") as new:
         for number in range(1000):
             new.writestr(f"samples/{number}.json", b"")
+    lie = tmp_path / "lie.eval"  # says that its members are small
+    data = bytearray(bomb.read_bytes())
+    entry = data.rindex(b"PK\x01\x02")
+    data[entry + 24 : entry + 28] = (1000).to_bytes(4, "little")
+    data[entry + 16 : entry + 20] = crc32(b" " * 1000).to_bytes(4, "little")
+    lie.write_bytes(data)
     cut = tmp_path / "cut.eval"
     cut.write_bytes(log.read_bytes()[:-50])
-    for path in (bomb, crowd, cut):
+    for path in (bomb, crowd, lie, cut):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(SombError, match=path.name):
             patch.setattr(logs, "MOST_MEMBERS", 900)
             logs.load([path])
