@@ -42,3 +42,22 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the bytes of a file that came from elsewhere.
+
+    Raises
+    ------
+    SombError
+        If it is no regular file, larger than `limit` bytes (it is then not read), or unreadable.
+    """
+    try:
+        if not path.is_file():
+            raise SombError("is not a regular file")
+        size = path.stat().st_size
+        if size > limit:
+            raise SombError(f"is {size / 2**20:,.0f} MB large; at most {limit >> 20} MB are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise SombError(f"cannot be read: {error.strerror}") from None

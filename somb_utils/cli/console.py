@@ -10,13 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from somb_utils.escape import spreadsheet
+
 
 def print_frame(frame: pd.DataFrame, format: str, title: str = "") -> None:
     """Print a data frame to standard output as a table, JSON records, CSV or Markdown."""
     if format == "json":
         print(frame.to_json(orient="records", indent=2, force_ascii=False))
     elif format == "csv":
-        frame.to_csv(sys.stdout, index=False)
+        spreadsheet(frame).to_csv(sys.stdout, index=False)
     elif format == "markdown":
         print(markdown(frame))
     else:
