@@ -141,7 +141,7 @@ def _of_run(
             problems = Problems(f"{_TABLE}, {task.id}")
             data = load_task(task, protocol, where)
             other = cache(partial(load_task, task, other_protocol(protocol), where))
-            folds = check_columns(rows.to_dict("list"), data, other, problems)
+            folds = check_columns({name: rows[name].tolist() for name in PREDICTION_COLUMNS}, data, other, problems)
             submissions[task.id] = Submission(data, tuple(folds), hashlib.sha256(content).hexdigest())
             lines += problems.lines()
     _refuse(file, lines)

@@ -57,7 +57,7 @@ def read_file(path: Path, limit: int) -> bytes:
             raise SombError("is not a regular file")
         size = path.stat().st_size
         if size > limit:
-            raise SombError(f"is {size / 2**20:,.0f} MB large; at most {limit >> 20} MB are read")
+            raise SombError(f"is {size / 2**20:,.4g} MB large; at most {limit / 2**20:g} MB are read")
         return path.read_bytes()
     except OSError as error:
         raise SombError(f"cannot be read: {error.strerror}") from None

@@ -324,7 +324,9 @@ def _model_again(
         lines.append(f"{name}: failed on fold {lost}; a listed mean is over all folds: fix it, or leave the task out")
     problems = Problems(name)
     other = partial(load, data.task.id, other_protocol(data.protocol))
-    folds = check_columns(predictions.drop(columns="model").to_dict("list"), data, other, problems)
+    folds = check_columns(
+        {name: predictions[name].tolist() for name in PREDICTION_COLUMNS if name != "model"}, data, other, problems
+    )
     if problems:
         return lines + problems.lines(), None
     again = score({name: Predictions(data, tuple(folds), "")})

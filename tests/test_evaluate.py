@@ -175,6 +175,75 @@ def test_a_runs_own_prediction_table_is_a_valid_file(simulated: SimulatedSource,
     pd.testing.assert_series_equal(result.summary()["mean"], run.summary()["mean"])
 
 
+@pytest.mark.parametrize("with_answers", [True, False])
+def test_scores_of_any_range_rank_and_y_pred_decides_f1(
+    with_answers: bool, simulated: SimulatedSource, tmp_path: Path
+) -> None:
+    data = load_task("C2", source=simulated)
+    answers = [(y_pred, 7 * y_score - 3) for y_pred, y_score in predicted(data)]
+    document = as_json(data, answers)
+    if not with_answers:
+        for entry in document["predictions"]:
+            del entry["y_pred"]
+    (tmp_path / "C2.json").write_text(json.dumps(document))
+    submissions, notes = validate(tmp_path, source=simulated)
+    assert "ranks the rows" in notes[-1] and ("F1 is that of y_pred" in notes[-1]) == with_answers
+    values = score(submissions, tmp_path / "run").results.set_index(["fold", "metric"])["value"]
+    for number, fold in enumerate(data.folds):
+        y, (y_pred, y_score) = data.codes[fold.test], answers[number]
+        assert values[fold.label, "auroc"] == pytest.approx(sk.roc_auc_score(y, y_score))
+        assert ((fold.label, "f1") in values.index) == with_answers
+        if with_answers:
+            assert values[fold.label, "f1"] == pytest.approx(sk.f1_score(y, y_pred, zero_division=0))
+
+
+def test_without_y_pred_probabilities_tell_the_answer(simulated: SimulatedSource, tmp_path: Path) -> None:
+    data = load_task("C2", source=simulated)
+    answers = predicted(data)
+    (tmp_path / "C2.json").write_text(json.dumps(as_json(data, answers)))
+    whole = score(validate(tmp_path, source=simulated)[0])
+    (tmp_path / "C2.json").unlink()
+    as_frame(data, answers).drop(columns="y_pred").to_csv(tmp_path / "C2.csv", index=False)
+    pd.testing.assert_frame_equal(score(validate(tmp_path, source=simulated)[0]).results, whole.results)
+
+
+def test_files_of_r_are_read(simulated: SimulatedSource, tmp_path: Path) -> None:
+    loaded = {task: load_task(task, source=simulated) for task in ("A1", "C2")}
+    as_frame(loaded["A1"], predicted(loaded["A1"])).to_csv(tmp_path / "A1.csv.gz")  # with row names
+    document = {"task": ["C2"], "protocol": ["aligned"], **as_json(loaded["C2"], predicted(loaded["C2"]))}
+    for entry in document["predictions"]:
+        entry["rep"] = [float(entry["rep"])]
+        entry["y_pred"] = [float(code) for code in entry["y_pred"]]
+    (tmp_path / "C2.json").write_text(json.dumps(document))
+    assert len(validate(tmp_path, source=simulated)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,fold\n", "column 'y_pred' is missing"),
+        ("id,fold,y_pred\na,b\n", "row 0 has 2 values, the header 3"),
+        ("id,fold,y_pred\n" + "a,C001,x\n" * 100, "has more rows than the 56 that are read"),
+        ('id,fold,y_pred\n"a', "is not CSV"),
+        ("id,fold,y_pred\nNA,C001,recovery\n", "the id is missing"),
+    ],
+)
+def test_csv_that_is_refused(text: str, message: str, simulated: SimulatedSource, tmp_path: Path) -> None:
+    (tmp_path / "A1.csv").write_text(text)
+    assert message in refusal(tmp_path, simulated)
+
+
+def test_a_run_folder_is_evaluated_as_it_is(command: Any, tmp_path: Path) -> None:
+    run = somb.run("A1,C2", ["majority", "logreg"], source="simulated", n_jobs=1, out=tmp_path / "run")
+    words = ("--data", "simulated", "--format", "json")
+    code, _, err = command("evaluate", "run", *words)
+    assert code == 2 and "holds predictions of majority, logreg; name one of them with --model" in err
+    for place in ("run", "run/predictions.parquet"):
+        code, out, _ = command("evaluate", place, "--model", "logreg", *words)
+        expected = run.summary().query("model == 'logreg'")["mean"]
+        assert code == 0 and [row["mean"] for row in json.loads(out)] == pytest.approx(expected.tolist())
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 Change = Callable[[list[dict[str, Any]]], Any]
@@ -287,7 +356,7 @@ def test_text_that_is_refused(content: bytes, message: str, simulated: Simulated
         ),
         ("A1", lambda f: f.assign(fold=f["fold"].mask(f.index == 2, "C9")), "row 2: unknown fold 'C9'; A1 has C001, C"),
         ("A1", lambda f: f.assign(y_pred=f["y_pred"].mask(f.index == 2)), "row 2 (id 'C001_L-92'): y_pred is missing"),
-        ("A1", lambda f: f.assign(y_score=0.5), "y_score is 0.5, not 3 numbers"),
+        ("A1", lambda f: f.assign(y_score=0.5), "y_score is 0.5, not 3 finite numbers"),
         ("A1", lambda f: f.assign(label="x"), "row 19 and 8 more: has a label, but A1 is multiclass"),
         ("A1", lambda f: f.assign(model=f["fold"]), "holds predictions of several models"),
         ("A1", lambda f: f.assign(protocol="published"), "was made in protocol 'published', this is aligned"),

@@ -441,6 +441,112 @@ def test_a_name_belongs_to_its_authors(packed: Path, members: Members, tables: P
     assert (board / "ridge-of-ada.json").read_bytes() == before
 
 
+KEY = "a key of more than twenty signs"
+
+
+def renamed(members: Members, path: Path, **fields: object) -> Path:
+    archive.write(with_json(members, "card", lambda d: d.update(fields)), path)
+    return path
+
+
+def test_an_entry_is_replaced_by_who_holds_its_key_and_changes_are_told(
+    run: Path, tables: Path, tmp_path: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    (tmp_path / "leaderboard").mkdir()
+    words = ("--data", tables)
+
+    def add(models: str | None = None, **fields: str) -> tuple[int, str, str]:
+        (tmp_path / "card.json").write_text(json.dumps({**CARD, **fields}))
+        chosen = ("--models", models) if models else ()
+        assert command("submit", "pack", run, "--card", "card.json", "--out", "a.zip", *chosen, *words)[0] == 0
+        assert KEY.encode() not in archive.read(tmp_path / "a.zip")["card.json"] or "previous_key" in fields
+        return command("leaderboard", "--add", "a.zip", *words)
+
+    assert add(key=KEY)[0] == 0
+    code, _, err = add(models="majority", contact="eve@example.org")
+    assert code == 1 and "give the key of its card as `previous_key`" in err
+    assert add(previous_key="another key of twenty signs")[0] == 1
+    assert "ada@example.org" in (tmp_path / "leaderboard" / "ridge-of-ada.json").read_text()
+    code, _, err = add(models="logreg", contact="new@example.org", previous_key=KEY, key=KEY + "2")
+    assert code == 0 and "Ridge of Ada replaces the entry of" in err
+    assert "contact: 'ada@example.org' becomes 'new@example.org'" in err
+    assert "A1 aligned majority macro_f1: no longer listed" in err
+    assert KEY not in (tmp_path / "leaderboard" / "ridge-of-ada.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["R\u0456dge of Ada", "Ridge of Ad\u0430", "RlDGE 0F ADA", "Ri\u0323dge of Ada", "\uff32idge-of Ada"]
+)
+def test_a_name_that_looks_like_a_listed_one_is_refused(
+    members: Members, packed: Path, tables: Path, tmp_path: Path, name: str
+) -> None:
+    listing.add([packed], tmp_path / "board", tables)
+    with pytest.raises(SombError, match=r"looks like 'Ridge of Ada'|is taken"):
+        listing.add([renamed(members, tmp_path / "a.zip", name=name)], tmp_path / "board", tables)
+
+
+def test_labels_of_different_entries_differ(members: Members, tables: Path, tmp_path: Path) -> None:
+    changed = with_json(members, "card", lambda d: d.update(name="Net: logreg"))
+    assert "name: holds a colon" in refused(changed, tables, tmp_path)
+
+
+def test_models_that_look_alike_are_refused(members: Members, tables: Path, tmp_path: Path) -> None:
+    changed = with_table(members, "results", lambda t: t.replace("majority", "l\u043egreg"))
+    assert "look alike" in refused(changed, tables, tmp_path)
+
+
+def test_a_file_put_into_the_folder_by_hand_is_not_shown(packed: Path, tables: Path, tmp_path: Path) -> None:
+    listing.add([packed], tmp_path, tables)
+    file = tmp_path / "ridge-of-ada.json"
+    honest = file.read_text()
+    stated = json.loads(honest)
+    for score in stated["scores"]:
+        score["mean"] = 0.999
+    file.write_text(json.dumps(stated))
+    (entry,), reasons = listing.checked(tmp_path, tables)
+    assert not reasons and not any(score.mean == 0.999 for score in entry.scores)
+    file.write_text(re.sub(r'"mean": [0-9.]+', '"mean": 1e999', honest, count=1))
+    assert "is no listed submission" in listing.checked(tmp_path, tables)[1][0]
+    (tmp_path / "other.json").write_text(honest)
+    file.write_text(honest)
+    listed, reasons = listing.checked(tmp_path, tables)
+    assert len(listed) == 1 and "other.json is no checked submission" in reasons[0]
+    (tmp_path / "ridge-of-ada.zip").write_bytes(packed.read_bytes() + b"x")
+    with pytest.raises(SombError, match="is not the file that was listed"):
+        listing.rebuild(tmp_path, tables)
+
+
+def test_many_groups_are_refused_before_any_work(members: Members, tables: Path, tmp_path: Path) -> None:
+    def many(t: pd.DataFrame) -> pd.DataFrame:
+        t = pd.concat([t] * (20_000 // len(t)), ignore_index=True)
+        return t.assign(model=[f"m{i}" for i in range(len(t))], fold=[f"f{i}" for i in range(len(t))])
+
+    for name in ("results", "predictions"):
+        told = refused(with_table(members, name, many), tables, tmp_path)
+        assert "models; at most 10 are read" in told and len(told) < 2000
+
+
+def test_messages_are_bounded_and_printable(members: Members, tables: Path, tmp_path: Path) -> None:
+    changed = with_json(members, "provenance", lambda d: in_a1(d, tables={f"t\x1b[31m{i}": "x" for i in range(5000)}))
+    told = refused(changed, tables, tmp_path)
+    assert "and 4,9" in told and "\x1b" not in told and len(told) < 50_000
+
+
+def test_the_index_holds_no_formula(members: Members, tables: Path, tmp_path: Path) -> None:
+    listing.add([renamed(members, tmp_path / "a.zip", authors=["=1+1"])], tmp_path / "board", tables)
+    assert ",'=1+1," in (tmp_path / "board" / "index.csv").read_text()
+
+
+def test_a_packed_run_says_how_each_group_of_rows_was_made(tables: Path, tmp_path: Path) -> None:
+    options = {"source": tables, "out": tmp_path / "run", "n_jobs": 1}
+    somb.run("A1", "logreg", model_params={"logreg": {"C": 100}}, seed=1, **options)
+    somb.run("C2", "logreg", **options)
+    submission.pack(tmp_path / "run", Card(**CARD), tmp_path / "a.zip", source=tables)
+    told = submission.read(tmp_path / "a.zip").run.provenance
+    assert [(m["task"], m["params"], m["seed"]) for m in told["models"]] == [("A1", {"C": "100"}, 1), ("C2", {}, 42)]
+    assert len(told["runs"]) == 2 and all(set(run) == {"versions"} for run in told["runs"].values())
+
+
 def test_a_hostile_name_stays_text_in_the_page(members: Members, tables: Path, tmp_path: Path) -> None:
     name = "</script><!-- <script><b>x [red]"
     archive.write(with_json(members, "card", lambda d: d.update(name=name)), tmp_path / "a.zip")
@@ -483,7 +589,10 @@ def test_cards_are_read_from_yaml_and_json(tmp_path: Path) -> None:
         (TEMPLATE, "name: is empty"),
         ("name: [", "is not YAML"),
         ("- a\n- b", "is no model card"),
-        ("a: &a [x]\n" * 20_000, "too large for a model card"),
+        ("a: &a [x]\n" * 20_000, r"MB large; at most 0\.0625 MB are read"),
+        ("x: &a 1\ny: *a", "without anchors"),
+        ("<<: {<<: {}}", "without anchors"),
+        ("a: [[[[1]]]]", "and nesting"),
         ("[" * 5000, "is not YAML"),
     ],
 )
@@ -517,6 +626,7 @@ def test_the_command_line_packs_checks_and_lists(
     assert somb_("leaderboard", "--add", "bad.zip", *data)[0] == 1
     code, said = somb_("leaderboard", "--add", "ridge-of-ada.zip", *data)
     assert code == 0 and "1 submission is listed" in said and "Ada Lovelace" in said
-    code, said = somb_("leaderboard", "--format", "csv")
+    assert "not available" in somb_("leaderboard", "--data", "simulated")[1]
+    code, said = somb_("leaderboard", "--format", "csv", *data)
     assert code == 0 and said.startswith("protocol,task,model")
     assert "Example" in somb_("submit", "pack", "--help")[1]
