@@ -100,7 +100,10 @@ def _folds(cells: list[Cells], data: TaskData, problems: Problems) -> list[FoldP
         return folds if not problems else []
     absent = [fold for fold, read in zip(data.folds, folds, strict=True) if not len(read.y_pred)]
     if absent and are_probabilities(folds):
-        return [FoldPredictions((fold.y_score >= 0.5).astype(np.int64), fold.y_score) for fold in folds]
+        return [
+            fold if len(fold.y_pred) else FoldPredictions((fold.y_score >= 0.5).astype(np.int64), fold.y_score)
+            for fold in folds
+        ]
     if 0 < len(absent) < len(folds):
         problems.add("y_pred is missing; give it in every fold, or in none", absent[0].label)
     return folds if not problems else []
