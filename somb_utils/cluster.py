@@ -9,6 +9,7 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from somb_utils.errors import SombError, UsageError
+from somb_utils.extras import missing_extra
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -31,8 +32,8 @@ def connect(cluster: str) -> "Client":
     """
     try:
         from distributed import Client, LocalCluster
-    except ImportError:
-        raise UsageError("a cluster needs Dask; get it with: pip install 'somb-utils[dask]'") from None
+    except ImportError as error:
+        raise missing_extra("a cluster", "dask", error) from None
     kind, _, rest = cluster.partition(":")
     if kind == "local" and rest.isdigit() and int(rest) > 0:
         here = LocalCluster(

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from somb_utils import archive
+from somb_utils.baselines import MajorityBaseline
 from somb_utils.canonical import canonical_scores
 from somb_utils.cells import Problems
 from somb_utils.errors import SombError, UsageError
@@ -20,7 +21,7 @@ from somb_utils.escape import listed
 from somb_utils.fit import Outcome, score_fold
 from somb_utils.jobs import Job
 from somb_utils.load import TaskData, load_task
-from somb_utils.models import MajorityBaseline, Model
+from somb_utils.models import Model
 from somb_utils.paths import read_file
 from somb_utils.predictions import (
     FORMS,

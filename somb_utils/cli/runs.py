@@ -1,6 +1,5 @@
 """``somb run``, ``somb ablate`` and ``somb reproduce``: fit, score and print."""
 
-import json
 import math
 import sys
 from pathlib import Path
@@ -22,7 +21,11 @@ Models = Annotated[
 ]
 Params = Annotated[
     list[str] | None,
-    typer.Option("--model-params", help="model.key=value, or key=value for a single model; may be repeated."),
+    typer.Option(
+        "--model-params",
+        help="model.key=value, or key=value for a single model; may be repeated. Values as in YAML: 0.1, 1e2, true, "
+        "null or None, [1, 2], {a: b}, '\"text\"'.",
+    ),
 ]
 Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Fold jobs at once; -1: one a core.")]
@@ -31,8 +34,13 @@ Cluster = Annotated[
 ]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a fit may take; one that takes longer has failed.")]
 Memory = Annotated[float | None, typer.Option(help="GiB that a fit may allocate (Linux); beyond it, it fails.")]
-Seed = Annotated[int, typer.Option(help="Seed of every model. Folds do not depend on it.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/<data>-<protocol>].")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        help="Seed of every model; in your own, of each random_state that is None. Folds do not depend on it."
+    ),
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/DATA-PROTOCOL].")]
 Print = Annotated[Format, typer.Option("--format", help="How to print the summary.")]
 
 
@@ -53,18 +61,19 @@ def run(
     """Fit models on tasks, score them, and print the summary.
 
     Results, predictions and provenance go to the run folder; the same command continues an interrupted run.
+    `--format csv > summary.csv` keeps the summary as CSV; `pandas.read_parquet` reads `results.parquet`, a row a fold.
 
     Examples:
 
     `somb run --tasks A1,A2`
 
-    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300`
+    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (called `rf(n_estimators=300)`)
 
-    `somb run --models mypackage.models:make --data ../open-data/processed`
+    `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
     """
     params = parse_params(model_params or [], models)
     result = _execute(tasks, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
-    _print_summary(result, format)
+    _print_summary(result, jobs, format)
     _say_missing(tasks, data)
     _report_failures(result)
 
@@ -98,7 +107,7 @@ def ablate(
     loaded = [load_task(definition, protocol, source, a) for a in (None, *definition.ablations)]  # type: ignore[arg-type]
     params = parse_params(model_params or [], models)
     result = _execute(loaded, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
-    _print_summary(result, format)
+    _print_summary(result, jobs, format)
     _report_failures(result)
 
 
@@ -114,15 +123,16 @@ def reproduce(
 ) -> None:
     """Run the published protocol on the real tables and set every score beside the published one.
 
-    Example: `somb reproduce --data ../open-data/processed`
+    Example: `somb reproduce --tasks A1` (after `somb data fetch`)
     """
     from somb_utils.cli.console import print_frame
     from somb_utils.published import compare
+    from somb_utils.tables import resolve_source
 
-    result = _execute(tasks, None, {}, "published", data, _where(jobs, timeout, memory, cluster), 42, out)
-    if result.provenance["source"] != "open":
+    if resolve_source(data).kind != "open":
         raise SombError("only real tables can reproduce the published scores; get them with: somb data fetch")
-    table = compare(result.summary())
+    result = _execute(tasks, None, {}, "published", data, _where(jobs, timeout, memory, cluster), 42, out)
+    table = compare(_summary(result, jobs))
     shown = table.assign(**{c: table[c].map("{:.4f}".format) for c in ("published", "here", "difference")})
     print_frame(shown, format, title="Primary metric, published and here")
     _say_missing(tasks, data)
@@ -134,14 +144,17 @@ def reproduce(
 
 
 def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, Any]]:
-    """Read ``model.key=value`` pairs; values are JSON where they parse as such, else text.
+    """Read ``model.key=value`` pairs, with values in YAML's spelling.
 
     Raises
     ------
     UsageError
-        If a pair lacks ``=``, or names no model while several run.
+        If a pair lacks ``=``, names no model while several run, or its value is not YAML.
     """
-    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    from somb_utils.cli.values import read_value
+    from somb_utils.names import split_names
+
+    names = split_names(models)
     parsed: dict[str, dict[str, Any]] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -154,11 +167,7 @@ def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, An
             parameter = key.removeprefix(f"{owner}.")
         if not equals or not parameter:
             raise UsageError(f"--model-params '{pair}' is not of the form model.key=value, e.g. logreg.C=0.1")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        parsed.setdefault(owner, {})[parameter] = value
+        parsed.setdefault(owner, {})[parameter] = read_value(text, f"--model-params '{pair}'")
     return parsed
 
 
@@ -218,10 +227,17 @@ def _execute(
         raise typer.Exit(130) from None
 
 
-def _print_summary(result: "RunResult", format: Format) -> None:
+def _summary(result: "RunResult", jobs: int) -> "pd.DataFrame":
+    import joblib
+
+    with joblib.parallel_config(n_jobs=jobs):
+        return result.summary()
+
+
+def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
     from somb_utils.cli.console import print_frame
 
-    summary = result.summary()
+    summary = _summary(result, jobs)
     if format is Format.table:
         mark = "SIMULATED tables: no score says anything of real biology" if _simulated(result) else "open tables"
         title = f"Primary metric, mean ± SD over folds, 95 % interval; * the task's best or tied with it ({mark})"
@@ -274,10 +290,12 @@ def _say_missing(tasks: str | None, data: str) -> None:
 
 
 def _report_failures(result: "RunResult") -> None:
+    from somb_utils.cli.console import printable
+
     failures = result.failures()
     if len(failures):
         for row in failures.itertuples():
-            print(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}", file=sys.stderr)
+            print(printable(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}"), file=sys.stderr)
         raise SombError(
             f"{len(failures)} fold jobs failed and are left out of the means; fix the model and run the same command"
         )

@@ -50,11 +50,12 @@ def pack(
     Examples: `somb submit card card.yaml`, then `somb submit pack results/open-aligned --card card.yaml --models rf`
     """
     from somb_utils.card import read_card, slug
+    from somb_utils.names import split_names
     from somb_utils.submission import pack as pack_run
 
     described = read_card(card)
     file = out or Path(f"{slug(described.name)}.zip")
-    names = [name.strip() for name in models.split(",")] if models is not None else None
+    names = split_names(models) if models is not None else None
     scores = pack_run(run, described, file, names, data)
     print(f"{file}: {file.stat().st_size / 1024:,.0f} kB, {_counted(scores)}")
     if described.key is None:
@@ -71,8 +72,6 @@ def check(
 
     Example: `somb submit check mine.zip`
     """
-    from rich.markup import escape
-
     from somb_utils.cli.console import print_frame
     from somb_utils.submission import check as check_file
 
@@ -81,7 +80,7 @@ def check(
     if format is not Format.table:
         print_frame(primary, format)
         return
-    print_frame(_shown(primary), format, title=escape(packed.card.name))
+    print_frame(_shown(primary), format, title=packed.card.name)
     print(f"{file} holds: {_counted(scores)} follow from its predictions")
 
 
@@ -120,12 +119,7 @@ def leaderboard(
 
 
 def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
-    from rich.text import Text
-
-    numbers = {column: table[column].map("{:.4f}".format) for column in ("mean", "sd", "chance")}
-    # Names that others chose are plain text: brackets would be taken for markup.
-    names = {column: table[column].map(Text) for column in ("model", "authors") if column in table}
-    return table.assign(**numbers, **names)
+    return table.assign(**{column: table[column].map("{:.4f}".format) for column in ("mean", "sd", "chance")})
 
 
 def _counted(scores: "pd.DataFrame") -> str:
