@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from somb_utils import archive
-from somb_utils.card import Card, Line, described, skeleton
+from somb_utils.card import Card, described, skeleton
 from somb_utils.cells import Problems
 from somb_utils.errors import SombError, UsageError
 from somb_utils.escape import listed, plain
@@ -28,52 +28,13 @@ from somb_utils.predictions import other_protocol
 from somb_utils.record import KEY, PREDICTION_COLUMNS, RESULT_COLUMNS
 from somb_utils.registry import table_info
 from somb_utils.results import RunResult, load_run
+from somb_utils.submitted import MAX_MODELS, MAX_TASKS, Provenance
 from somb_utils.tables import SourceLike, resolve_source
 from somb_utils.tasks import PROTOCOLS, catalogue
 
 TOLERANCE = 1e-9
-MAX_MODELS = 10
-MAX_TASKS = len(PROTOCOLS) * len(catalogue())
 MAX_FOLDS = 100
 MAX_SCORES = 200_000
-
-
-class _Entry(BaseModel):
-    """What a submission's provenance says of one task."""
-
-    tables: dict[str, str]
-    data_sha256: str
-
-
-class _Model(BaseModel):
-    """How the rows of one task, protocol and model were made."""
-
-    task: str
-    protocol: str
-    model: str
-    target: str
-    params: dict[str, Any]
-    seed: int | None
-    code: dict[str, dict[str, str]] | None = None
-    run: str
-
-
-class _Run(BaseModel):
-    versions: Annotated[dict[Line, Line], Field(max_length=100)]
-
-
-class _Provenance(BaseModel):
-    format: Literal[2]
-    source: Line
-    tasks: Annotated[dict[str, _Entry], Field(max_length=MAX_TASKS)]
-    models: Annotated[tuple[_Model, ...], Field(max_length=MAX_TASKS * MAX_MODELS)]
-    runs: Annotated[dict[Line, _Run], Field(max_length=MAX_TASKS * MAX_MODELS)]
-
-    @model_validator(mode="after")
-    def _of_known_runs(self) -> "_Provenance":
-        if unknown := sorted({record.run for record in self.models} - self.runs.keys()):
-            raise ValueError(f"a model is of the run {unknown[0][:60]!r}, which is not described")
-        return self
 
 
 @dataclass(frozen=True)
@@ -113,7 +74,7 @@ def pack(
     """
     run = load_run(folder)
     try:
-        told = _Provenance.model_validate(run.provenance).model_dump()
+        told = Provenance.model_validate(run.provenance).model_dump()
     except ValidationError as error:
         raise SombError(f"{folder / 'provenance.json'} is not a run's\n{described(error)}") from None
     for frame, columns in ((run.results, RESULT_COLUMNS), (run.predictions, PREDICTION_COLUMNS)):
@@ -167,7 +128,7 @@ def read(path: Path) -> Packed:
     except ValidationError as error:
         lines += [f"card.json: {line}" for line in described(error).splitlines()]
     try:
-        told = _Provenance.model_validate_json(members["provenance.json"])
+        told = Provenance.model_validate_json(members["provenance.json"])
     except ValidationError as error:
         lines += [f"provenance.json: {line}" for line in described(error).splitlines()]
     frames = {}
