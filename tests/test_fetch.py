@@ -314,5 +314,5 @@ def test_the_published_files_verify_by_both_hashes(open_data: Path) -> None:
         verify_file(path, registry()[name])
 
 
-def test_the_address_is_that_of_the_published_commit(open_data: Path) -> None:
-    assert fetch_module.BASE_URL.endswith((open_data / "COMMIT").read_text().strip())
+def test_the_address_is_that_of_the_published_commit(published_files: Path) -> None:
+    assert fetch_module.BASE_URL.endswith((published_files / "COMMIT").read_text().strip())
