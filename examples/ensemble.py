@@ -12,6 +12,7 @@ import typer
 
 import somb_utils as somb
 from somb_utils.errors import SombError, UsageError
+from somb_utils.names import split_names
 from somb_utils.paths import replacing
 from somb_utils.predictions import encode
 from somb_utils.tasks import Protocol
@@ -51,7 +52,7 @@ def main(
 ) -> None:
     """Combine the predictions of a run's models and write them for somb evaluate."""
     stored = somb.load_run(run).predictions
-    chosen = models.split(",") if models else sorted(set(stored["model"]) - {"random", "majority"})
+    chosen = split_names(models) if models else sorted(set(stored["model"]) - {"random", "majority"})
     stored = stored[stored["model"].isin(chosen) & (stored["protocol"] == protocol)]
     missing = sorted(set(chosen) - set(stored["model"]))
     if missing or not chosen:

@@ -21,7 +21,7 @@ class TorchNet(ClassifierMixin, BaseEstimator):
     hidden, dropout : units of the hidden layer, and the share of them that is dropped.
     epochs, batch_size : passes over the training rows, and rows a step.
     learning_rate, weight_decay : of AdamW.
-    seed : of the starting weights, the batches and the dropout.
+    random_state : seed of the starting weights, the batches and the dropout; a run sets it where it is None.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class TorchNet(ClassifierMixin, BaseEstimator):
         batch_size: int = 256,
         learning_rate: float = 0.01,
         weight_decay: float = 0.01,
-        seed: int = 42,
+        random_state: int | None = None,
     ) -> None:
         self.hidden = hidden
         self.dropout = dropout
@@ -40,7 +40,7 @@ class TorchNet(ClassifierMixin, BaseEstimator):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
-        self.seed = seed
+        self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> "TorchNet":
         """Train on rows `X` and their classes `y`."""
@@ -49,7 +49,8 @@ class TorchNet(ClassifierMixin, BaseEstimator):
         inputs, targets = torch.as_tensor(X, dtype=torch.float32), torch.as_tensor(codes)
         weight = torch.as_tensor(len(y) / (len(counts) * counts), dtype=torch.float32)
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
-            torch.manual_seed(self.seed)
+            if self.random_state is not None:
+                torch.manual_seed(self.random_state)
             self.net_ = torch.nn.Sequential(
                 torch.nn.Linear(X.shape[1], self.hidden),
                 torch.nn.ReLU(),

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from somb_utils.baselines import MajorityBaseline
 from somb_utils.canonical import canonical_scores
 from somb_utils.cells import Problems
 from somb_utils.errors import SombError, UsageError
 from somb_utils.fit import Outcome, score_fold
 from somb_utils.jobs import Job
 from somb_utils.load import TaskData, load_task
-from somb_utils.models import MajorityBaseline, Model
+from somb_utils.models import Model
 from somb_utils.predictions import (
     FORMS,
     FoldPredictions,

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import expit
+from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
-from somb_utils.errors import SombError
+from somb_utils.boosting import check_devices
+from somb_utils.errors import reason
+from somb_utils.isolation import isolated
 from somb_utils.load import TaskData
 from somb_utils.metrics import Scores, score_binary, score_multiclass, score_multilabel
 from somb_utils.models import SEED, Model
@@ -21,7 +27,10 @@ from somb_utils.tasks import Task
 
 @dataclass(frozen=True)
 class PreparedFold:
-    """Arrays of one fold after imputation, PCA and scaling, each fitted on the training rows alone."""
+    """Arrays of one fold after imputation, PCA and scaling, each fitted on the training rows alone.
+
+    `groups_train` holds the crew member or time point of each training row; None for feature tasks.
+    """
 
     task: Task
     number: int
@@ -30,6 +39,7 @@ class PreparedFold:
     y_train: np.ndarray
     y_test: np.ndarray
     annotations: dict[str, np.ndarray]
+    groups_train: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ def prepare(data: TaskData, number: int) -> PreparedFold:
         y_train=data.codes[fold.train],
         y_test=data.codes[fold.test],
         annotations={str(c): data.annotations[c].to_numpy()[fold.test] for c in data.annotations},
+        groups_train=None if data.groups is None else data.groups.to_numpy()[fold.train],
     )
 
 
@@ -86,45 +97,71 @@ def _reduce(
 def fit_fold(fold: PreparedFold, model: Model, seed: int = SEED) -> Outcome:
     """Fit `model` on one fold and score its predictions.
 
-    Any failure of the model (it raises, or returns NaN, the wrong shape or an unknown class) is an outcome with
-    `error` set and no scores; it is never replaced by a default.
+    Any failure of the model (it raises, exits, or returns NaN, the wrong shape or an unknown class) is an outcome
+    with `error` set and no scores; it is never replaced by a default. The state of the process is restored.
     """
     started = time.perf_counter()
     try:
-        with threadpool_limits(1):
+        with isolated(seed), threadpool_limits(1):
             y_pred, y_score = _predict(fold, model, seed)
         scores = score_fold(fold.task, fold.y_test, y_pred, y_score, fold.annotations)
-    except SombError:
+    except KeyboardInterrupt:
         raise
-    except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        return Outcome(np.empty(0), np.empty(0), {}, time.perf_counter() - started, reason)
+    except BaseException as error:  # a model may call sys.exit
+        return Outcome(np.empty(0), np.empty(0), {}, time.perf_counter() - started, reason(error))
     return Outcome(y_pred, y_score, scores, time.perf_counter() - started)
 
 
 def _predict(fold: PreparedFold, model: Model, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    # Fresh arrays: how one that came over a network lies in memory can change a last digit of a dot product.
-    X_train, X_test = fold.X_train.copy(), fold.X_test.copy()
     estimator = model.make(fold.task, fold.number, seed)
-    n = len(X_test)
+    check_devices(estimator)
+    n = len(fold.X_test)
     if fold.task.type == "multilabel":
-        estimator.fit(X_train, fold.y_train)
+        _fit(estimator, fold, fold.y_train.copy())
         shape = (n, len(fold.task.classes))
-        y_pred = _checked(estimator.predict(X_test), shape, "predict")
-        return y_pred.astype(np.int64), _checked(_multilabel_scores(estimator, X_test), shape, "predict_proba")
+        y_pred = _checked(estimator.predict(fold.X_test.copy()), shape, "predict")
+        _refuse_unknown(y_pred, 2)
+        scores = _multilabel_scores(estimator, fold.X_test.copy())
+        return y_pred.astype(np.int64), _checked(scores, shape, "predict_proba")
     # Estimators see consecutive codes, since a training fold may lack a class.
     present, codes = np.unique(fold.y_train, return_inverse=True)
-    estimator.fit(X_train, codes)
-    predicted = _checked(estimator.predict(X_test), (n,), "predict")
-    unknown = np.setdiff1d(predicted, np.arange(len(present)))
-    if unknown.size:
-        raise ValueError(f"predict returned the class {unknown[0]}, which is not one it was fitted on")
+    _fit(estimator, fold, codes)
+    predicted = _checked(estimator.predict(fold.X_test.copy()), (n,), "predict")
+    _refuse_unknown(predicted, len(present))
     y_pred = present[predicted.astype(np.int64)]
     if fold.task.type == "multiclass":
         return y_pred, np.empty(0)
     if len(present) < 2:
         return y_pred, np.full(n, float(present[0]))
-    return y_pred, _checked(_positive_score(estimator, X_test), (n,), "predict_proba")
+    return y_pred, _checked(_positive_score(estimator, fold.X_test.copy()), (n,), "predict_proba")
+
+
+def _fit(estimator: Any, fold: PreparedFold, y: np.ndarray) -> None:
+    """Fit on copies, so that no model can change another's rows, with the groups if the estimator asks for them."""
+    # Fresh arrays too: how one that came over a network lies in memory can change a last digit of a dot product.
+    X = fold.X_train.copy()
+    if fold.groups_train is None:
+        estimator.fit(X, y)
+    elif has_fit_parameter(estimator, "groups"):
+        estimator.fit(X, y, groups=fold.groups_train.copy())
+    elif _routes_groups(estimator):
+        with config_context(enable_metadata_routing=True):
+            estimator.fit(X, y, groups=fold.groups_train.copy())
+    else:
+        estimator.fit(X, y)
+
+
+def _routes_groups(estimator: Any) -> bool:
+    try:
+        return "groups" in get_routing_for_object(estimator).consumes("fit", {"groups"})
+    except NotImplementedError:  # a meta-estimator without metadata routing
+        return False
+
+
+def _refuse_unknown(predicted: np.ndarray, n_classes: int) -> None:
+    unknown = np.setdiff1d(predicted, np.arange(n_classes))
+    if unknown.size:
+        raise ValueError(f"predict returned the class {unknown[0]}, which is not one it was fitted on")
 
 
 def _positive_score(estimator: Any, X: np.ndarray) -> np.ndarray:
@@ -137,8 +174,12 @@ def _multilabel_scores(estimator: Any, X: np.ndarray) -> np.ndarray:
     if not hasattr(estimator, "predict_proba"):
         return _from_decision(estimator, X)
     scores = estimator.predict_proba(X)
-    if isinstance(scores, list):  # one two-column array a label, as forests give
-        return np.column_stack([s[:, 1] if s.shape[1] == 2 else np.zeros(len(X)) for s in scores])
+    if isinstance(scores, list) and np.ndim(scores[0]) == 2:  # an array a label, as forests give
+        parts = [np.asarray(part) for part in scores]
+        # One column where the label had one value in training.
+        return np.column_stack(
+            [p[:, 1] if p.shape[1] == 2 else np.full(len(X), estimator.classes_[k][0]) for k, p in enumerate(parts)]
+        )
     return scores
 
 
@@ -149,11 +190,13 @@ def _from_decision(estimator: Any, X: np.ndarray) -> np.ndarray:
     return expit(np.asarray(estimator.decision_function(X), dtype=float))
 
 
-def _checked(values: object, shape: tuple[int, ...], what: str) -> np.ndarray:
-    array = np.asarray(values)
+def _checked(values: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
+    array = np.array(values.toarray() if issparse(values) else values)
     if array.shape != shape:
         raise ValueError(f"{what} returned shape {array.shape}, expected {shape}")
-    if not np.issubdtype(array.dtype, np.number) and array.dtype != bool:
+    if np.ma.is_masked(values):
+        raise ValueError(f"{what} returned masked values")
+    if array.dtype.kind not in "biuf":
         raise ValueError(f"{what} returned {array.dtype}, expected numbers")
     if not np.isfinite(array).all():
         raise ValueError(f"{what} returned NaN or infinite values")

@@ -35,6 +35,8 @@ class Recipe:
         Its name, target and parameters.
     seed : int
         Seed of the run.
+    states : mapping of str to int
+        What is set from the seed, by parameter name.
     code : Code or None
         The code of a model that is not a baseline; None if it is in no file.
     digest : str or None
@@ -44,17 +46,18 @@ class Recipe:
 
     model: Model
     seed: int
+    states: Mapping[str, int]
     code: Code | None
     digest: str | None
 
     @classmethod
-    def of(cls, model: Model, seed: int, estimator: Any, code: Code | None) -> "Recipe":
+    def of(cls, model: Model, seed: int, states: Mapping[str, int], code: Code | None, estimator: Any) -> "Recipe":
         """Return the recipe of a model that has made `estimator` from `seed`."""
         if code is None:
-            return cls(model, seed, None, None)
+            return cls(model, seed, states, None, None)
         parts = [joblib.hash(part) for part in (model.target, dict(model.params), estimator)]
         text = f"{parts} {seed} {dict(code.modules)} {dict(code.distributions)}"
-        return cls(model, seed, code, hashlib.sha256(text.encode()).hexdigest())
+        return cls(model, seed, states, code, hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,30 @@
-"""The seven baselines, and how any other scikit-learn estimator is named, made and checked."""
+"""How a baseline or any other estimator is named, imported, made and checked."""
 
+import copy
+import difflib
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import inspect
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
-import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 
-from somb_utils.errors import UsageError
+from somb_utils.baselines import BASELINES, FACTORIES
+from somb_utils.boosting import unknown_parameters
+from somb_utils.errors import SombError, UsageError, reason
+from somb_utils.isolation import isolated
+from somb_utils.names import name_with, split_names
+from somb_utils.seeds import SEED, random_states
 from somb_utils.tasks import Protocol, Task
 
-SEED = 42
-BASELINES = ("random", "majority", "logreg", "rf", "mlp", "xgboost", "lightgbm")
+# Of the baselines these take a matrix of labels; the others have one copy a label, as published.
+_MULTILABEL = ("random", "majority", "mlp")
 
 
 @dataclass(frozen=True)
@@ -21,36 +33,76 @@ class Model:
 
     Attributes
     ----------
-    name : what results call it.
-    target : baseline name, ``package.module:object``, or the estimator or factory itself.
-    params : parameters set on every estimator made.
+    name : str
+        What results call it.
+    target : object
+        Baseline name, ``package.module:object``, or the estimator or factory itself.
+    params : mapping
+        Parameters of every estimator made. A factory gets those that it has by name, the estimator the others.
     """
 
     name: str
     target: Any
     params: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is one of the seven baselines, with whatever parameters."""
+        return isinstance(self.target, str) and self.target in BASELINES
+
+    @property
+    def plain_name(self) -> str:
+        """The name without the parameters, as options call the model."""
+        plain = _plain_name(self.target)
+        return plain if self.name == name_with(plain, self.params) else self.name
+
     def make(self, task: Task, fold: int, seed: int = SEED) -> Any:
-        """Return an unfitted estimator for one fold of `task`.
+        """Return an unfitted estimator for one fold of `task`, every ``random_state`` that is None set from `seed`.
 
         Raises
         ------
         UsageError
             If the model cannot be imported, called or given its parameters.
         """
-        if self.target in BASELINES:
-            estimator = _baseline(self.target, task, fold, seed)
-        else:
-            estimator = _own(self.imported(), self.name)
-        if task.type == "multilabel" and not _is_multilabel(estimator):
-            estimator = _one_vs_rest(estimator, self.params, self.name)
-        elif self.params:
-            _set_params(estimator, self.params, self.name)
+        estimator, _ = self._seeded(task, fold, seed)
+        matrix = self.target in _MULTILABEL if self.is_baseline else _takes_label_matrix(estimator)
+        if task.type == "multilabel" and not matrix:
+            from sklearn.multiclass import OneVsRestClassifier
+
+            return OneVsRestClassifier(estimator)
         return estimator
 
     def imported(self) -> Any:
         """Return the estimator or factory itself, also if `target` names it."""
         return _import(self.target) if isinstance(self.target, str) else self.target
+
+    def check(self, task: Task, seed: int = SEED) -> tuple[Any, dict[str, int]]:
+        """Make the estimator once, and return it and what :meth:`make` sets from the seed, by parameter name.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be made, with the reason.
+        """
+        try:
+            with isolated(seed):
+                return self._seeded(task, 0, seed)
+        except (SombError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise UsageError(f"model '{self.plain_name}' cannot be made: {reason(error)}") from None
+
+    def _seeded(self, task: Task, fold: int, seed: int) -> tuple[Any, dict[str, int]]:
+        params = {key: clone(value, safe=False) for key, value in self.params.items()}
+        if self.is_baseline:
+            estimator = FACTORIES[self.target](task, fold, seed)
+        else:
+            estimator = _own(self.imported(), self.plain_name, params)
+        _set_params(estimator, params, self.plain_name)
+        states = random_states(estimator, seed)
+        if states:
+            estimator.set_params(**states)
+        return estimator, states
 
 
 def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] | None = None) -> list[Model]:
@@ -61,37 +113,53 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
     models : str, sequence, mapping or estimator, optional
         Baseline names, ``"package.module:object"``, estimators or factories; a mapping gives each its name.
         All seven baselines when omitted.
-    params : mapping of model name to parameters, optional
+    params : mapping, optional
+        Model name to parameters. A model that no mapping names is called ``logreg(C=0.1)`` with its parameters, so
+        that it does not take the place of the one without.
 
     Raises
     ------
     UsageError
-        If a name is unknown or stands twice, or `params` names a model that is not among `models`.
+        If a name is unknown or duplicated, or `params` names a model that is not among `models`.
     """
     if models is None:
         models = BASELINES
     elif isinstance(models, str):
-        models = [name.strip() for name in models.split(",") if name.strip()]
+        models = split_names(models)
     elif isinstance(models, Model) or hasattr(models, "fit") or (callable(models) and not isinstance(models, Mapping)):
         models = [models]
-    pairs = models.items() if isinstance(models, Mapping) else [(None, m) for m in models]
-    params = params or {}
-    resolved = [_resolve(name, target, params) for name, target in pairs]
-    names = [model.name for model in resolved]
-    if not names:
+    named = isinstance(models, Mapping)
+    pairs = list(models.items()) if named else [(_plain_name(target), target) for target in models]
+    if not pairs:
         raise UsageError(f"no model named; the baselines are {', '.join(BASELINES)}")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise UsageError(f"model '{twice}' stands twice; give each its own name with a mapping")
-    stray = sorted(set(params) - set(names))
+    params = params or {}
+    stray = sorted(set(params) - {name for name, _ in pairs})
     if stray:
-        raise UsageError(f"parameters for '{stray[0]}', which is not among the models {', '.join(names)}")
+        names = ", ".join(name for name, _ in pairs)
+        raise UsageError(f"parameters for '{stray[0]}', which is not among the models {names}")
+    resolved = [_resolve(name, target, dict(params.get(name, {})), named) for name, target in pairs]
+    names_given = [model.name for model in resolved]
+    duplicated = next((name for name in names_given if names_given.count(name) > 1), None)
+    if duplicated:
+        raise UsageError(f"model '{duplicated}' is duplicated; give each its own name with a mapping")
     return resolved
 
 
-def _resolve(name: str | None, target: Any, params: Mapping[str, Mapping[str, Any]]) -> Model:
+def supports(model: Model, task: Task, protocol: Protocol) -> bool:
+    """Tell whether the published benchmark ran the model on the task; ``aligned`` runs all on all."""
+    published_gap = task.type == "multilabel" and model.target in ("xgboost", "lightgbm")
+    return not (protocol == "published" and published_gap)
+
+
+def _plain_name(target: Any) -> str:
     if isinstance(target, Model):
-        return target
+        return target.name
+    return target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__)
+
+
+def _resolve(name: str, target: Any, params: dict[str, Any], named: bool) -> Model:
+    if isinstance(target, Model):
+        return replace(target, name=name, params={**target.params, **params})
     if isinstance(target, str):
         if ":" in target:
             _import(target)
@@ -100,25 +168,48 @@ def _resolve(name: str | None, target: Any, params: Mapping[str, Mapping[str, An
                 f"unknown model '{target}'; the baselines are {', '.join(BASELINES)}, "
                 "your own is named as package.module:object"
             )
-    own = target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__)
-    return Model(name or own, target, dict(params.get(name or own, {})))
+    return Model(name if named else name_with(name, params), target, params)
 
 
 def _import(target: str) -> Any:
     module, _, attribute = target.partition(":")
+    if not all(part.isidentifier() for part in [*module.split("."), *attribute.split(".")]):
+        raise UsageError(f"model '{target}' is not of the form package.module:object, e.g. mymodels:make")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise UsageError(f"model '{target}': cannot import {module} ({error}); is it on PYTHONPATH?") from None
-    except AttributeError:
-        raise UsageError(f"model '{target}': module {module} has no '{attribute}'") from None
+        with isolated(SEED):  # what a module sets on import would reach the first fold alone
+            return attrgetter(attribute)(importlib.import_module(module))
+    except KeyboardInterrupt:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            raise UsageError(f"model '{target}': cannot import {module} ({error}); is it on PYTHONPATH?") from None
+        raise _broken(target, error) from None
+    except BaseException as error:
+        if isinstance(error, AttributeError) and module in sys.modules:
+            raise UsageError(f"model '{target}': module {module} has no '{attribute}'") from None
+        raise _broken(target, error) from None
 
 
-def _own(target: Any, name: str) -> Any:
+def _broken(target: str, error: BaseException) -> UsageError:
+    """Name the line of the user's code that failed: the last one that is of no library."""
+    libraries = tuple(sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib", "platlib"))
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)[1:]]
+    own = [frame for frame in frames if not frame[0].startswith((*libraries, "<frozen"))]
+    file, line = (own or frames)[-1]
+    if isinstance(error, SyntaxError) and error.filename:
+        file, line = error.filename, error.lineno
+    return UsageError(f"model '{target}' cannot be imported: {file}, line {line}: {reason(error)}")
+
+
+def _own(target: Any, name: str, params: dict[str, Any]) -> Any:
+    """Return the user's estimator; take out of `params` those that the factory has by name."""
     if isinstance(target, type) or not hasattr(target, "fit"):
         if not callable(target):
             raise UsageError(f"model '{name}' is {target!r}, neither an estimator nor a factory of one")
-        estimator = target()
+        estimator = target(**{key: params.pop(key) for key in _arguments(target) & params.keys()})
+        # A factory may return one object each time, or estimators that draw from one generator.
+        with suppress(Exception):
+            estimator = copy.deepcopy(estimator)
     else:
         estimator = clone(target)
     if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
@@ -126,142 +217,46 @@ def _own(target: Any, name: str) -> Any:
     return estimator
 
 
+def _arguments(factory: Any) -> set[str]:
+    with suppress(ValueError):  # some functions written in C have no signature
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        return {key for key, value in inspect.signature(factory).parameters.items() if value.kind in kinds}
+    return set()
+
+
 def _set_params(estimator: Any, params: Mapping[str, Any], name: str) -> None:
+    known = estimator.get_params(deep=True) if params and hasattr(estimator, "get_params") else {}
     try:
-        estimator.set_params(**params)
-    except (ValueError, AttributeError) as error:
-        raise UsageError(f"model '{name}' does not take these parameters: {error}") from None
+        if params:
+            estimator.set_params(**params)
+    except (ValueError, AttributeError, TypeError) as error:
+        unknown = [key for key in params if key not in known]
+        problem = _suggest(unknown, known) if unknown else reason(error)
+        raise UsageError(f"model '{name}' does not take these parameters: {problem}") from None
+    ignored = unknown_parameters(estimator)
+    if ignored:
+        names = {key.rpartition("__")[2] for key in estimator.get_params(deep=True)}.difference(ignored)
+        raise UsageError(f"model '{name}' does not take these parameters: {_suggest(ignored, names)}")
 
 
-def _is_multilabel(estimator: Any) -> bool:
-    from sklearn.neural_network import MLPClassifier
-
-    return isinstance(estimator, RandomBaseline | MajorityBaseline | MLPClassifier)
-
-
-def _one_vs_rest(estimator: Any, params: Mapping[str, Any], name: str) -> Any:
-    from sklearn.multiclass import OneVsRestClassifier
-
-    if params:
-        _set_params(estimator, params, name)
-    return OneVsRestClassifier(estimator)
+def _suggest(unknown: Iterable[str], known: Iterable[str]) -> str:
+    spelt = {key.lower(): key for key in known}
+    close = {key: difflib.get_close_matches(key.lower(), spelt, 1) for key in unknown}
+    return ", ".join(f"{key} (did you mean {spelt[near[0]]}?)" if near else key for key, near in close.items())
 
 
-def _baseline(name: str, task: Task, fold: int, seed: int) -> Any:
-    return _BASELINES[name](task, fold, seed)
+def _takes_label_matrix(estimator: Any) -> bool:
+    from sklearn.model_selection._search import BaseSearchCV
+    from sklearn.pipeline import Pipeline
 
-
-def _logreg(task: Task, fold: int, seed: int) -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=1.0, max_iter=1000, class_weight="balanced", random_state=seed)
-
-
-def _rf(task: Task, fold: int, seed: int) -> Any:
-    from sklearn.ensemble import RandomForestClassifier
-
-    return RandomForestClassifier(n_estimators=100, class_weight="balanced", random_state=seed, n_jobs=1)
-
-
-def _mlp(task: Task, fold: int, seed: int) -> Any:
-    from sklearn.neural_network import MLPClassifier
-
-    small = task.type == "multilabel"
-    return MLPClassifier(
-        hidden_layer_sizes=(128, 64) if small else (256, 128, 64),
-        max_iter=300 if small else 500,
-        early_stopping=True,
-        validation_fraction=0.1 if small else 0.15,
-        alpha=0.01,
-        learning_rate_init=0.001,
-        random_state=seed,
-    )
-
-
-def _xgboost(task: Task, fold: int, seed: int) -> Any:
-    from xgboost import XGBClassifier
-
-    metric = "mlogloss" if task.type == "multiclass" else "logloss"
-    return XGBClassifier(n_estimators=100, max_depth=6, eval_metric=metric, random_state=seed, n_jobs=1, verbosity=0)
-
-
-def _lightgbm(task: Task, fold: int, seed: int) -> Any:
-    from lightgbm import LGBMClassifier
-
-    return LGBMClassifier(n_estimators=100, max_depth=6, num_leaves=31, random_state=seed, n_jobs=1, verbose=-1)
-
-
-class RandomBaseline(ClassifierMixin, BaseEstimator):
-    """Guess: labels drawn from the training shares of the classes, then uniform scores."""
-
-    def __init__(self, seed: int = SEED) -> None:
-        self.seed = seed
-
-    def fit(self, X: np.ndarray, y: np.ndarray) -> "RandomBaseline":
-        """Learn the class shares."""
-        if y.ndim == 2:
-            self.prior_ = y.mean(axis=0)
-        else:
-            self.classes_, counts = np.unique(y, return_counts=True)
-            self.prior_ = counts / counts.sum()
-        return self
-
-    def _draw(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.RandomState(self.seed)
-        if not hasattr(self, "classes_"):
-            return (rng.random((n, len(self.prior_))) < self.prior_).astype(int), rng.random((n, len(self.prior_)))
-        labels = rng.choice(self.classes_, size=n, p=self.prior_)
-        score = rng.random(n)
-        if len(self.classes_) == 2:
-            return labels, np.column_stack([1 - score, score])
-        return labels, np.tile(self.prior_, (n, 1))
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return drawn labels, or a drawn 0/1 matrix."""
-        return self._draw(len(X))[0]
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return uniform scores."""
-        return self._draw(len(X))[1]
-
-
-class MajorityBaseline(ClassifierMixin, BaseEstimator):
-    """Predict the most common training class with score 0, or the labels held by over half of the rows."""
-
-    def fit(self, X: np.ndarray, y: np.ndarray) -> "MajorityBaseline":
-        """Learn the class shares."""
-        self.prior_ = y.mean(axis=0) if y.ndim == 2 else np.bincount(y) / len(y)
-        self.multilabel_ = y.ndim == 2
-        self.classes_ = np.arange(len(self.prior_))
-        return self
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return the same answer for every row."""
-        if self.multilabel_:
-            return np.tile((self.prior_ > 0.5).astype(int), (len(X), 1))
-        return np.full(len(X), self.prior_.argmax())
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Return the label shares (multilabel), or 0 for the positive class."""
-        if self.multilabel_:
-            return np.tile(self.prior_, (len(X), 1))
-        certain = np.zeros((len(X), len(self.prior_)))
-        certain[:, 0 if len(self.prior_) == 2 else self.prior_.argmax()] = 1.0
-        return certain
-
-
-_BASELINES: dict[str, Callable[[Task, int, int], Any]] = {
-    "random": lambda task, fold, seed: RandomBaseline(seed + fold),
-    "majority": lambda task, fold, seed: MajorityBaseline(),
-    "logreg": _logreg,
-    "rf": _rf,
-    "mlp": _mlp,
-    "xgboost": _xgboost,
-    "lightgbm": _lightgbm,
-}
-
-
-def supports(model: Model, task: Task, protocol: Protocol) -> bool:
-    """Tell whether the published benchmark ran the model on the task; ``aligned`` runs all on all."""
-    published_gap = task.type == "multilabel" and model.target in ("xgboost", "lightgbm")
-    return not (protocol == "published" and published_gap)
+    if isinstance(estimator, BaseSearchCV):  # its tags tell nothing of the target
+        return _takes_label_matrix(estimator.estimator)
+    if isinstance(estimator, Pipeline):
+        return _takes_label_matrix(estimator[-1])
+    if not hasattr(estimator, "get_params"):
+        return True  # it cannot be copied for each label
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return False
+    tags = estimator.__sklearn_tags__()
+    native = tags.classifier_tags is not None and tags.classifier_tags.multi_label
+    return bool(native or (tags.estimator_type == "classifier" and tags.target_tags.multi_output))

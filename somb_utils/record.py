@@ -131,6 +131,7 @@ def _record(job: Job) -> dict[str, Any]:
         "target": _target(model.target),
         "params": {key: _value(value) for key, value in model.params.items()},
         "seed": recipe.seed if recipe else None,
+        "random_states": dict(recipe.states) if recipe else {},
         "code": {"modules": dict(code.modules), "distributions": dict(code.distributions)} if code else None,
     }
 

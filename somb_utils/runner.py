@@ -17,10 +17,11 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.fit import Outcome, PreparedFold, fit_fold, prepare
 from somb_utils.jobs import Job, Recipe, code_fingerprint, restore, store
 from somb_utils.load import TaskData, load_task, missing_message
-from somb_utils.models import BASELINES, SEED, Model, resolve_models, supports
+from somb_utils.models import SEED, Model, resolve_models, supports
 from somb_utils.own_code import Code, code_of, verify
 from somb_utils.record import outcome_rows, prediction_rows, provenance
 from somb_utils.results import RunResult, check_folder, load_run, replaced, save
+from somb_utils.seeds import checked_seed
 from somb_utils.tables import Source, SourceLike, missing_tables, resolve_source
 from somb_utils.tasks import Protocol, Task, select_tasks
 
@@ -93,7 +94,8 @@ def run(
     source : str, Path, mapping or Source, default "auto"
         See :func:`somb_utils.tables.resolve_source`. A loaded task has its own.
     seed : int, default 42
-        Seed of every model that has a ``random_state`` and was given none; folds do not depend on it.
+        Seed of the baselines, of each ``random_state`` that is None in an estimator of your own, and of the global
+        generators of NumPy and Python while it is fitted. Folds do not depend on it.
     n_jobs : int, default -1
         Fold jobs at once; -1 for one a core. Scores do not depend on it. One is done in this process.
     timeout : float, optional
@@ -126,6 +128,7 @@ def run(
     >>> result.summary()[["task", "model", "metric"]].values.tolist()
     [['A1', 'majority', 'macro_f1']]
     """
+    seed = checked_seed(seed)
     where = Where(n_jobs, timeout, memory, cluster)
     chosen = resolve_models(models, model_params)
     loaded = load_tasks(tasks, protocol, source)
@@ -231,17 +234,12 @@ def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int) ->
 
 
 def _recipe(model: Model, task: Task, seed: int) -> Recipe:
+    estimator, states = model.check(task, seed)
     try:
-        estimator = model.make(task, 0, seed)
-    except SombError:
-        raise
-    except Exception as error:
-        raise UsageError(f"model '{model.name}' cannot be made: {type(error).__name__}: {error}") from None
-    try:
-        code = Code({}, {}) if model.target in BASELINES else code_of(model.imported(), dict(model.params), estimator)
+        code = Code({}, {}) if model.is_baseline else code_of(model.imported(), dict(model.params), estimator)
     except UsageError as error:
         raise UsageError(f"model '{model.name}': {error}") from None
-    return Recipe.of(model, seed, estimator, code)
+    return Recipe.of(model, seed, states, code, estimator)
 
 
 def finished(jobs: Sequence[Job], folder: Path | None) -> dict[int, Outcome]:
@@ -277,7 +275,7 @@ def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterato
     elif where.n_jobs == 1 and where.timeout is None and where.memory is None:
         yield from (_do(*call) for call in calls)
     else:
-        own = any(jobs[i].model.target not in BASELINES for i in todo)
+        own = any(not jobs[i].model.is_baseline for i in todo)
         n_workers = min(workers.count(where.n_jobs), len(todo))
         limits: Any = {"timeout": None if where.timeout == math.inf else where.timeout, "memory": where.memory}
         yield from map(_survived, workers.unordered(_do, calls, n_workers, **limits, fresh=own))

@@ -36,8 +36,9 @@ def test_model_params_reach_the_model(command: Command, tmp_path: Path) -> None:
     code, _, _ = command(*RUN, "-t", "A1", "--models", "logreg,own_estimators:make", "--model-params", "logreg.C=0.01")
     assert code == 0
     stored = json.loads((tmp_path / "results/simulated-aligned/provenance.json").read_text())
-    assert {entry["target"]: entry["params"] for entry in stored["models"]}["logreg"] == {"C": "0.01"}
-    assert stored["models"]["own_estimators:make"]["params"] == {}
+    params = {entry["model"]: entry["params"] for entry in stored["models"]}
+    assert params["logreg(C=0.01)"] == {"C": "0.01"}
+    assert params["own_estimators:make"] == {}
 
 
 @pytest.mark.parametrize(

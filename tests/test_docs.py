@@ -15,7 +15,9 @@ from somb_utils.errors import UsageError
 README = Path(__file__).parent.parent / "README.md"
 
 
-@pytest.mark.parametrize("name", ["somb_utils", "somb_utils.load", "somb_utils.runner"])
+@pytest.mark.parametrize(
+    "name", ["somb_utils", "somb_utils.load", "somb_utils.runner", "somb_utils.names", "somb_utils.cli.values"]
+)
 def test_docstring_examples_run(name: str) -> None:
     module = import_module(name)
     found = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)

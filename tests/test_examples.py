@@ -38,8 +38,9 @@ def test_the_command_line_runs_an_example_and_sets_its_parameters(tmp_path: Path
     words = ["run", "--data", "simulated", "--tasks", "A1", "--jobs", "1", "--format", "csv"]
     words += ["--models", "examples.selected_logreg:make"]
     words += ["--model-params", "select__percentile=50", "--out", str(tmp_path)]
-    assert "examples.selected_logreg:make,simulated,macro_f1" in python("-m", "somb_utils.cli", *words)
-    made = somb.load_run(tmp_path).provenance["models"]["examples.selected_logreg:make"]
+    name = "examples.selected_logreg:make(select__percentile=50)"
+    assert f"{name},simulated,macro_f1" in python("-m", "somb_utils.cli", *words)
+    made = somb.load_run(tmp_path).provenance["models"][name]
     assert made["params"] == {"select__percentile": "50"}
 
 
@@ -72,12 +73,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_ensemble_writes_predictions_that_can_be_scored(run: Path, tmp_path: Path) -> None:
     printed = python("-m", "examples.ensemble", run, tmp_path / "ensemble", "--data", "simulated")
-    assert "logreg, mlp are combined" in printed
+    assert "logreg, mlp(max_iter=20) are combined" in printed
     submissions, notes = validate(tmp_path / "ensemble", source="simulated")
     assert list(submissions) == ["A1.parquet", "B2.parquet", "C2.parquet"] and not notes
     result = score(submissions)
     assert result.summary()["mean"].notna().all()
-    stored = somb.load_run(run).predictions.query("task == 'C2' and model in ['logreg', 'mlp']")
+    stored = somb.load_run(run).predictions.query("task == 'C2' and model in ['logreg', 'mlp(max_iter=20)']")
     mean = stored.groupby(["fold", "id"])["y_score"].mean()
     ours = result.predictions.query("task == 'C2'").set_index(["fold", "id"])["y_score"]
     pd.testing.assert_series_equal(ours.sort_index(), mean.sort_index(), rtol=0, atol=1e-15)

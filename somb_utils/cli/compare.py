@@ -39,8 +39,9 @@ def compare(
     from somb_utils.compare import against as turned
     from somb_utils.compare import compare as made_of
     from somb_utils.compare import gather
+    from somb_utils.names import split_names
 
-    run = gather(runs, _names(tasks), _names(models))
+    run = gather(runs, split_names(tasks), split_names(models))
     if run.results["model"].nunique() < 2:
         raise UsageError("a comparison needs two models; name further run folders")
     made = made_of(run, n_bootstrap, n_permutations, seed)
@@ -50,10 +51,6 @@ def compare(
     if out is not None:
         _write(made, gaps, reference, out)
         print(f"tables and figures: {out}", file=sys.stderr)
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _best(made: "Comparison") -> str:

@@ -22,7 +22,7 @@ def notebook(
     results_dir: Annotated[Path | None, typer.Option(help="Folder that keeps finished folds.")] = None,
     jobs: Jobs = 1,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Executed notebook [default: <name>.out.ipynb].")
+        Path | None, typer.Option("--out", "-o", help="Executed notebook [default: NAME.out.ipynb].")
     ] = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Execute the stored ones on simulated tables.")] = False,
 ) -> None:

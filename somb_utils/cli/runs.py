@@ -1,6 +1,5 @@
 """``somb run``, ``somb ablate`` and ``somb reproduce``: fit, score and print."""
 
-import json
 import math
 import sys
 from pathlib import Path
@@ -22,7 +21,11 @@ Models = Annotated[
 ]
 Params = Annotated[
     list[str] | None,
-    typer.Option("--model-params", help="model.key=value, or key=value for a single model; may be repeated."),
+    typer.Option(
+        "--model-params",
+        help="model.key=value, or key=value for a single model; may be repeated. Values as in YAML: 0.1, 1e2, true, "
+        "null or None, [1, 2], {a: b}, '\"text\"'.",
+    ),
 ]
 Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Fold jobs at once; -1: one a core.")]
@@ -31,8 +34,13 @@ Cluster = Annotated[
 ]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a fit may take; one that takes longer has failed.")]
 Memory = Annotated[float | None, typer.Option(help="GiB that a fit may allocate (Linux); beyond it, it fails.")]
-Seed = Annotated[int, typer.Option(help="Seed of every model. Folds do not depend on it.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/<data>-<protocol>].")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        help="Seed of every model; in your own, of each random_state that is None. Folds do not depend on it."
+    ),
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/DATA-PROTOCOL].")]
 Print = Annotated[Format, typer.Option("--format", help="How to print the summary.")]
 
 
@@ -58,7 +66,7 @@ def run(
 
     `somb run --tasks A1,A2`
 
-    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300`
+    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (called `rf(n_estimators=300)`)
 
     `somb run --models mypackage.models:make --data ../open-data/processed`
     """
@@ -134,14 +142,17 @@ def reproduce(
 
 
 def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, Any]]:
-    """Read ``model.key=value`` pairs; values are JSON where they parse as such, else text.
+    """Read ``model.key=value`` pairs, with values in YAML's spelling.
 
     Raises
     ------
     UsageError
-        If a pair lacks ``=``, or names no model while several run.
+        If a pair lacks ``=``, names no model while several run, or its value is not YAML.
     """
-    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    from somb_utils.cli.values import read_value
+    from somb_utils.names import split_names
+
+    names = split_names(models)
     parsed: dict[str, dict[str, Any]] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -154,11 +165,7 @@ def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, An
             parameter = key.removeprefix(f"{owner}.")
         if not equals or not parameter:
             raise UsageError(f"--model-params '{pair}' is not of the form model.key=value, e.g. logreg.C=0.1")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        parsed.setdefault(owner, {})[parameter] = value
+        parsed.setdefault(owner, {})[parameter] = read_value(text, f"--model-params '{pair}'")
     return parsed
 
 

@@ -50,11 +50,12 @@ def pack(
     `somb submit pack results/open-aligned --card card.yaml --models mymodels:make --out mine.zip`
     """
     from somb_utils.card import read_card, slug
+    from somb_utils.names import split_names
     from somb_utils.submission import pack as pack_run
 
     described = read_card(card)
     file = out or Path(f"{slug(described.name)}.zip")
-    names = [name.strip() for name in models.split(",")] if models is not None else None
+    names = split_names(models) if models is not None else None
     scores = pack_run(run, described, file, names, data)
     print(f"{file}: {file.stat().st_size / 1024:,.0f} kB, {_counted(scores)}")
 

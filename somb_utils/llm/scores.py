@@ -11,6 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from somb_utils.seeds import checked_seed
+
 Floats = NDArray[np.float64]
 
 
@@ -30,7 +32,7 @@ def question_means(scored: pd.DataFrame, value: str = "weighted_score") -> pd.Da
 
 def resample_weights(n_questions: int, n_bootstrap: int, seed: int) -> Floats:
     """Return how often each question is drawn in each bootstrap resample (resamples x questions)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(checked_seed(seed))
     shares = np.full(n_questions, 1 / n_questions)
     return rng.multinomial(n_questions, shares, size=n_bootstrap).astype(float)
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from somb_utils.errors import UsageError
 from somb_utils.models import resolve_models
+from somb_utils.seeds import MAX_SEED
 from somb_utils.tasks import Protocol, catalogue, select_tasks
 
 
@@ -22,7 +23,7 @@ class Parameters(BaseModel):
     protocol: Protocol = "aligned"
     data_source: str = "auto"
     n_bootstrap: int = Field(1000, ge=0, le=100_000)
-    seed: int = Field(42, ge=0, lt=2**32)
+    seed: int = Field(42, ge=0, le=MAX_SEED)
     results_dir: str | None = None
     n_jobs: int = Field(1, ge=-1)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from somb_utils.errors import UsageError
+from somb_utils.seeds import checked_seed
 from somb_utils.simulate import cfrna, clinical, conservation, metabolomics, microbiome, proteomics, spatial
 from somb_utils.simulate.core import Spec
 
@@ -89,4 +90,4 @@ def simulate_table(
         raise UsageError(
             f"n_timepoints is {n_timepoints}, but must be from 3, one a phase, to {clinical.MOST_TIMEPOINTS}"
         )
-    return _TABLES[name](name, Spec(seed, n_crew, n_features, effect, n_timepoints))
+    return _TABLES[name](name, Spec(checked_seed(seed), n_crew, n_features, effect, n_timepoints))

@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 from scipy import stats
 
 from somb_utils.errors import UsageError
+from somb_utils.seeds import checked_seed
 from somb_utils.stats import kernels
 from somb_utils.stats.design import GROUPED, Design, design, rows_of
 from somb_utils.tasks import Task
@@ -104,6 +105,7 @@ def batches(predictions: pd.DataFrame) -> Iterator[tuple[str, Design, dict[str, 
 def _draw(made: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed: int) -> np.ndarray:
     if n_bootstrap < 1:
         raise UsageError(f"n_bootstrap is {n_bootstrap}; give 0 or more replicates")
+    seed = checked_seed(seed)
     rows = [rows_of(made, own) for own in predictions]
     if made.task.split in GROUPED:
         folds = np.array([kernels.fold_scores(made.metric, made.n_classes, made.folds, *r[1:]) for r in rows])

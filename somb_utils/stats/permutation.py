@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 from scipy.stats import false_discovery_control
 
 from somb_utils.errors import SombError, UsageError
+from somb_utils.seeds import checked_seed
 from somb_utils.stats import kernels
 from somb_utils.stats.bootstrap import SEED, batches
 from somb_utils.stats.design import Design, constant_label, contiguous, design, rows_of, signatures
@@ -60,6 +61,7 @@ def null_scores(
     """Return the score, then those under shuffled labels, shape (1 + n_permutations,)."""
     if n_permutations < 1:
         raise UsageError(f"n_permutations is {n_permutations}; give 1 or more")
+    seed = checked_seed(seed)
     if made.metric == kernels.MICRO_F1:
         return _multilabel(made, predictions, n_permutations, seed)
     rows, signature = rows_of(made, predictions), signatures(made)

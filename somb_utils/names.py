@@ -1,0 +1,68 @@
+"""Names of models in results: one with parameters has a name of its own, beside the plain one."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from somb_utils.errors import UsageError, reason
+
+LONGEST = 60
+
+
+def name_with(base: str, params: Mapping[str, Any]) -> str:
+    """Return the name of a model that was given parameters.
+
+    Parameters
+    ----------
+    base : str
+        The plain name.
+    params : mapping
+        Parameter name to value.
+
+    Returns
+    -------
+    str
+        ``logreg(C=0.1)``; the number of parameters and their hash where that is longer than 60 characters or a value
+        has no short text; `base` without parameters.
+
+    Raises
+    ------
+    UsageError
+        If a name needs a hash and a value cannot be pickled.
+
+    Examples
+    --------
+    >>> name_with("rf", {"n_estimators": 300, "criterion": "entropy"})
+    "rf(n_estimators=300, criterion='entropy')"
+    """
+    if not params:
+        return base
+    texts = [f"{key}={getattr(value, '__qualname__', None) or repr(value)}" for key, value in params.items()]
+    name = " ".join(f"{base}({', '.join(texts)})".split())
+    # NumPy shortens the text of a long array, and an address in memory is another one in the next process.
+    if len(name) <= LONGEST and "..." not in name and " at 0x" not in name:
+        return name
+    import joblib
+
+    count = f"{len(params)} parameter{'s' if len(params) > 1 else ''}"
+    try:
+        return f"{base}({count}, {joblib.hash(dict(params))[:8]})"
+    except Exception as error:  # of a pickle
+        raise UsageError(f"model '{base}': {reason(error)}; give it a name with a mapping") from None
+
+
+def split_names(text: str | None) -> list[str]:
+    """Return the names in a list separated by commas; a comma in parentheses belongs to a name.
+
+    Parameters
+    ----------
+    text : str or None
+        None is the empty list.
+
+    Examples
+    --------
+    >>> split_names("logreg, rf(n_estimators=300, max_depth=3)")
+    ['logreg', 'rf(n_estimators=300, max_depth=3)']
+    """
+    parts = re.split(r",(?![^()]*\))", text or "")
+    return [part.strip() for part in parts if part.strip()]

@@ -1,0 +1,66 @@
+"""Seeds: which ones exist, and how the run's seed reaches an estimator that was given none."""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from somb_utils.errors import UsageError
+
+SEED = 42
+# NumPy's legacy generator takes 32 bits, and the random baseline adds the number of the fold.
+MAX_SEED = 2**32 - 1 - 1000
+
+
+def checked_seed(seed: Any) -> int:
+    """Return `seed` as an int.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to `MAX_SEED`.
+
+    Returns
+    -------
+    int
+        The same number.
+
+    Raises
+    ------
+    UsageError
+        If it is no whole number or out of range.
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number <= MAX_SEED:
+        raise UsageError(f"seed {seed!r}: give a whole number from 0 to {MAX_SEED}")
+    return number
+
+
+def random_states(estimator: Any, seed: int) -> dict[str, int]:
+    """Return a number for each ``random_state`` of an estimator, its own and nested ones, that is None.
+
+    The estimator's own is the seed itself. Nested ones differ from one another, as two forests in a vote should;
+    each depends on the seed and on the names of the parameters alone.
+
+    Parameters
+    ----------
+    estimator : object
+        Any estimator; without ``get_params`` it has no parameters.
+    seed : int
+        Of the run.
+
+    Returns
+    -------
+    dict
+        Parameter name to number, ready for ``set_params``.
+    """
+    if not hasattr(estimator, "get_params"):
+        return {}
+    params = estimator.get_params(deep=True)
+    names = sorted(name for name in params if name == "random_state" or name.endswith("__random_state"))
+    drawn = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(names)).tolist()
+    states = {name: seed if name == "random_state" else number for name, number in zip(names, drawn, strict=True)}
+    return {name: number for name, number in states.items() if params[name] is None}
