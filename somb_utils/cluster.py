@@ -43,7 +43,8 @@ def connect(cluster: str) -> "Client":
     if kind not in ("tcp", "tls", "ucx", "ws", "wss"):
         raise UsageError(f"cluster '{cluster}' is neither local:N nor a scheduler's address such as tls://host:8786")
     configured = Security()
-    if kind in ("tls", "wss") and not (configured.tls_ca_file and configured.tls_client_cert):
+    certificates = configured.get_tls_config_for_role("client")
+    if kind in ("tls", "wss") and not (certificates["ca_file"] and certificates["cert"]):
         raise UsageError(
             f"{cluster} needs certificates: set distributed.comm.tls in ~/.config/dask (ca-file, client.cert and "
             "client.key), as the book's page on many machines shows"

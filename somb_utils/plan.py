@@ -18,8 +18,8 @@ from somb_utils.tables import Source, SourceLike, resolve_source
 from somb_utils.tasks import Protocol, Task, select_tasks
 from somb_utils.workers import count
 
-# Seconds a unit of `Job.cost` of the baselines on two cores of a small cloud machine; within a factor of five elsewhere.
-ROUGH_RATE = 4e-6
+# Seconds a unit of `Job.cost`, measured with the baselines on one core of a small cloud machine.
+ROUGH_RATE = 6e-6
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def plan(
         tasks=pd.DataFrame([_row(data, jobs, done) for data in loaded], columns=_COLUMNS),
         fits=len(todo),
         finished=len(done),
-        seconds=sum(job.cost * rates.get(job.model.name, ROUGH_RATE) for job in todo) / max(1, min(n_workers, len(todo))),
+        seconds=_seconds(todo, rates) / max(1, min(n_workers, len(todo))),
         measured={job.model.name for job in todo} <= set(rates),
         left_out=tuple(left_out),
         problems=tuple(dict.fromkeys(problems)),
@@ -184,6 +184,10 @@ def _rates(jobs: Sequence[Job], seconds: Mapping[int, float]) -> dict[str, float
         total[0] += time
         total[1] += jobs[i].cost
     return {name: time / cost for name, (time, cost) in spent.items()}
+
+
+def _seconds(todo: Sequence[Job], rates: Mapping[str, float]) -> float:
+    return sum(job.cost * rates.get(job.model.name, ROUGH_RATE) for job in todo)
 
 
 _COLUMNS = ["task", "protocol", "source", "rows", "features", "classes", "folds", "gaps", "fits", "finished"]

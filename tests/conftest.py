@@ -13,8 +13,8 @@ from platformdirs import user_cache_dir
 from somb_utils import cli
 from somb_utils.registry import COMMIT, registry
 
-# The same examples on every machine and in every run; `make explore` draws other ones, ten times as many. A busy machine
-# makes any example slow; slowness is not what these tests are about.
+# The same examples on every machine and in every run; `make explore` draws other ones, ten times as many.
+# A busy machine makes any example slow; slowness is not what these tests are about.
 settings.register_profile("somb", deadline=None, derandomize=True, database=None)
 settings.register_profile("nightly", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("somb")
@@ -28,9 +28,9 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="session")
 def open_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder whose ``processed`` holds the real tables: ``SOMB_OPEN_DATA``, ``../shared/open-data``, or what was fetched.
+    """Folder whose ``processed`` holds the real tables; skips where there are none.
 
-    Skips where there is none of them.
+    It is ``SOMB_OPEN_DATA``, else ``../shared/open-data``, else one that leads to what ``somb data fetch`` has fetched.
     """
     published = Path(os.environ.get("SOMB_OPEN_DATA") or ROOT.parent / "shared" / "open-data")
     if (published / "processed").is_dir():
