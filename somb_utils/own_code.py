@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -183,14 +183,21 @@ def _file(name: str) -> Path | None:
         if file is None and not hasattr(module, "__path__"):
             raise _NoFileError
         return Path(file) if file else None
+    spec = _spec(name)
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Find a module, loaded or not, without importing its package."""
     parent = name.rpartition(".")[0]
-    if parent and not hasattr(sys.modules.get(parent), "__path__"):
-        return None  # looking it up would import its package
     try:
-        spec = importlib.util.find_spec(name)
+        if not parent or hasattr(sys.modules.get(parent), "__path__"):
+            return importlib.util.find_spec(name)
+        above = _spec(parent)
+        places = above.submodule_search_locations if above is not None else None
+        return PathFinder.find_spec(name, places) if places else None
     except (ImportError, ValueError):
         return None
-    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
 
 
 def _imports(file: Path, name: str) -> list[str]:

@@ -162,6 +162,11 @@ def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[st
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SombError(f"cannot write or lock files in {folder}: {reason}; name another folder with --out") from None
+    check_content(folder, loaded, models)
+
+
+def check_content(folder: Path, loaded: Sequence[TaskData], models: Collection[str]) -> None:
+    """Refuse a run folder whose results these tasks and models cannot stand beside; see :func:`check_folder`."""
     if not (folder / _PROVENANCE).is_file() or not loaded:
         return
     before = load_run(folder)

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from somb_utils.load import TaskData
     from somb_utils.results import RunResult
+    from somb_utils.tables import Source
 
 Models = Annotated[
     str | None, typer.Option("--models", help="Baselines or package.module:object, separated by commas.")
@@ -30,7 +32,7 @@ Params = Annotated[
 Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Fold jobs at once; -1: one a core.")]
 Cluster = Annotated[
-    str | None, typer.Option("--cluster", help="A Dask scheduler, tcp://host:8786, or local:N for N processes here.")
+    str | None, typer.Option("--cluster", help="A Dask scheduler, tls://host:8786, or local:N for N processes here.")
 ]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a fit may take; one that takes longer has failed.")]
 Memory = Annotated[float | None, typer.Option(help="GiB that a fit may allocate (Linux); beyond it, it fails.")]
@@ -56,6 +58,9 @@ def run(
     cluster: Cluster = None,
     seed: Seed = 42,
     out: Out = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, count the fits, and fit nothing.")
+    ] = False,
     format: Print = Format.table,
 ) -> None:
     """Fit models on tasks, score them, and print the summary.
@@ -70,8 +75,13 @@ def run(
     `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (called `rf(n_estimators=300)`)
 
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
+
+    `somb run --dry-run`
     """
     params = parse_params(model_params or [], models)
+    if dry_run:
+        _print_plan(tasks, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out, format)
+        return
     result = _execute(tasks, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
     _print_summary(result, jobs, format)
     _say_missing(tasks, data)
@@ -183,6 +193,62 @@ def _where(jobs: int, timeout: float | None, memory: float | None, cluster: str 
     }
 
 
+def _begin(tasks: "str | list[TaskData] | None", protocol: str, data: str, out: Path | None) -> "tuple[Source, Path]":
+    """Say which tables and which folder a run uses."""
+    from somb_utils.tables import resolve_source
+    from somb_utils.tasks import PROTOCOLS, select_tasks, task_tables
+
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
+    sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
+    try:
+        chosen = [loaded.task for loaded in tasks] if isinstance(tasks, list) else select_tasks(tasks)
+    except UsageError:
+        chosen = []  # whoever uses the source says that a task is unknown
+    source = resolve_source(data, task_tables(chosen) or None)
+    folder = out or Path("results") / f"{source.kind}-{protocol}"
+    print(f"data: {source.describe()}\nrun folder: {folder}", file=sys.stderr)
+    return source, folder
+
+
+def _print_plan(
+    tasks: str | None,
+    models: str | None,
+    params: dict[str, dict[str, Any]],
+    protocol: str,
+    data: str,
+    where: dict[str, Any],
+    seed: int,
+    out: Path | None,
+    format: Format,
+) -> None:
+    from somb_utils.cli.console import print_frame
+    from somb_utils.plan import plan
+
+    source, folder = _begin(tasks, protocol, data, out)
+    told = plan(
+        tasks,
+        models,
+        model_params=params,
+        protocol=protocol,  # type: ignore[arg-type]
+        source=source,
+        seed=seed,
+        n_jobs=where["n_jobs"],
+        out=folder,
+    )
+    print_frame(told.tasks.assign(gaps=told.tasks["gaps"].map("{:.1%}".format)), format, title="What would be run")
+    for message in told.left_out:
+        print(f"left out: {message}", file=sys.stderr)
+    rate = "by the models' finished folds" if told.measured else "by a rough rate; finished folds give a better one"
+    print(
+        f"{told.fits} fits to do, {told.finished} finished; about {timedelta(seconds=round(told.seconds))} h ({rate}); "
+        "nothing was fitted",
+        file=sys.stderr,
+    )
+    if told.problems:
+        raise SombError(f"{len(told.problems)} problems:\n" + "\n".join(f"  {problem}" for problem in told.problems))
+
+
 def _execute(
     tasks: "str | list[TaskData] | None",
     models: str | None,
@@ -195,23 +261,15 @@ def _execute(
 ) -> "RunResult":
     from somb_utils.cli.console import fit_progress
     from somb_utils.runner import run as run_models
-    from somb_utils.tables import resolve_source
-    from somb_utils.tasks import PROTOCOLS, select_tasks, task_tables
 
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
-    sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
-    chosen = [loaded.task for loaded in tasks] if isinstance(tasks, list) else select_tasks(tasks)
-    source = resolve_source(data, task_tables(chosen))
-    folder = out or Path("results") / f"{source.kind}-{protocol}"
-    print(f"data: {source.describe()}\nrun folder: {folder}", file=sys.stderr)
+    source, folder = _begin(tasks, protocol, data, out)
     try:
         with fit_progress() as progress:
             return run_models(
                 tasks,
                 models,
                 model_params=params,
-                protocol=protocol,
+                protocol=protocol,  # type: ignore[arg-type]
                 source=source,
                 seed=seed,
                 out=folder,
