@@ -44,7 +44,9 @@ def store(folders: list[Path]) -> pd.DataFrame:
             )
         if len(run.failures()):
             raise UsageError(f"{folder} holds {len(run.failures())} failed fold jobs; a canonical run has none")
-    table = pd.concat([with_p_values(run.summary(), run.predictions) for run in runs], ignore_index=True)
+    table = pd.concat(
+        [with_p_values(run.summary(n_jobs=-1), run.predictions, n_jobs=-1) for run in runs], ignore_index=True
+    )
     table = table.sort_values(["protocol", "task"], kind="stable").round(6)
     told = joined_provenance([run.provenance for run in runs])
     kept = {**told, "runs": {run: {"versions": entry["versions"]} for run, entry in told["runs"].items()}}

@@ -23,7 +23,7 @@ class Board:
     Attributes
     ----------
     result : the run, of a single protocol and of the 21 tasks alone (ablations left out).
-    n_bootstrap, seed : replicates and seed of the intervals.
+    n_bootstrap, seed, n_jobs : replicates and seed of the intervals, and how many are drawn at once.
     listed : checked submissions; they stand beside results of the published tables, and no others.
     unchecked : why other files of the leaderboard's folder are not shown.
     """
@@ -31,6 +31,7 @@ class Board:
     result: RunResult
     n_bootstrap: int = 1000
     seed: int = 42
+    n_jobs: int | None = None
     listed: tuple[Entry, ...] = ()
     unchecked: tuple[str, ...] = ()
 
@@ -42,7 +43,7 @@ class Board:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """The run's summary on the primary metric, with the ends of the interval (`low`, `high`)."""
-        return self.result.summary(self.n_bootstrap, self.seed)
+        return self.result.summary(self.n_bootstrap, self.seed, self.n_jobs)
 
     @cached_property
     def submissions(self) -> pd.DataFrame:
@@ -175,7 +176,7 @@ def collect(checked: Parameters) -> Board:
         )
     listed, unchecked = listing.checked(FOLDER, source) if kind == "open" else ([], [])
     chosen = select(result, checked, any_model=stored)
-    return Board(chosen, checked.n_bootstrap, checked.seed, tuple(listed), tuple(unchecked))
+    return Board(chosen, checked.n_bootstrap, checked.seed, checked.n_jobs, tuple(listed), tuple(unchecked))
 
 
 def select(result: RunResult, checked: Parameters, any_model: bool) -> RunResult:

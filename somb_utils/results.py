@@ -40,17 +40,21 @@ class RunResult:
     predictions: pd.DataFrame
     provenance: dict[str, Any]
 
-    def summary(self, n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
+    def summary(self, n_bootstrap: int = 1000, seed: int = 42, n_jobs: int | None = None) -> pd.DataFrame:
         """Return one row a task and model: primary metric, mean, population SD, folds scored, chance level, interval.
 
         Parameters
         ----------
-        n_bootstrap : replicates of the 95 % interval (`low`, `high`; see :func:`somb_utils.stats.with_intervals`)
-        seed : of the replicates
+        n_bootstrap : int, default 1000
+            Replicates of the 95 % interval (`low`, `high`; see :func:`somb_utils.stats.with_intervals`).
+        seed : int, default 42
+            Of the replicates.
+        n_jobs : int, optional
+            Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
         """
         from somb_utils.stats import with_intervals
 
-        return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed)
+        return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed, n_jobs)
 
     def composite(self) -> pd.DataFrame:
         """Return the composite score and its groups, one row a model (see :func:`composite`)."""

@@ -138,11 +138,12 @@ def reproduce(
     from somb_utils.cli.console import print_frame
     from somb_utils.published import compare
     from somb_utils.tables import resolve_source
+    from somb_utils.tasks import select_tasks, task_tables
 
-    if resolve_source(data).kind != "open":
+    if resolve_source(data, task_tables(select_tasks(tasks))).kind != "open":
         raise SombError("only real tables can reproduce the published scores; get them with: somb data fetch")
     result = _execute(tasks, None, {}, "published", data, _where(jobs, timeout, memory, cluster), 42, out)
-    table = compare(_summary(result, jobs))
+    table = compare(result.summary(n_jobs=jobs))
     shown = table.assign(**{c: table[c].map("{:.4f}".format) for c in ("published", "here", "difference")})
     print_frame(shown, format, title="Primary metric, published and here")
     _say_missing(tasks, data)
@@ -286,17 +287,10 @@ def _execute(
         raise typer.Exit(130) from None
 
 
-def _summary(result: "RunResult", jobs: int) -> "pd.DataFrame":
-    import joblib
-
-    with joblib.parallel_config(n_jobs=jobs):
-        return result.summary()
-
-
 def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
     from somb_utils.cli.console import print_frame
 
-    summary = _summary(result, jobs)
+    summary = result.summary(n_jobs=jobs)
     if format is Format.table:
         mark = "SIMULATED tables: no score says anything of real biology" if _simulated(result) else "open tables"
         title = f"Primary metric, mean ± SD over folds, 95 % interval; * the task's best or tied with it ({mark})"
