@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,13 @@ def build(
     Raises
     ------
     UsageError
-        If there is no checkout to build from, or `out` holds something other than a site.
+        If there is no checkout to build from, the extra ``book`` is not installed, or `out` is something other than a
+        site.
     SombError
-        If a notebook or the build fails; the notebooks' reports and the build's log are kept and named.
+        If a notebook or the build fails; the notebooks' reports and the build's log are kept and named. If a folder
+        cannot be written.
     """
+    files.need("jupyter_book")
     if not (ROOT / "_toc.yml").is_file():
         raise UsageError("the book is built from a checkout of the repository; the installed package holds no pages")
     target = Path(out).resolve()
@@ -65,20 +69,32 @@ def build(
         **(parameters or {}),
     }
     say(f"data: {source.describe()}")
-    copy_pages(tree, source.kind)
-    failed = list(_execute_all(tree, given, say))
-    if failed:
-        raise SombError("the book was not built: " + "; ".join(failed))
-    say("building the pages")
-    made = sphinx(tree)
-    shutil.rmtree(target, ignore_errors=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(made, target)
+    try:
+        copy_pages(tree, source.kind)
+        failed = list(_execute_all(tree, given, say))
+        if failed:
+            raise SombError("the book was not built: " + "; ".join(failed))
+        say("building the pages")
+        made = sphinx(tree)
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, target)
+    except OSError as error:
+        raise SombError(f"cannot write {error.filename or target}: {error.strerror or error}") from None
     return target / "index.html"
 
 
 def _check_target(target: Path) -> None:
-    if target.exists() and any(target.iterdir()) and not (target / "objects.inv").is_file():
+    existing = next(path for path in (target, *target.parents) if path.exists())
+    if not existing.is_dir():
+        raise UsageError(f"{existing} is not a folder; name another one with --out")
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+        holds = {path.name for path in target.iterdir()} if existing == target else set()
+    except OSError as error:
+        raise SombError(f"cannot write {target}: {error.strerror}; name another folder with --out") from None
+    if holds and "objects.inv" not in holds:
         raise UsageError(f"{target} holds something other than a built book; name another folder with --out")
 
 

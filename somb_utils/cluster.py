@@ -1,5 +1,6 @@
 """Fold jobs on a Dask cluster: by the address of its scheduler, or one started here for the run."""
 
+import importlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from somb_utils.errors import SombError, UsageError
+from somb_utils.extras import missing_extra
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster, Security
@@ -37,9 +39,10 @@ def connect(cluster: str) -> "Client":
 
         kind, _, rest = cluster.partition(":")
         if kind == "local" and rest.isdigit() and int(rest) > 0:
+            importlib.import_module("cryptography")  # which makes the certificate
             return Client(_local_cluster(int(rest), Security.temporary()))
     except ImportError as error:
-        raise UsageError(f"a cluster needs what pip install 'somb-utils[dask]' installs: {error}") from None
+        raise missing_extra("a cluster", "dask", error) from None
     if kind not in ("tcp", "tls", "ucx", "ws", "wss"):
         raise UsageError(f"cluster '{cluster}' is neither local:N nor a scheduler's address such as tls://host:8786")
     configured = Security()

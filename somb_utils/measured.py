@@ -1,4 +1,4 @@
-"""Tables of simulated cells: each is computed once, stored as soon as it is done, and reused."""
+"""Tables of simulated cells: each is computed once with the same versions, stored as soon as it is done, and reused."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
@@ -11,6 +11,7 @@ import pandas as pd
 
 from somb_utils.errors import SombError
 from somb_utils.paths import replacing
+from somb_utils.workers import count
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 Row = dict[Any, Any]
@@ -24,7 +25,7 @@ def measure(
     on_start: Callable[[int, float], None] = lambda cells, cost: None,
     on_done: Callable[[float, str], None] = lambda cost, label: None,
 ) -> pd.DataFrame:
-    """Compute the cells that `file` does not hold yet, adding each to it as it is done.
+    """Compute the cells that `file` does not hold yet, or holds of other versions, adding each to it as it is done.
 
     Parameters
     ----------
@@ -44,8 +45,10 @@ def measure(
     SombError
         If `file` is no such table or cannot be written.
     """
-    done = _stored(file, type(cells[0]))
-    todo = sorted((cell for cell in cells if cell not in done), key=lambda cell: -cell.cost)
+    count(n_jobs)
+    done, now = _stored(file, type(cells[0])), _made_with()
+    current = {cell for cell, row in done.items() if row["made_with"] == now}
+    todo = sorted((cell for cell in cells if cell not in current), key=lambda cell: -cell.cost)
     on_start(len(todo), sum(cell.cost for cell in todo))
     others = [row for cell, row in done.items() if cell not in set(cells)]
     with joblib.parallel_config(backend="loky", n_jobs=n_jobs, inner_max_num_threads=1):
@@ -63,16 +66,19 @@ def _stored(file: Path, kind: type) -> dict[Any, Row]:
     if not file.is_file():
         return {}
     try:
-        rows = pd.read_csv(file).to_dict("records")
+        rows = pd.read_csv(file).astype({"made_with": str}).to_dict("records")
         return {kind(**{field.name: row[field.name] for field in fields(kind)}): row for row in rows}
     except (ValueError, KeyError) as error:
         raise SombError(f"{file} is not a table of measured cells ({error}); remove it or name another") from None
 
 
+def _made_with() -> str:
+    return "; ".join(f"{name} {version(name)}" for name in ("somb-utils", *LIBRARIES))
+
+
 def _row(do: Callable[[Any], Row], cell: Any) -> tuple[Any, Row]:
-    made_with = "; ".join(f"{name} {version(name)}" for name in ("somb-utils", *LIBRARIES))
     found = {key: round(value, 6) if isinstance(value, float) else value for key, value in do(cell).items()}
-    return cell, {**asdict(cell), **found, "made_with": made_with}
+    return cell, {**asdict(cell), **found, "made_with": _made_with()}
 
 
 def read(file: Path, command: str) -> pd.DataFrame:

@@ -217,6 +217,33 @@ def test_failing_notebook_is_named_its_report_kept_and_the_old_site_stays(small:
     assert "AssertionError" in (small / "_build" / "reports" / "A_small.ipynb").read_text()
 
 
+def test_kernel_that_dies_does_not_stop_the_other_notebooks(small: Path) -> None:
+    import nbformat
+
+    own = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import os\nos.kill(os.getpid(), 9)")])
+    nbformat.write(own, small / "notebooks" / "A_dies.ipynb")
+    toc = (
+        (small / "_toc.yml")
+        .read_text()
+        .replace("  - file: notebooks/", "  - file: notebooks/A_dies\n  - file: notebooks/")
+    )
+    (small / "_toc.yml").write_text(toc)
+    said: list[str] = []
+    with pytest.raises(SombError, match=r"A_dies: the kernel died in cell 1 \(import os\)") as failure:
+        book.build("simulated", small / "site", jobs=1, say=said.append)
+    assert str(small / "_build" / "reports" / "A_dies.ipynb") in str(failure.value)
+    assert any("notebook 2 of 2: A_small" in line for line in said) and "A_small" not in str(failure.value)
+
+
+@pytest.mark.parametrize("place", ["file", "file/site", "/proc/site"])
+def test_site_that_cannot_be_written_is_told_before_anything_runs(small: Path, place: str) -> None:
+    (small / "file").write_text("")
+    said: list[str] = []
+    with pytest.raises(SombError, match=r"is not a folder|cannot write"):
+        book.build("simulated", small / place, jobs=1, say=said.append)
+    assert not said and (small / "file").read_text() == ""
+
+
 def test_warning_of_the_build_fails_it_and_is_shown(small: Path) -> None:
     (small / "book" / "index.md").write_text("# Start\n\n[](nowhere.md)\n")
     with pytest.raises(SombError, match=r"nowhere\.md"):
@@ -232,7 +259,7 @@ def test_folder_that_is_no_site_is_not_replaced(small: Path) -> None:
 
 
 def test_impossible_number_of_jobs_is_refused() -> None:
-    with pytest.raises(UsageError, match="--jobs 0"):
+    with pytest.raises(UsageError, match="0 jobs"):
         book_command(jobs=0)
 
 

@@ -40,7 +40,7 @@ def test_the_command_line_runs_an_example_and_sets_its_parameters(tmp_path: Path
     words += ["--model-params", "select__percentile=50", "--out", str(tmp_path)]
     name = "examples.selected_logreg:make(select__percentile=50)"
     assert f"{name},simulated,macro_f1" in python("-m", "somb_utils.cli", *words)
-    made = somb.load_run(tmp_path).provenance["models"][name]
+    made = {entry["model"]: entry for entry in somb.load_run(tmp_path).provenance["models"]}[name]
     assert made["params"] == {"select__percentile": "50"}
 
 

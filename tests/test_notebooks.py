@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from somb_utils import notebook
 from somb_utils.errors import SombError, UsageError
+from somb_utils.results import load_run
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
@@ -209,3 +211,74 @@ def test_command_tells_an_unknown_model(tmp_path, monkeypatch):
     assert isinstance(result.exception, UsageError)
     assert "unknown model 'forest'" in str(result.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def _own(tmp_path, *cells):
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+    nbformat.write(made, tmp_path / "own.ipynb")
+    return str(tmp_path / "own.ipynb")
+
+
+def test_kernel_that_dies_is_told_with_its_cell_and_what_ran_is_kept(tmp_path):
+    own = _own(tmp_path, "print('before')", "import os\nos.kill(os.getpid(), 9)", "x = 1")
+    with pytest.raises(SombError, match=re.escape("the kernel died in cell 2 (import os) of own.ipynb")):
+        notebook.execute(own, {}, tmp_path / "out.ipynb", progress=False)
+    assert "before" in str(nbformat.read(tmp_path / "out.ipynb", 4).cells[0].outputs)
+
+
+def test_kernel_that_is_not_there_is_told(tmp_path, monkeypatch):
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    def none(self, name):
+        raise NoSuchKernel(name)
+
+    monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", none)
+    with pytest.raises(SombError, match=r"own\.ipynb cannot be executed: .*python3"):
+        notebook.execute(_own(tmp_path, "x = 1"), {}, tmp_path / "out.ipynb", progress=False)
+
+
+@pytest.mark.parametrize("place", ["/proc/x/y.ipynb", "/proc/y.ipynb", "file/y.ipynb"])
+def test_output_that_cannot_be_written_is_told_before_anything_runs(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SombError, match=r"cannot write .*y\.ipynb"):
+        notebook.execute(_own(tmp_path, "x = 1"), {}, tmp_path / place, progress=False)
+
+
+def test_file_that_is_no_notebook_is_told(command, tmp_path):
+    (tmp_path / "broken.ipynb").write_text("{")
+    code, _, err = command("notebook", "broken.ipynb")
+    assert code == 1 and "broken.ipynb is not a readable notebook" in err
+
+
+def test_names_and_reasons_are_shown_as_they_are(session, monkeypatch):
+    from somb_utils.notebook.display import Bar, literal, note
+
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda thing, **_: shown.append(thing.data))
+    note("TypeError: <class 'float'> & more")
+    bar = Bar()
+    bar.start(1, 1.0)
+    assert "TypeError: &lt;class &#x27;float&#x27;&gt; &amp; more" in shown[0]
+    assert "<b>" not in bar._html("A1 <b>net</b>").data
+    assert literal("svc[rbf]") == r"svc\[rbf\]" and literal("logreg") == "logreg"
+
+
+def test_other_data_get_another_folder_of_finished_folds(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOMB_CACHE", str(tmp_path))
+    first = notebook.start("A", tasks=["A1"], models=["majority"], data_source="simulated")
+    other = notebook.start("A", tasks=["A1"], models=["majority"], data_source="simulated")
+    data = other.tasks["A1"]
+    changed = replace(data, X=data.X + 1)
+    other.tasks = {"A1": changed}
+    first.run(), other.run(), first.run()
+    folders = sorted((tmp_path / "notebooks").iterdir())
+    assert len(folders) == 2 and all(folder.name.startswith("A-simulated-aligned-") for folder in folders)
+    hashes = {load_run(folder).provenance["tasks"]["A1/aligned"]["data_sha256"] for folder in folders}
+    assert hashes == {data.fingerprint, changed.fingerprint}
+
+
+def test_models_are_read_as_run_reads_them(command, monkeypatch):
+    given = {}
+    monkeypatch.setattr("somb_utils.notebook.execute", lambda name, parameters, out: given.update(parameters) or out)
+    assert command("notebook", "A", "--models", "majority, logreg", "--tasks", "A1, A2")[0] == 0
+    assert given["models"] == ["majority", "logreg"] and given["tasks"] == ["A1", "A2"]

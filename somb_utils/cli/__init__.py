@@ -1,8 +1,11 @@
 """The command ``somb``."""
 
+import os
 import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from somb_utils.cli import audit, data, tasks
 from somb_utils.cli.book import book
@@ -17,14 +20,54 @@ from somb_utils.cli.submit import leaderboard
 from somb_utils.errors import SombError
 from somb_utils.llm.cli import app as llm_app
 
+
+class _Group(TyperGroup):
+    """The commands, with the failures that any of them can meet."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("\nstopped", file=sys.stderr)
+            raise typer.Exit(130) from None
+        except EOFError as error:  # which would be the one word "Aborted."
+            raise SombError(f"a file or the standard input ended too early: {error or 'it is empty'}") from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise SombError(f"{where}{error.strerror or error}") from error
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"somb-utils {version('somb-utils')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
-    help="SpaceOmicsBench: 21 machine-learning tasks on spaceflight multi-omics.\n\n"
-    "Begin with `somb doctor`, then `somb run --tasks A1`.",
+    cls=_Group,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def somb(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """SpaceOmicsBench: 21 machine-learning tasks on spaceflight multi-omics.
+
+    Begin with `somb doctor`, then `somb run --tasks A1`.
+    """
+
+
 app.command()(run)
 app.command()(ablate)
 app.command()(reproduce)
@@ -48,8 +91,21 @@ app.add_typer(llm_app, name="llm")
 
 def main() -> None:
     """Run the command line; failures are one message on standard error and an exit code, never a traceback."""
+    from somb_utils.cli.console import printable, write_anything
+
+    write_anything()
     try:
         app()
     except SombError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Write what is left of the output, unless its reader has seen enough and is gone, as ``head`` is."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -64,7 +64,7 @@ def figures(
 ) -> None:
     """Compute every figure that the book's audit states, from the real tables.
 
-    Example: `somb audit figures --data ../open-data/processed`
+    Example: `somb audit figures` (after `somb data fetch`)
     """
     from somb_utils.audit import figures as audit_figures
 

@@ -1,4 +1,4 @@
-"""``somb book``: execute the notebooks on the data at hand and build the site."""
+"""``somb book``: execute the notebooks on the available data and build the site."""
 
 import sys
 import time
@@ -20,16 +20,16 @@ def book(
         list[Path] | None, typer.Option("--logs", help="Logs of a language-model evaluation; may be repeated.")
     ] = None,
 ) -> None:
-    """Execute all notebooks on the data at hand and build the book as a static site.
+    """Execute all notebooks on the available data and build the book as a static site.
 
     Finished folds are kept, so that the same command only does what is new. Every page says which data it shows.
 
-    Examples: `somb book`, `somb book --data ../open-data/processed`, `somb book --logs logs/llm`
+    Examples: `somb book`, `somb book --data simulated`, `somb book --logs logs/llm`
     """
     from somb_utils import book as book_module
+    from somb_utils.workers import count
 
-    if jobs == 0 or jobs < -1:
-        raise UsageError(f"--jobs {jobs}: give a number of jobs, or -1 for one a core")
+    count(jobs)
     started = time.monotonic()
 
     def say(line: str) -> None:

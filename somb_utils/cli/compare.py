@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from somb_utils.cli.runs import Jobs
 from somb_utils.cli.tasks import Format
 from somb_utils.errors import SombError, UsageError
 
@@ -19,38 +20,57 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders of one protocol and data source.")],
     tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids, separated by commas. All: omit.")] = None,
     models: Annotated[str | None, typer.Option("--models", help="Names, separated by commas. All: omit.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="aligned or published, where the folders hold results of both.")
+    ] = None,
     against: Annotated[
         str | None, typer.Option("--against", help="The model to compare with [default: best mean rank].")
     ] = None,
     n_bootstrap: Annotated[int, typer.Option(min=1, help="Replicates of each interval.")] = 1000,
     n_permutations: Annotated[int, typer.Option(min=1, help="Shuffles behind each p-value against chance.")] = 999,
     seed: Annotated[int, typer.Option(help="Seed of replicates and shuffles.")] = 42,
+    jobs: Jobs = -1,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for tables (CSV) and figures (PNG).")] = None,
     format: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
 ) -> None:
     """Compare models: scores against chance, paired differences, ranks over tasks, calibration.
 
+    A model that is the same in two folders counts once; one that differs gets its folder's name in front, and its
+    plain name in --against means the first folder's. `somb run` prints the name of its run folder.
+
     Examples:
 
-    `somb compare results/open-aligned`
+    `somb run --tasks A1 --models logreg,rf --out results/base`
 
-    `somb compare results/open-aligned results/mine --against logreg --out comparison`
+    `somb run --tasks A1 --models logreg,sklearn.svm:SVC --out results/mine`
+
+    `somb compare results/base results/mine --against logreg --out comparison`
     """
     from somb_utils.compare import against as turned
     from somb_utils.compare import compare as made_of
     from somb_utils.compare import gather
     from somb_utils.names import split_names
+    from somb_utils.workers import count
 
-    run = gather(runs, split_names(tasks), split_names(models))
+    count(jobs)
+    run = gather(runs, split_names(tasks), split_names(models), protocol)
     if run.results["model"].nunique() < 2:
         raise UsageError("a comparison needs two models; name further run folders")
-    made = made_of(run, n_bootstrap, n_permutations, seed)
-    reference = against or _best(made)
+    if out is not None:
+        from somb_utils import plots  # noqa: F401  # tells at once that figures need the extra
+    made = made_of(run, n_bootstrap, n_permutations, seed, jobs)
+    reference = _reference(against, list(run.results["model"].unique())) if against else _best(made)
     gaps = turned(made.differences, reference)
     _print(made, gaps, reference, format)
     if out is not None:
         _write(made, gaps, reference, out)
         print(f"tables and figures: {out}", file=sys.stderr)
+
+
+def _reference(name: str, models: list[str]) -> str:
+    from somb_utils.compare import named
+
+    return name if name in models else next(iter(named(models, name)), name)
 
 
 def _best(made: "Comparison") -> str:
@@ -70,7 +90,10 @@ def _print(made: "Comparison", gaps: "pd.DataFrame", reference: str, format: For
         return
     parts = [
         (f"Scores, 95 % interval, p against chance (permutation), q over the table{mark}", scores),
-        (f"Difference to {reference}, paired; wins: share of replicates above it{mark}", gaps),
+        (
+            f"Difference to {reference}, paired; wins: share of replicates above it{mark}",
+            gaps.drop(columns="protocol"),
+        ),
     ]
     if made.ranks is not None:
         ranks = made.ranks.ranks.rename("mean rank").reset_index()

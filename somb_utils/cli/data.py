@@ -29,36 +29,42 @@ def fetch(tasks: Tasks = None) -> None:
 
 @app.command()
 def status(tasks: Tasks = None, data: Data = "auto") -> None:
-    """List the open tables: size, study, tasks, and which of them are at hand.
+    """List the open tables: size, study, tasks, and which of them are available.
 
     Examples: `somb data status`, `somb data status --tasks G1 --data open`
     """
-    from rich.console import Console
+    import pandas as pd
     from rich.filesize import decimal
-    from rich.table import Table
 
+    from somb_utils.cli.console import print_frame
     from somb_utils.registry import table_info
     from somb_utils.tables import resolve_source
 
     source = resolve_source(data)
     names = _names(tasks)
-    table = Table("table", "size", "rows", "study", "tasks", "here", title=source.describe(), title_style="bold")
-    for info in map(table_info, names):
-        size = decimal(info.bytes) if info.bytes else "?"
-        here = "yes" if source.has(info.name) else "[red]no[/red]"
-        table.add_row(info.name, size, str(info.rows or "?"), info.study, " ".join(info.tasks), here)
-    Console().print(table)
+    rows = [
+        {
+            "table": info.name,
+            "size": decimal(info.bytes) if info.bytes else "?",
+            "rows": str(info.rows or "?"),
+            "study": info.study,
+            "tasks": " ".join(info.tasks),
+            "here": "yes" if source.has(info.name) else "no",
+        }
+        for info in map(table_info, names)
+    ]
+    print_frame(pd.DataFrame(rows), "table", title=source.describe())
     absent = [name for name in names if not source.has(name)]
-    print(f"{len(names) - len(absent)} of {len(names)} tables are at hand")
+    print(f"{len(names) - len(absent)} of {len(names)} tables are available")
     if absent and source.kind == "open":
         print("Get the others with: somb data fetch" + (f" --tasks {tasks}" if tasks else ""))
 
 
 @app.command()
 def verify(tasks: Tasks = None, data: Data = "auto") -> None:
-    """Check the hash of every table at hand against the register.
+    """Check the hash of every available table against the register.
 
-    Examples: `somb data verify`, `somb data verify --data ../open-data/processed`
+    Examples: `somb data verify`, `somb data verify --tasks A1 --data open`
     """
     from somb_utils.registry import file_problem, table_info
     from somb_utils.tables import FolderSource, resolve_source

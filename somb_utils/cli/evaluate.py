@@ -125,9 +125,6 @@ def _plus_minus(mean: float, sd: float) -> str:
 
 
 def _every_metric(results: "pd.DataFrame") -> "pd.DataFrame":
-    from rich.text import Text
-
     grouped = results.groupby(["task", "metric"], sort=False)["value"]
     table = grouped.agg(mean="mean", sd=lambda values: values.std(ddof=0), folds="count").reset_index()
-    table["metric"] = table["metric"].map(Text)  # as plain text: brackets would be taken for markup
     return table.assign(**{column: table[column].map("{:.4f}".format) for column in ("mean", "sd")})

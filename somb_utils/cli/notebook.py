@@ -28,9 +28,10 @@ def notebook(
 ) -> None:
     """Run a notebook with your models and data, into a new file.
 
-    Example: `somb notebook A --models logreg,mymodels:make --model-params logreg.C=0.1 --out out.ipynb`
+    Example: `somb notebook A --models logreg,sklearn.svm:SVC --model-params logreg.C=0.1 --out out.ipynb`
     """
     from somb_utils import notebook as nb
+    from somb_utils.names import split_names
 
     if refresh:
         for path in nb.refresh(names or ()):
@@ -46,8 +47,8 @@ def notebook(
         "seed": seed,
         "n_jobs": jobs,
         "results_dir": str(results_dir.resolve()) if results_dir else None,
-        "tasks": tasks and tasks.split(","),
-        "models": models and models.split(","),
+        "tasks": split_names(tasks) or None,
+        "models": split_names(models) or None,
         "model_params": parse_params(model_params or [], models),
     }
     path = nb.notebook_path(names[0])

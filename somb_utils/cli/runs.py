@@ -2,7 +2,6 @@
 
 import math
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,6 +65,7 @@ def run(
     """Fit models on tasks, score them, and print the summary.
 
     Results, predictions and provenance go to the run folder; the same command continues an interrupted run.
+    `--format csv > summary.csv` keeps the summary as CSV; `pandas.read_parquet` reads `results.parquet`, a row a fold.
 
     Examples:
 
@@ -73,16 +73,21 @@ def run(
 
     `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (called `rf(n_estimators=300)`)
 
-    `somb run --models mypackage.models:make --data ../open-data/processed`
+    `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
 
     `somb run --dry-run`
     """
     params = parse_params(model_params or [], models)
     if dry_run:
-        _print_plan(tasks, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out, format)
+        from somb_utils.cli.plan import print_plan
+        from somb_utils.plan import plan
+
+        source, folder = _begin(protocol, data, out)
+        options: Any = {"protocol": protocol, "source": source, "seed": seed, "n_jobs": jobs, "out": folder}
+        print_plan(plan(tasks, models, model_params=params, **options), format)
         return
     result = _execute(tasks, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
-    _print_summary(result, format)
+    _print_summary(result, jobs, format)
     _say_missing(tasks, data)
     _report_failures(result)
 
@@ -116,7 +121,7 @@ def ablate(
     loaded = [load_task(definition, protocol, source, a) for a in (None, *definition.ablations)]  # type: ignore[arg-type]
     params = parse_params(model_params or [], models)
     result = _execute(loaded, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
-    _print_summary(result, format)
+    _print_summary(result, jobs, format)
     _report_failures(result)
 
 
@@ -132,15 +137,16 @@ def reproduce(
 ) -> None:
     """Run the published protocol on the real tables and set every score beside the published one.
 
-    Example: `somb reproduce --data ../open-data/processed`
+    Example: `somb reproduce --tasks A1` (after `somb data fetch`)
     """
     from somb_utils.cli.console import print_frame
     from somb_utils.published import compare
+    from somb_utils.tables import resolve_source
 
-    result = _execute(tasks, None, {}, "published", data, _where(jobs, timeout, memory, cluster), 42, out)
-    if result.provenance["source"] != "open":
+    if resolve_source(data).kind != "open":
         raise SombError("only real tables can reproduce the published scores; get them with: somb data fetch")
-    table = compare(result.summary())
+    result = _execute(tasks, None, {}, "published", data, _where(jobs, timeout, memory, cluster), 42, out)
+    table = compare(_summary(result, jobs))
     shown = table.assign(**{c: table[c].map("{:.4f}".format) for c in ("published", "here", "difference")})
     print_frame(shown, format, title="Primary metric, published and here")
     _say_missing(tasks, data)
@@ -205,44 +211,6 @@ def _begin(protocol: str, data: str, out: Path | None) -> "tuple[Source, Path]":
     return source, folder
 
 
-def _print_plan(
-    tasks: str | None,
-    models: str | None,
-    params: dict[str, dict[str, Any]],
-    protocol: str,
-    data: str,
-    where: dict[str, Any],
-    seed: int,
-    out: Path | None,
-    format: Format,
-) -> None:
-    from somb_utils.cli.console import print_frame
-    from somb_utils.plan import plan
-
-    source, folder = _begin(protocol, data, out)
-    told = plan(
-        tasks,
-        models,
-        model_params=params,
-        protocol=protocol,  # type: ignore[arg-type]
-        source=source,
-        seed=seed,
-        n_jobs=where["n_jobs"],
-        out=folder,
-    )
-    print_frame(told.tasks.assign(gaps=told.tasks["gaps"].map("{:.1%}".format)), format, title="What would be run")
-    for message in told.left_out:
-        print(f"left out: {message}", file=sys.stderr)
-    rate = "by the models' finished folds" if told.measured else "by a rough rate; finished folds give a better one"
-    print(
-        f"{told.fits} fits to do, {told.finished} finished; about {timedelta(seconds=round(told.seconds))} h ({rate}); "
-        "nothing was fitted",
-        file=sys.stderr,
-    )
-    if told.problems:
-        raise SombError(f"{len(told.problems)} problems:\n" + "\n".join(f"  {problem}" for problem in told.problems))
-
-
 def _execute(
     tasks: "str | list[TaskData] | None",
     models: str | None,
@@ -280,10 +248,17 @@ def _execute(
         raise typer.Exit(130) from None
 
 
-def _print_summary(result: "RunResult", format: Format) -> None:
+def _summary(result: "RunResult", jobs: int) -> "pd.DataFrame":
+    import joblib
+
+    with joblib.parallel_config(n_jobs=jobs):
+        return result.summary()
+
+
+def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
     from somb_utils.cli.console import print_frame
 
-    summary = result.summary()
+    summary = _summary(result, jobs)
     if format is Format.table:
         mark = "SIMULATED tables: no score says anything of real biology" if _simulated(result) else "open tables"
         title = f"Primary metric, mean ± SD over folds, 95 % interval; * the task's best or tied with it ({mark})"
@@ -336,10 +311,12 @@ def _say_missing(tasks: str | None, data: str) -> None:
 
 
 def _report_failures(result: "RunResult") -> None:
+    from somb_utils.cli.console import printable
+
     failures = result.failures()
     if len(failures):
         for row in failures.itertuples():
-            print(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}", file=sys.stderr)
+            print(printable(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}"), file=sys.stderr)
         raise SombError(
             f"{len(failures)} fold jobs failed and are left out of the means; fix the model and run the same command"
         )

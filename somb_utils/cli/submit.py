@@ -70,8 +70,6 @@ def check(
 
     Example: `somb submit check mine.zip`
     """
-    from rich.markup import escape
-
     from somb_utils.cli.console import print_frame
     from somb_utils.submission import check as check_file
 
@@ -80,7 +78,7 @@ def check(
     if format is not Format.table:
         print_frame(primary, format)
         return
-    print_frame(_shown(primary), format, title=escape(packed.card.name))
+    print_frame(_shown(primary), format, title=packed.card.name)
     print(f"{file} holds: {_counted(scores)} follow from its predictions")
 
 
@@ -117,12 +115,7 @@ def leaderboard(
 
 
 def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
-    from rich.text import Text
-
-    numbers = {column: table[column].map("{:.4f}".format) for column in ("mean", "sd", "chance")}
-    # Names that others chose are plain text: brackets would be taken for markup.
-    names = {column: table[column].map(Text) for column in ("model", "authors") if column in table}
-    return table.assign(**numbers, **names)
+    return table.assign(**{column: table[column].map("{:.4f}".format) for column in ("mean", "sd", "chance")})
 
 
 def _counted(scores: "pd.DataFrame") -> str:

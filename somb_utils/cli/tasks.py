@@ -70,14 +70,15 @@ def tasks(
 
 
 def doctor() -> None:
-    """Say what is installed, which data is in use, which tasks can run, and how to mend what is missing.
+    """Say what is installed, which data is in use, which tasks can run, and how to get what is missing.
 
     Example: `somb doctor`
     """
     import os
     import platform
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import metadata, version
 
+    from somb_utils.extras import missing_extra
     from somb_utils.jobs import library_versions
     from somb_utils.paths import DATA, cache_dir
     from somb_utils.runner import unavailable
@@ -85,20 +86,15 @@ def doctor() -> None:
     from somb_utils.tasks import select_tasks
 
     print(f"somb-utils {version('somb-utils')}, Python {platform.python_version()}, {os.cpu_count()} cores")
-    print("libraries  " + ", ".join(f"{name} {it}" for name, it in library_versions().items()))
-    for extra, packages in {
-        "book": ("jupyter-book", "papermill", "jupytext", "matplotlib"),
-        "llm": ("inspect-ai", "anthropic", "openai"),
-        "dask": ("dask", "distributed"),
-    }.items():
-        lacking = []
-        for package in packages:
-            try:
-                version(package)
-            except PackageNotFoundError:
-                lacking.append(package)
-        state = f"missing {', '.join(lacking)}; get it with: pip install 'somb-utils[{extra}]'" if lacking else "ready"
-        print(f"extra {extra:5}{state}")
+    print("libraries  " + ", ".join(f"{name} {it}{_load_problem(name)}" for name, it in library_versions().items()))
+    for problem in _unmet(""):
+        print(f"           {problem}; get it with: pip install '{problem.split()[0]}'")
+    for extra in metadata("somb-utils").get_all("Provides-Extra") or ():
+        if extra == "dev":
+            continue
+        problems = _unmet(extra)
+        advice = missing_extra("this", extra, ImportError()).args[0].partition("; ")[2]
+        print(f"extra {extra:5}" + ("; ".join([*problems, advice]) if problems else "ready"))
     print(f"definitions {DATA}")
     print(f"cache      {cache_dir()}")
     source = resolve_source("auto")
@@ -110,3 +106,37 @@ def doctor() -> None:
         print(f"           {message}")
     if source.kind == "simulated":
         print("           the real tables: somb data fetch, or SOMB_DATA=folder")
+
+
+def _unmet(extra: str) -> list[str]:
+    """Return a sentence for each requirement of the package, or of one of its extras, that is not met."""
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    from packaging.requirements import Requirement
+
+    problems = []
+    for requirement in map(Requirement, requires("somb-utils") or ()):
+        marker = requirement.marker
+        if (marker is None) == bool(extra) or (marker is not None and not marker.evaluate({"extra": extra})):
+            continue
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            problems.append(f"{requirement.name}{requirement.specifier} is not installed")
+            continue
+        if not requirement.specifier.contains(installed, prereleases=True):
+            problems.append(f"{requirement.name}{requirement.specifier} is needed, {installed} is installed")
+    return problems
+
+
+def _load_problem(name: str) -> str:
+    """Return why an installed library cannot be loaded, and what helps; empty if it can."""
+    from importlib import import_module
+
+    from somb_utils.errors import reason
+
+    try:
+        import_module({"scikit-learn": "sklearn"}.get(name, name))
+    except (ImportError, OSError) as error:
+        return f" CANNOT BE LOADED ({reason(error)})"
+    return ""

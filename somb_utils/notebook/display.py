@@ -2,6 +2,8 @@
 
 import base64
 import io
+import re
+from html import escape
 from typing import Any
 
 
@@ -30,7 +32,7 @@ class Bar:
         from IPython.display import HTML
 
         bar = f'<progress max="{self.total}" value="{self.done}" style="width:16em"></progress>'
-        return HTML(f"{bar} {self.done} of {self.total} fold jobs: {label}")
+        return HTML(f"{bar} {self.done} of {self.total} fold jobs: {escape(label)}")
 
     def _update(self, content: Any) -> None:
         if self.handle is not None:  # there is none outside a notebook
@@ -62,7 +64,12 @@ def show(thing: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Display a remark, marked at its side."""
+    """Display a remark, which is plain text, marked at its side."""
     from IPython.display import HTML
 
-    show(HTML(f'<div class="somb-note" style="border-left:4px solid #E69F00;padding:.4em 1em">{text}</div>'))
+    show(HTML(f'<div class="somb-note" style="border-left:4px solid #E69F00;padding:.4em 1em">{escape(text)}</div>'))
+
+
+def literal(text: str) -> str:
+    """Return text as Markdown that shows it as it is, whatever marks it holds."""
+    return re.sub(r"([\\`*_{}\[\]<>$#|~])", r"\\\1", text)

@@ -4,16 +4,33 @@ import ast
 import contextlib
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from somb_utils.errors import SombError, UsageError
+from somb_utils.extras import missing_extra
 from somb_utils.notebook.parameters import check
-from somb_utils.paths import cache_dir
+from somb_utils.paths import cache_dir, replacing
 
 QUIET = ["--IPKernelApp.log_level=50"]  # a kernel complains of its own transport and shutdown
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
+
+
+def need(module: str) -> Any:
+    """Return a module that comes with the extra ``book``.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed, with the way to get it.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise missing_extra("a notebook", "book", error) from None
 
 
 def notebook_path(name: str) -> Path:
@@ -45,9 +62,12 @@ def category_of(path: Path) -> str:
 
 def own_parameters(path: Path) -> dict[str, str]:
     """Return the parameters that a notebook takes, each with the text of its own value."""
-    import papermill
-
-    return {key: entry["default"] for key, entry in papermill.inspect_notebook(str(path)).items()}
+    papermill = need("papermill")
+    try:
+        found = papermill.inspect_notebook(str(path))
+    except (ValueError, KeyError, AttributeError) as error:
+        raise SombError(f"{path} is not a readable notebook: {error}") from None
+    return {key: entry["default"] for key, entry in found.items()}
 
 
 def execute(
@@ -67,10 +87,9 @@ def execute(
     UsageError
         If a parameter is unknown, its value cannot be, or `output` would overwrite the notebook.
     SombError
-        If a cell fails, naming it.
+        If a cell fails or its kernel dies, naming the cell; if there is no kernel, or `output` cannot be written.
     """
-    import papermill
-
+    papermill = need("papermill")
     path, output, given = notebook_path(name), Path(output), dict(parameters or {})
     if output.resolve() == path.resolve():
         raise UsageError(f"{output} is the notebook itself; name another file to write to")
@@ -80,7 +99,7 @@ def execute(
         raise UsageError(f"unknown parameter '{unknown[0]}'; {path.name} takes {', '.join(own)}")
     if category_of(path):
         check(category_of(path), {**{key: ast.literal_eval(text) for key, text in own.items()}, **given})
-    output.parent.mkdir(parents=True, exist_ok=True)
+    _check_writable(output)
     try:
         papermill.execute_notebook(
             str(path),
@@ -96,7 +115,30 @@ def execute(
             f"cell {error.cell_index + 1} of {path.name} failed ({_first_line(error.source)}): "
             f"{error.ename}: {error.evalue}; what ran is in {output}"
         ) from None
+    except need("nbclient.exceptions").DeadKernelError:
+        raise SombError(
+            f"the kernel died in {_last_cell(output)} of {path.name}, as it does when memory runs out or a library "
+            f"crashes; what ran is in {output}"
+        ) from None
+    except (OSError, RuntimeError, need("jupyter_client.kernelspec").NoSuchKernel) as error:
+        raise SombError(f"{path.name} cannot be executed: {error}; what ran, if anything did, is in {output}") from None
     return output
+
+
+def _check_writable(output: Path) -> None:
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise SombError(f"cannot write {output}: {error.strerror}; name another file with --out") from None
+
+
+def _last_cell(output: Path) -> str:
+    """Return the number and first line of the last cell that papermill began."""
+    cells = need("nbformat").read(output, 4).cells
+    begun = [n for n, cell in enumerate(cells) if cell.metadata.get("papermill", {}).get("duration") is not None]
+    return f"cell {begun[-1] + 1} ({_first_line(cells[begun[-1]].source)})" if begun else "its first cell"
 
 
 def _first_line(source: str) -> str:
@@ -105,7 +147,7 @@ def _first_line(source: str) -> str:
 
 def to_text(path: Path) -> str:
     """Return the MyST text that pairs with a notebook, as ``jupytext`` writes it."""
-    import jupytext
+    jupytext = need("jupytext")
     from jupytext.config import load_jupytext_config
     from jupytext.formats import long_form_one_format
 
@@ -120,13 +162,10 @@ def refresh(names: Iterable[str] = ()) -> Iterable[Path]:
     Raises
     ------
     SombError
-        If a cell fails, naming it; the stored notebook stays as it was.
+        If a cell fails or its kernel dies, naming it; the stored notebook stays as it was.
     """
-    import jupytext
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
-
+    jupytext, nbformat, nbclient = need("jupytext"), need("nbformat"), need("nbclient")
+    failures = (need("nbclient.exceptions").CellControlSignal, need("jupyter_client.kernelspec").NoSuchKernel)
     paths = [notebook_path(name) for name in names] or [p.with_suffix(".ipynb") for p in sorted(FOLDER.glob("*.md"))]
     for path in paths:
         notebook = jupytext.read(path.with_suffix(".md"))
@@ -137,18 +176,20 @@ def refresh(names: Iterable[str] = ()) -> Iterable[Path]:
         )
         try:
             with _simulated_only():
-                NotebookClient(
+                nbclient.NotebookClient(
                     notebook,
                     timeout=900,
                     record_timing=False,
                     extra_arguments=QUIET,
                     resources={"metadata": {"path": str(FOLDER)}},
                 ).execute()
-        except CellExecutionError as error:
+        except (*failures, RuntimeError, OSError) as error:
             raise SombError(f"{path.with_suffix('.md')}: {error}") from None
         notebook.metadata.pop("language_info", None)
-        nbformat.write(notebook, path)
-        path.with_suffix(".md").write_text(to_text(path), encoding="utf-8")
+        with replacing(path) as temporary:
+            nbformat.write(notebook, temporary, version=nbformat.NO_CONVERT)
+        with replacing(path.with_suffix(".md")) as temporary:
+            temporary.write_text(to_text(path), encoding="utf-8")
         yield path
 
 

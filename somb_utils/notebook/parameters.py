@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from somb_utils.errors import UsageError
 from somb_utils.models import resolve_models
+from somb_utils.names import split_names
 from somb_utils.seeds import MAX_SEED
 from somb_utils.tasks import Protocol, catalogue, select_tasks
 
@@ -33,7 +34,7 @@ class Parameters(BaseModel):
         if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
             value = json.loads(value)
         if isinstance(value, str) and info.field_name != "model_params":
-            value = [part.strip() for part in value.split(",") if part.strip()]
+            value = split_names(value)
         return {} if value is None and info.field_name == "model_params" else value
 
     @field_validator("n_jobs")

@@ -6,13 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from html import escape
 from typing import Any
 
+import joblib
 import pandas as pd
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.load import TaskData, load_task
-from somb_utils.notebook.display import Bar, note, show
+from somb_utils.notebook.display import Bar, literal, note, show
+from somb_utils.notebook.files import need
 from somb_utils.notebook.parameters import Parameters, check
 from somb_utils.paths import cache_dir
 from somb_utils.published import published_primary
@@ -33,8 +36,9 @@ def start(category: str, **parameters: Any) -> "Session":
     Raises
     ------
     UsageError
-        If a parameter is unknown or its value cannot be.
+        If a parameter is unknown, its value cannot be, or the extra ``book`` is not installed.
     """
+    need("IPython.display"), need("myst_nb"), need("matplotlib")
     session = Session(category, check(category, parameters))
     show(session.banner())
     return session
@@ -74,7 +78,7 @@ class Session:
             if self.simulated
             else f"Every table was checked against its SHA-256 hash ({self.source.kind} tables)."
         )
-        lines = "".join(f"<br>Left out: {message}" for message in self._notes(self.missing.values()))
+        lines = "".join(f"<br>Left out: {escape(message)}" for message in self._notes(self.missing.values()))
         text = f"<b>{said}</b>, {self.parameters.protocol} protocol. {detail}{lines}"
         style = f"background:{colour};color:white;padding:.7em 1em;border-radius:4px"
         return HTML(f'<div class="somb-source" style="{style}">{text}</div>')
@@ -158,9 +162,10 @@ class Session:
             note("no task of this notebook has its tables, so there is nothing to run")
             return None
         p, bar = self.parameters, Bar()
-        folder = (
-            p.results_dir or cache_dir() / "notebooks" / f"{self.category or 'all'}-{self.source.kind}-{p.protocol}"
-        )
+        # The same data alone share a folder: after new tables, or another preparation of them, a new one begins.
+        data = joblib.hash({name: task.fingerprint for name, task in self.tasks.items()})[:12]
+        name = f"{self.category or 'all'}-{self.source.kind}-{p.protocol}-{data}"
+        folder = p.results_dir or cache_dir() / "notebooks" / name
         self.result = run(
             list(self.tasks.values()), p.models, model_params=p.model_params, protocol=p.protocol, source=self.source,
             seed=p.seed, n_jobs=p.n_jobs, out=folder, on_start=bar.start, on_done=bar.advance,
@@ -181,7 +186,8 @@ class Session:
         """
         if not hasattr(self, "result"):
             raise SombError("no results yet: call session.run() first")
-        table = self.result.summary(self.parameters.n_bootstrap, self.parameters.seed)
+        with joblib.parallel_config(n_jobs=self.parameters.n_jobs):
+            table = self.result.summary(self.parameters.n_bootstrap, self.parameters.seed)
         reference = published_primary().rename(columns={"mean": "published"})
         table = table.merge(reference[["task", "model", "published"]], on=["task", "model"], how="left")
         return table.assign(rows=[len(self.tasks[name].X) for name in table["task"]])
@@ -223,7 +229,7 @@ class Session:
             where = "lies above" if best["low"] > best["chance"] else "is not clear of"
             unit = f"{best['rows']:,} rows" + (f" of {best['folds']} groups" if data.groups is not None else "")
             lines.append(
-                f"- **{name}**: best is {best['model']} with {best['metric']} {best['mean']:.3f} "
+                f"- **{name}**: best is {literal(best['model'])} with {best['metric']} {best['mean']:.3f} "
                 f"[{best['low']:.3f}, {best['high']:.3f}]; the interval {where} chance ({best['chance']:.3f}); "
                 f"N = {unit}."
             )

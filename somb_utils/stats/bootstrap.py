@@ -10,7 +10,7 @@ from scipy import stats
 from somb_utils.errors import UsageError
 from somb_utils.seeds import checked_seed
 from somb_utils.stats import kernels
-from somb_utils.stats.design import GROUPED, Design, design, rows_of
+from somb_utils.stats.design import GROUPED, Design, design, each_protocol, rows_of
 from somb_utils.tasks import Task
 
 N_BOOTSTRAP = 1000
@@ -76,11 +76,21 @@ def replicates(
 
 
 def all_replicates(
-    predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED
+    predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED, n_jobs: int | None = None
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Return the bootstrap scores of every task and model, each of shape (n_bootstrap,), drawn in pairs."""
+    """Return the bootstrap scores of every task and model, each of shape (n_bootstrap,), by one and the same draws.
+
+    Parameters
+    ----------
+    predictions
+        Of one protocol, as :attr:`somb_utils.results.RunResult.predictions` holds them.
+    n_bootstrap, seed
+        Replicates, and the seed of their draws.
+    n_jobs
+        Tasks at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
+    """
     parts = list(batches(predictions))
-    draws = Parallel(n_jobs=-1, prefer="threads")(
+    draws = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(_draw)(made, list(models.values()), n_bootstrap, seed) for _, made, models in parts
     )
     return {
@@ -134,22 +144,40 @@ def student_factor(n: int) -> float:
 
 
 def with_intervals(
-    summary: pd.DataFrame, predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED
+    summary: pd.DataFrame,
+    predictions: pd.DataFrame,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = SEED,
+    n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Return a summary with each score's 95 % interval and whether it is told apart from its task's best.
+    """Return a summary with each score's 95 % interval and whether it differs significantly from its task's best.
 
     Parameters
     ----------
-    summary : columns task, model, mean, failed
-    predictions : of the same run
+    summary
+        Columns task, model, mean, failed; and protocol, if there are several.
+    predictions
+        Of the same run.
+    n_bootstrap, seed
+        Replicates, and the seed of their draws.
+    n_jobs
+        Tasks at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
 
     Returns
     -------
     DataFrame
         The summary with `low` and `high`, NaN where there is no interval, and `tied`: the model has the best mean of
-        its task, or the interval of its paired difference to the best holds 0. Models with failed folds are neither.
+        its task and protocol, or the interval of its paired difference to the best holds 0. Models with failed folds
+        are neither.
     """
-    draws = all_replicates(predictions, n_bootstrap, seed) if n_bootstrap else {}
+    parts = [_with_intervals(*part, n_bootstrap, seed, n_jobs) for part in each_protocol(summary, predictions)]
+    return pd.concat(parts).loc[summary.index]
+
+
+def _with_intervals(
+    summary: pd.DataFrame, predictions: pd.DataFrame, n_bootstrap: int, seed: int, n_jobs: int | None
+) -> pd.DataFrame:
+    draws = all_replicates(predictions, n_bootstrap, seed, n_jobs) if n_bootstrap else {}
     keys = list(zip(summary["task"], summary["model"], strict=True))
     ends = [_of_score(draws.get(key, np.empty(0))) for key in keys]
     whole = summary[summary["mean"].notna() & (summary["failed"] == 0)]

@@ -16,7 +16,7 @@ Repetitions of a feature task share test rows (any two of them a fifth), so they
 independently: that would make intervals a quarter too short.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -35,6 +35,15 @@ METRICS = {
     "macro_f1": kernels.MACRO_F1,
     "micro_f1": kernels.MICRO_F1,
 }
+
+
+def each_protocol(table: pd.DataFrame, predictions: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Yield the rows of a table of scores and the predictions of each protocol; both whole if they name one or none."""
+    if "protocol" not in predictions or predictions["protocol"].nunique() < 2:
+        yield table, predictions
+        return
+    for protocol, rows in table.groupby("protocol", sort=False):
+        yield rows, predictions[predictions["protocol"] == protocol]
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ def design(predictions: pd.DataFrame, task: Task | str) -> Design:
     order = np.lexsort([predictions[key].to_numpy(dtype=str) for key in reversed(keys)])
     frame = predictions.iloc[order]
     if frame.duplicated(keys).any():
-        raise SombError(f"{definition.id}: an id stands twice in a fold of these predictions")
+        raise SombError(f"{definition.id}: an id is duplicated in a fold of these predictions")
     truth = _codes(frame, "y_true", definition)
     first = frame.iloc[:: len(frame) // len(truth)]
     ids, row = np.unique(first["id"].to_numpy(dtype=str), return_inverse=True)

@@ -8,11 +8,14 @@ from scipy import stats
 
 from somb_utils.errors import UsageError
 from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, all_replicates, interval
-from somb_utils.stats.design import GROUPED
+from somb_utils.stats.design import GROUPED, each_protocol
 from somb_utils.tasks import get_task
 
 # A repetition tests a fifth of the rows and trains on the other four.
 TEST_PER_TRAIN = 0.25
+COLUMNS = [
+    "task", "protocol", "metric", "a", "b", "difference", "low", "high", "wins", "folds", "test", "p", "floor",
+]  # fmt: skip
 
 
 def nadeau_bengio(differences: np.ndarray, test_per_train: float = TEST_PER_TRAIN) -> float:
@@ -66,46 +69,63 @@ def sign_flip_floor(n: int) -> float:
 
 
 def differences(
-    results: pd.DataFrame, predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED
+    results: pd.DataFrame,
+    predictions: pd.DataFrame,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = SEED,
+    n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Compare every two models on every task that both were scored on, without a failed fold.
+    """Compare every two models on every task and protocol that both were scored on, without a failed fold.
 
     Parameters
     ----------
-    results, predictions : of one protocol and data source, as :class:`somb_utils.results.RunResult` holds them
-    n_bootstrap, seed : replicates and seed of the paired bootstrap
+    results, predictions
+        Of one data source, as :class:`somb_utils.results.RunResult` holds them.
+    n_bootstrap, seed
+        Replicates and seed of the paired bootstrap.
+    n_jobs
+        Tasks at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
 
     Returns
     -------
     DataFrame
-        One row a task and pair: task, metric, a, b; difference (mean of a less mean of b), low, high (95 % interval
-        of it, rows drawn alike for both), wins (the share of replicates in which a scores higher, ties counting
-        half), folds; test, p and floor. The test is the exact sign flip over crew or time points, whose smallest
-        possible p-value is `floor`, or Nadeau and Bengio's over repetitions (no floor).
+        One row a task, protocol and pair: task, protocol, metric, a, b; difference (mean of a less mean of b), low,
+        high (95 % interval of it, rows drawn alike for both), wins (the share of replicates in which a scores higher,
+        ties counting half), folds; test, p and floor. The test is the exact sign flip over crew or time points, whose
+        smallest possible p-value is `floor`, or Nadeau and Bengio's over repetitions (no floor).
     """
-    draws = all_replicates(predictions, n_bootstrap, seed)
     rows = []
-    for name, table in results.groupby("task", sort=False):
-        task = get_task(str(name).partition("_")[0])
-        primary = table[table["metric"] == task.metrics.primary]
-        folds = primary.pivot(index="fold", columns="model", values="value")
-        failed = set(primary.loc[primary["status"].str.startswith("failed"), "model"])
-        for a, b in combinations([m for m in dict.fromkeys(primary["model"]) if m not in failed], 2):
-            both = folds[[a, b]].dropna()
-            gaps = (both[a] - both[b]).to_numpy()
-            if not len(gaps):
-                continue
-            drawn = draws[str(name), a] - draws[str(name), b]
-            low, high = interval(drawn)
-            grouped = task.split in GROUPED
-            rows.append({
-                "task": name, "metric": task.metrics.primary, "a": a, "b": b, "difference": gaps.mean(),
-                "low": low, "high": high, "wins": win_probability(drawn), "folds": len(gaps),
-                "test": "sign flip" if grouped else "Nadeau-Bengio",
-                "p": sign_flip(gaps) if grouped else nadeau_bengio(gaps),
-                "floor": sign_flip_floor(len(gaps)) if grouped else np.nan,
-            })  # fmt: skip
-    return pd.DataFrame(rows)
+    for part, own in each_protocol(results, predictions):
+        draws = all_replicates(own, n_bootstrap, seed, n_jobs)
+        for (name, protocol), table in part.groupby(["task", "protocol"], sort=False):
+            rows += _pairs(str(name), str(protocol), table, draws)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _pairs(
+    name: str, protocol: str, table: pd.DataFrame, draws: dict[tuple[str, str], np.ndarray]
+) -> list[dict[str, object]]:
+    task = get_task(name.partition("_")[0])
+    primary = table[table["metric"] == task.metrics.primary]
+    folds = primary.pivot(index="fold", columns="model", values="value")
+    failed = set(primary.loc[primary["status"].str.startswith("failed"), "model"])
+    grouped = task.split in GROUPED
+    rows: list[dict[str, object]] = []
+    for a, b in combinations([m for m in dict.fromkeys(primary["model"]) if m not in failed], 2):
+        both = folds[[a, b]].dropna()
+        gaps = (both[a] - both[b]).to_numpy()
+        if not len(gaps):
+            continue
+        drawn = draws[name, a] - draws[name, b]
+        low, high = interval(drawn)
+        rows.append({
+            "task": name, "protocol": protocol, "metric": task.metrics.primary, "a": a, "b": b,
+            "difference": gaps.mean(), "low": low, "high": high, "wins": win_probability(drawn), "folds": len(gaps),
+            "test": "sign flip" if grouped else "Nadeau-Bengio",
+            "p": sign_flip(gaps) if grouped else nadeau_bengio(gaps),
+            "floor": sign_flip_floor(len(gaps)) if grouped else np.nan,
+        })  # fmt: skip
+    return rows
 
 
 def win_probability(drawn: np.ndarray) -> float:

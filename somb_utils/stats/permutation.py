@@ -11,7 +11,7 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.seeds import checked_seed
 from somb_utils.stats import kernels
 from somb_utils.stats.bootstrap import SEED, batches
-from somb_utils.stats.design import Design, constant_label, contiguous, design, rows_of, signatures
+from somb_utils.stats.design import Design, constant_label, contiguous, design, each_protocol, rows_of, signatures
 from somb_utils.tasks import Task
 
 N_PERMUTATIONS = 999
@@ -110,16 +110,38 @@ def _multilabel(made: Design, predictions: pd.DataFrame, n_permutations: int, se
 
 
 def with_p_values(
-    summary: pd.DataFrame, predictions: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
+    summary: pd.DataFrame,
+    predictions: pd.DataFrame,
+    n_permutations: int = N_PERMUTATIONS,
+    seed: int = SEED,
+    n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Return a summary with each score's `p` against chance, and `q`, corrected over the table.
+    """Return a summary with each score's `p` against chance, and `q`, corrected over the table, protocol by protocol.
 
     `q` is the smallest false-discovery rate at which a score counts as above chance (Benjamini & Yekutieli 2001, valid
-    however the tests depend on each other: models share test rows). Random and majority guess, and are not tested.
+    however the tests depend on each other: models share test rows). The trivial baselines are not tested.
+
+    Parameters
+    ----------
+    summary
+        Columns task and model; and protocol, if there are several.
+    predictions
+        Of the same run.
+    n_permutations, seed
+        Shuffles behind each p-value, and their seed.
+    n_jobs
+        Scores at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
     """
+    parts = [_with_p_values(*part, n_permutations, seed, n_jobs) for part in each_protocol(summary, predictions)]
+    return pd.concat(parts).loc[summary.index]
+
+
+def _with_p_values(
+    summary: pd.DataFrame, predictions: pd.DataFrame, n_permutations: int, seed: int, n_jobs: int | None
+) -> pd.DataFrame:
     parts = list(batches(predictions[~predictions["model"].isin(["random", "majority"])]))
     calls = [(task, model, made, rows) for task, made, models in parts for model, rows in models.items()]
-    tested = Parallel(n_jobs=-1, prefer="threads")(
+    tested = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(null_scores)(made, rows, n_permutations, seed) for _, _, made, rows in calls
     )
     p_of = {(task, model): p_value(scores) for (task, model, _, _), scores in zip(calls, tested, strict=True)}

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
-from scipy.stats import friedmanchisquare
+from scipy.stats import friedmanchisquare, studentized_range
 
 from somb_utils.errors import UsageError
 
@@ -39,14 +40,15 @@ def ranking(summary: pd.DataFrame) -> Ranking:
     Raises
     ------
     UsageError
-        If fewer than three models share at least two tasks, so that there is nothing to test.
+        If fewer than three models share at least two tasks, so that there is nothing to test, or the summary is of
+        several protocols.
 
     Notes
     -----
     Tasks count as independent, which those on the same samples are not: read the p-values as optimistic.
     """
-    import scikit_posthocs
-
+    if summary.duplicated(["task", "model"]).any():
+        raise UsageError("ranks need one score a task and model; give the results of one protocol")
     scores = summary.pivot(index="task", columns="model", values="mean").dropna()
     if scores.shape[1] < 3 or len(scores) < 2:
         raise UsageError(
@@ -55,13 +57,23 @@ def ranking(summary: pd.DataFrame) -> Ranking:
         )
     ranks = scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     p = float(friedmanchisquare(*(scores[model] for model in scores)).pvalue)
-    return Ranking(scores, ranks, p, scikit_posthocs.posthoc_nemenyi_friedman(scores))
+    return Ranking(scores, ranks, p, _nemenyi(scores))
+
+
+def _nemenyi(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the p-value of each pair: mean ranks over their standard error, in the studentized range's upper tail."""
+    n, k = scores.shape
+    ranks = scores.rank(axis=1).mean().to_numpy()
+    p = studentized_range.sf(np.abs(ranks[:, None] - ranks) * np.sqrt(12 * n / (k * (k + 1))), k, np.inf)
+    np.fill_diagonal(p, 1)
+    models = scores.columns.rename(None)
+    return pd.DataFrame(p, models, models)
 
 
 def draw_critical_difference(
     made: Ranking, axes: "Axes", colours: Mapping[str, str] | None = None, alpha: float = 0.05
 ) -> None:
-    """Draw mean ranks on a line, a bar joining those that the Nemenyi test does not tell apart.
+    """Draw mean ranks on a line, a bar joining those that do not differ significantly (Nemenyi).
 
     Parameters
     ----------

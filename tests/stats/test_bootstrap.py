@@ -185,7 +185,7 @@ def test_failed_models_are_not_tied() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda p: pd.concat([p, p.head(1)]), "stands twice in a fold"),
+        (lambda p: pd.concat([p, p.head(1)]), "duplicated in a fold"),
         (lambda p: p.assign(y_true=["orbit", *p["y_true"][1:]]), "none of"),
         (lambda p: pd.concat([p, p.assign(model="other")]), "predictions of 2 models"),
     ],

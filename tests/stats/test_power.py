@@ -74,6 +74,10 @@ def test_command_measures_prints_and_continues(
     assert code == 0 and "1 cells done" in err and pd.read_csv(tmp_path / "p.csv")["missions"].item() == 2
     code, out, err = command("power", "--missions", "2", "--out", "p.csv")  # type: ignore[operator]
     assert code == 0 and "done" not in err and "macro" not in out and "power" in out
+    other = pd.read_csv(tmp_path / "p.csv").assign(made_with="somb-utils 0.0.1; numpy 1.0", power=9.0)
+    other.to_csv(tmp_path / "p.csv", index=False)
+    code, out, err = command("power", "--missions", "2", "--out", "p.csv")  # type: ignore[operator]
+    assert code == 0 and "1 cells done" in err and pd.read_csv(tmp_path / "p.csv")["power"].item() <= 1
     code, out, err = command("coverage", "--missions", "5", "--out", "c.csv", "--format", "csv")  # type: ignore[operator]
     assert code == 0 and "macro_f1" in out
 
