@@ -18,6 +18,7 @@ from somb_utils.jobs import LIBRARIES
 from somb_utils.paths import replacing
 from somb_utils.runner import load_tasks
 from somb_utils.tables import resolve_source
+from somb_utils.tasks import select_tasks, task_tables
 
 PAGE = Path(__file__).parent.parent / "book" / "benchmarks.md"
 
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--data", default="auto", help="as for somb run")
     parser.add_argument("--out", type=Path, default=PAGE)
     options = parser.parse_args()
-    source = resolve_source(options.data)
+    source = resolve_source(options.data, task_tables(select_tasks(options.tasks)))
     tasks = [data.task.id for data in load_tasks(options.tasks, "published", source)]
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     page = f"""# Benchmarks

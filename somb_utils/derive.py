@@ -145,7 +145,7 @@ def derive(name: str, load: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
     UsageError
         If no rule makes a table of this name.
     SombError
-        If a source table lacks a column that the rule needs.
+        If a source table lacks a column that the rule needs, or holds text where it needs numbers.
     """
     if name not in DERIVED:
         raise UsageError(f"no rule derives '{name}'; there are rules for {', '.join(DERIVED)}")
@@ -155,6 +155,8 @@ def derive(name: str, load: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
         return derivation.function(tables)
     except KeyError as error:
         raise SombError(f"{name} cannot be derived: {' or '.join(tables)} has no column {error}") from error
+    except (TypeError, ValueError) as error:
+        raise SombError(f"{name} cannot be derived: {' or '.join(tables)} holds text among numbers: {error}") from error
 
 
 def derive_all(load: Callable[[str], pd.DataFrame]) -> dict[str, pd.DataFrame]:

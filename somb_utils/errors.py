@@ -1,10 +1,41 @@
 """The two kinds of failure a user can meet, each with the exit code of the command line."""
 
+import unicodedata
+
+
+def printable(text: object, most: int | None = 200) -> str:
+    """Return a text that is safe to print: on one line, bounded, without characters that steer a terminal.
+
+    Parameters
+    ----------
+    text : object
+        What to print, such as a column's name from a file of somebody else.
+    most : int, optional
+        Characters to keep; None for all.
+
+    Returns
+    -------
+    str
+        The text with control, bidirectional-format and surrogate characters replaced by their escapes.
+    """
+    whole = str(text)
+    cut = whole if most is None or len(whole) <= most else whole[: most - 1] + "…"
+    return "".join(c if unicodedata.category(c) not in _UNSAFE else ascii(c)[1:-1] for c in cut)
+
+
+_UNSAFE = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format (as for text direction), surrogates, line separators
+
 
 class SombError(Exception):
-    """Something failed at run time: a table, a model, a disk. Exit code 1."""
+    """Something failed at run time: a table, a model, a disk. Exit code 1.
+
+    The message's control characters are escaped, but for its line ends.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__("\n".join(printable(line, most=None) for line in str(message).split("\n")))
 
 
 class UsageError(SombError):

@@ -17,9 +17,9 @@ import pandas as pd
 
 from somb_utils import tasks as t
 from somb_utils.derive import membership
-from somb_utils.errors import SombError
+from somb_utils.errors import SombError, printable
 from somb_utils.paths import DATA
-from somb_utils.tables import first_not_text, numbers
+from somb_utils.tables import first_not_text
 
 Load = Callable[[str], pd.DataFrame]
 
@@ -64,7 +64,7 @@ def build(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
         If a table lacks a column, holds text where numbers are due, an unknown class, or repeated ids.
     """
     features = _RECIPES[task.features.recipe](task, load, protocol)
-    features = replace(features, X=_numeric(features.X, task))
+    features = replace(features, X=features.X.astype(np.float64).set_axis(features.X.columns.astype(str), axis=1))
     _check(features, task)
     if protocol == "aligned":
         features = _canonical(features, task)
@@ -77,7 +77,7 @@ def _samples(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Samples = task.features  # type: ignore[assignment]
     first, X = _sample_tables(spec.tables, load, task)
     if spec.missing_is_zero:
-        X = _zero_filled(X)
+        X = X.fillna(0.0)
     return Features(X, _column(first, spec.label, task), _column(first, "crew", task))
 
 
@@ -85,7 +85,7 @@ def _sample_columns(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.SampleColumns = task.features  # type: ignore[assignment]
     metadata = _indexed(load(spec.metadata), "sample_id", task)
     samples = metadata[_column(metadata, "source", task) == "human"]
-    table = _sample_matrix(load(spec.table), spec.id, task)
+    table = _sample_matrix(spec.table, load, spec.id, task)
     pair = _by_position if protocol == "published" else _by_sample
     X = pair(table, samples.index, task)
     return Features(X, _column(samples, spec.label, task), _column(samples, "crew", task))
@@ -93,8 +93,8 @@ def _sample_columns(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
 
 def _shared_taxa(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.SharedTaxa = task.features  # type: ignore[assignment]
-    human = _sample_matrix(load(spec.human), spec.id, task)
-    environmental = _sample_matrix(load(spec.environmental), spec.id, task)
+    human = _sample_matrix(spec.human, load, spec.id, task)
+    environmental = _sample_matrix(spec.environmental, load, spec.id, task)
     # The capsule's columns read I4_Capsule_LM92_6 where the metadata says capsule_L-92_6.
     environmental.index = environmental.index.str.replace(r"^I4_Capsule_", "capsule_", regex=True).str.replace(
         r"_LM(?=\d)", "_L-", regex=True
@@ -110,23 +110,27 @@ def _shared_taxa(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
 
 def _multimodal(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Multimodal = task.features  # type: ignore[assignment]
-    day = ("crew", "timepoint_days")
     clinical, analytes = _sample_tables(spec.clinical, load, task)
-    proteomics = load(spec.proteomics)
+    proteomics, proteins = _sample_tables((spec.proteomics,), load, task)
     matrix = _indexed(load(spec.metabolomics), "metabolite_name", task)
     metadata = _indexed(load(spec.metabolomics_metadata), "sample_id", task)
-    metabolites = matrix[[c for c in matrix.columns if c in metadata.index]].T
+    samples = [column for column in matrix.columns if column in metadata.index]
+    metabolites = _numbers(matrix[samples], spec.metabolomics, task).T
 
-    drawn = (clinical, proteomics, metadata.loc[metabolites.index])
-    keys = [pd.MultiIndex.from_frame(_columns(frame, day, task)) for frame in drawn]
+    drawn = {
+        spec.clinical[0]: clinical,
+        spec.proteomics: proteomics,
+        spec.metabolomics_metadata: metadata.loc[metabolites.index],
+    }
+    keys = [_crew_day(frame, name, task) for name, frame in drawn.items()]
     if any(key.has_duplicates for key in keys):
         raise SombError(f"{task.id}: a crew member has two samples of one day in a table; it joins by crew and day")
     in_all = [key.isin(keys[0]) & key.isin(keys[1]) & key.isin(keys[2]) for key in keys]
     draws = clinical[in_all[0]]
     blocks = {
         "clinical:": analytes[in_all[0]],
-        "proteomics:": _zero_filled(proteomics.drop(columns=SAMPLE_COLUMNS, errors="ignore")),
-        "metabolomics:": _zero_filled(metabolites),
+        "proteomics:": proteins.fillna(0.0),
+        "metabolomics:": metabolites.fillna(0.0),
     }
     if protocol == "published":
         blocks["proteomics:"] = blocks["proteomics:"][in_all[1]]
@@ -145,26 +149,27 @@ def _rows(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     if spec.member_of:
         table = table.assign(label=membership(table[spec.id], load(spec.member_of)))
     y = _column(table, spec.label or "label", task)
-    return Features(_columns(table, spec.columns, task), _binary(y, task))
+    return Features(_numbers(_columns(table, spec.columns, task), spec.table, task), _binary(y, task))
 
 
 def _differential_transfer(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.DifferentialTransfer = task.features  # type: ignore[assignment]
     table, target = (_indexed(load(name), spec.id, task) for name in (spec.table, spec.target))
     shared = target.index.intersection(table.index, sort=False)
-    changed = _numeric(_columns(target, ("adj_pval",), task), task)["adj_pval"].fillna(1.0) < spec.alpha
+    changed = _numbers(_columns(target, ("adj_pval",), task), spec.target, task)["adj_pval"].fillna(1.0) < spec.alpha
     annotations = pd.DataFrame()
     stratify = None
     if "direction_concordance" in task.metrics.secondary:
         one, two = (
-            np.sign(_numeric(_columns(t, ("logFC",), task), task).loc[shared, "logFC"]) for t in (table, target)
+            np.sign(_numbers(_columns(frame, ("logFC",), task), name, task).loc[shared, "logFC"])
+            for name, frame in ((spec.table, table), (spec.target, target))
         )
         annotations = pd.DataFrame({"concordant": one == two})
         in_source_order = changed[table.index.intersection(target.index, sort=False)]
         stratify = in_source_order.to_numpy() if protocol == "published" else None
         shared = shared.sort_values()
     return Features(
-        _columns(table, spec.columns, task).loc[shared],
+        _numbers(_columns(table, spec.columns, task), spec.table, task).loc[shared],
         _binary(changed[shared], task),
         stratify=stratify,
         annotations=annotations.reindex(shared),
@@ -177,14 +182,14 @@ def _correlation(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     y = _columns(labels, task.classes, task)
     if not y.isin([0, 1]).all(axis=None):
         raise SombError(f"{task.id}: {spec.labels} holds a label that is neither 0 nor 1")
-    X = _indexed(load(spec.table), spec.id, task)
+    X = _numbers(_indexed(load(spec.table), spec.id, task), spec.table, task)
     return Features(_by_sample(X, labels.index, task), y.astype(int))
 
 
 def _metabolites(task: t.Task, load: Load, protocol: t.Protocol) -> Features:
     spec: t.Metabolites = task.features  # type: ignore[assignment]
     table = _indexed(load(spec.table), spec.id, task)
-    numeric = _zero_filled(_columns(table, spec.numeric, task))
+    numeric = _numbers(_columns(table, spec.numeric, task), spec.table, task).fillna(0.0)
     categories = _texts(_columns(table, spec.categorical, task), task)
     one_hot = pd.get_dummies(categories, columns=list(spec.categorical), dtype=float)
     count = _published_atoms if protocol == "published" else _atoms
@@ -219,25 +224,29 @@ def _published_atoms(formula: str) -> dict[str, int]:
     return {f"n_{element}": sum(int(n or 1) for n in re.findall(rf"{element}(\d*)", formula)) for element in _ELEMENTS}
 
 
-def _zero_filled(table: pd.DataFrame) -> pd.DataFrame:
-    return numbers(table).fillna(0.0)
-
-
 def _sample_tables(names: tuple[str, ...], load: Load, task: t.Task) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the first table, for its sample metadata, and the features of all, joined by sample."""
     frames = [_indexed(load(name), "sample_id", task) for name in names]
-    return frames[0], _concat([frame.drop(columns=SAMPLE_COLUMNS, errors="ignore") for frame in frames], task)
+    measured = [frame.drop(columns=SAMPLE_COLUMNS, errors="ignore") for frame in frames]
+    return frames[0], _concat([_numbers(frame, name, task) for name, frame in zip(names, measured, strict=True)], task)
 
 
-def _sample_matrix(table: pd.DataFrame, ident: str, task: t.Task) -> pd.DataFrame:
+def _sample_matrix(name: str, load: Load, ident: str, task: t.Task) -> pd.DataFrame:
     ranks = ["domain", "phylum", "class", "order", "family", "genus", "species"]
-    return _indexed(table, ident, task).drop(columns=ranks, errors="ignore").T
+    return _numbers(_indexed(load(name), ident, task).drop(columns=ranks, errors="ignore"), name, task).T
+
+
+def _crew_day(frame: pd.DataFrame, name: str, task: t.Task) -> pd.MultiIndex:
+    day = _numbers(_columns(frame, ("timepoint_days",), task), name, task)
+    return pd.MultiIndex.from_frame(_columns(frame, ("crew",), task).join(day))
 
 
 def _by_sample(table: pd.DataFrame, ids: pd.Index, task: t.Task) -> pd.DataFrame:
     absent = ids.difference(table.index)
     if len(absent):
-        raise SombError(f"{task.id}: {len(absent)} rows have labels but no features, the first is '{absent[0]}'")
+        raise SombError(
+            f"{task.id}: {len(absent)} rows have labels but no features, the first is '{printable(absent[0])}'"
+        )
     return table.loc[ids]
 
 
@@ -252,7 +261,7 @@ def _concat(frames: list[pd.DataFrame], task: t.Task) -> pd.DataFrame:
     for frame in frames[1:]:
         if set(frame.index) != set(ids):
             odd = ids.symmetric_difference(frame.index)[0]
-            raise SombError(f"{task.id}: sample '{odd}' is not in all of its tables")
+            raise SombError(f"{task.id}: sample '{printable(odd)}' is not in all of its tables")
     return pd.concat([frame.loc[ids] for frame in frames], axis=1)
 
 
@@ -270,7 +279,9 @@ def _columns(table: pd.DataFrame, names: tuple[str, ...], task: t.Task) -> pd.Da
 def _indexed(table: pd.DataFrame, ident: str, task: t.Task) -> pd.DataFrame:
     ids = _ids(table, ident, task)
     if ids.duplicated().any():
-        raise SombError(f"{task.id}: column '{ident}' repeats the identifier '{ids[ids.duplicated()].iloc[0]}'")
+        raise SombError(
+            f"{task.id}: column '{ident}' repeats the identifier '{printable(ids[ids.duplicated()].iloc[0])}'"
+        )
     return table.set_index(ident)
 
 
@@ -285,7 +296,7 @@ def _texts(table: pd.DataFrame, task: t.Task) -> pd.DataFrame:
     for column in table:
         wrong = first_not_text(table[column])
         if wrong is not None:
-            raise SombError(f"{task.id}: column '{column}' holds {wrong!r}, which is not text")
+            raise SombError(f"{task.id}: column '{column}' holds {printable(repr(wrong))}, which is not text")
     return table
 
 
@@ -301,22 +312,25 @@ def _unique(ids: pd.Series) -> pd.Index:
     return pd.Index(ids.where(nth == 1, ids + "#" + nth.astype(str)), name=ids.name)
 
 
-def _numeric(X: pd.DataFrame, task: t.Task) -> pd.DataFrame:
-    try:
-        X = X.astype(np.float64)
-    except (ValueError, TypeError):
-        for column in X:
-            bad = pd.to_numeric(X[column], errors="coerce").isna() & X[column].notna()
-            if bad.any():
-                raise SombError(
-                    f"{task.id}: feature '{column}' of row '{bad.idxmax()}' is not a number: {X[column][bad].iloc[0]!r}"
-                ) from None
-        raise
-    infinite = np.isinf(X.to_numpy())
-    if infinite.any():
-        row, column = np.argwhere(infinite)[0]
-        raise SombError(f"{task.id}: feature '{X.columns[column]}' of row '{X.index[row]}' is infinite")
-    return X.set_axis(X.columns.astype(str), axis=1)
+def _numbers(table: pd.DataFrame, name: str, task: t.Task) -> pd.DataFrame:
+    """Return columns of the table `name` as float64, a blank cell as NaN; refuse text, wherever it is."""
+    if not all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
+        found = table.apply(lambda column: pd.to_numeric(column.astype(object), errors="coerce"))
+        _refuse(found.isna() & table.notna(), "is not a number (missing values are blank)", table, name, task)
+        table = found
+    table = table.astype(np.float64)
+    _refuse(table.isin([np.inf, -np.inf]), "is infinite", table, name, task)
+    return table
+
+
+def _refuse(wrong: pd.DataFrame, why: str, table: pd.DataFrame, name: str, task: t.Task) -> None:
+    """Raise an error that names the first cell that is `wrong`, if there is one."""
+    if wrong.to_numpy().any():
+        row, column = np.argwhere(wrong.to_numpy())[0]
+        raise SombError(
+            f"{task.id}: {name}.csv, row {row + 2} ('{printable(table.index[row])}'), column "
+            f"'{printable(table.columns[column])}': '{printable(table.iat[row, column])}' {why}"
+        )
 
 
 def _check(features: Features, task: t.Task) -> None:
@@ -328,22 +342,23 @@ def _check(features: Features, task: t.Task) -> None:
     if features.groups is not None:
         lost = [row for row, group in features.groups.items() if not isinstance(group, str)]
         if lost:
-            raise SombError(f"{task.id}: row '{lost[0]}' belongs to no {features.groups.name}: it must be text")
+            raise SombError(
+                f"{task.id}: row '{printable(lost[0])}' belongs to no {features.groups.name}: it must be text"
+            )
     repeated = features.X.columns[features.X.columns.duplicated()]
     if len(repeated):
-        raise SombError(f"{task.id}: feature '{repeated[0]}' stands in its tables twice")
+        raise SombError(f"{task.id}: feature '{printable(repeated[0])}' is duplicated in its tables")
     for prefix in task.pca:
         if not features.X.columns.str.startswith(prefix).any():
             raise SombError(f"{task.id}: no feature starts with '{prefix}', which its definition reduces by PCA")
     twice = features.X.index.duplicated()
     if twice.any():
-        raise SombError(f"{task.id}: row identifier '{features.X.index[twice][0]}' stands twice")
+        raise SombError(f"{task.id}: row identifier '{printable(features.X.index[twice][0])}' is duplicated")
     if task.type != "multilabel":
         unknown = sorted(set(features.y.drop_duplicates().dropna()) - set(task.classes))
         if unknown or features.y.isna().any():
-            raise SombError(
-                f"{task.id}: label {unknown[0] if unknown else 'missing'!r} is not one of {', '.join(task.classes)}"
-            )
+            label = printable(repr(unknown[0])) if unknown else "missing"
+            raise SombError(f"{task.id}: label {label} is not one of {', '.join(task.classes)}")
 
 
 def _stratum(y: pd.Series | pd.DataFrame, task: t.Task) -> np.ndarray:
@@ -387,7 +402,9 @@ def _crew_site_day(ids: pd.Index, task: t.Task) -> list[str]:
     def key(sample: str) -> tuple[bool, str, str, int]:
         parts = re.fullmatch(r"([^_]+)_(?:FD(\d+)|L(-\d+)|R\+(\d+))_([^_]+)", sample)
         if not parts:
-            raise SombError(f"{task.id}: sample '{sample}' is not named <crew>_<day>_<site>, such as C001_R+1_ARM")
+            raise SombError(
+                f"{task.id}: sample '{printable(sample)}' is not named <crew>_<day>_<site>, such as C001_R+1_ARM"
+            )
         crew, *days, site = parts.groups()
         return crew == "capsule", crew, site, int(next(day for day in days if day))
 

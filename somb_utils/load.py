@@ -1,6 +1,7 @@
 """One task, ready to fit: features, labels and folds on the same row identifiers, with their provenance."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from somb_utils import features, splits
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import SombError, UsageError, printable
 from somb_utils.metrics import chance_auprc, chance_macro_f1, chance_micro_f1
 from somb_utils.splits import Fold
-from somb_utils.tables import Source, SourceLike, missing_tables, resolve_source
+from somb_utils.tables import Source, SourceLike, missing_tables, remedy_for, resolve_source
 from somb_utils.tasks import PROTOCOLS, Protocol, Task, get_task
 
 
@@ -45,14 +46,9 @@ class TaskData:
     ablation: str | None = None
 
     def __post_init__(self) -> None:
-        if self.X.index.has_duplicates:
-            raise SombError(f"{self.name}: row identifiers are not unique")
-        for part in (self.y, self.groups):
-            if part is not None and not part.index.equals(self.X.index):
-                raise SombError(f"{self.name}: features, labels and groups stand on different rows")
-        for fold in self.folds:
-            if np.intersect1d(fold.train, fold.test).size or not fold.train.size or not fold.test.size:
-                raise SombError(f"{self.name}: fold {fold.label} is empty or tests on its training rows")
+        for problem in (_table_problem(self), _label_problem(self), _fold_problem(self)):
+            if problem:
+                raise UsageError(f"{self.name}: {problem}")
 
     @property
     def name(self) -> str:
@@ -68,14 +64,14 @@ class TaskData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of all that a fit depends on: features, labels, folds, annotations and the task's recipe."""
-        digest = hashlib.sha256(f"{self.task.model_dump_json()} {self.protocol} {self.ablation}".encode())
-        digest.update("\n".join([*self.X.columns, *self.X.index]).encode())
-        digest.update(np.ascontiguousarray(self.X.to_numpy()).data)
-        digest.update(np.ascontiguousarray(self.codes).data)
-        digest.update(np.ascontiguousarray(self.annotations.to_numpy(dtype=float)).data)
-        for fold in self.folds:
-            digest.update(fold.train.tobytes() + fold.test.tobytes())
+        """SHA-256 of all that a fit depends on: features, labels, groups, folds, annotations and the task's recipe."""
+        groups = None if self.groups is None else self.groups.tolist()
+        folds = [(fold.label, fold.train.tolist(), fold.test.tolist()) for fold in self.folds]
+        names = [self.X.columns.tolist(), self.X.index.tolist(), self.annotations.columns.tolist()]
+        text = json.dumps([self.task.model_dump(), self.protocol, self.ablation, names, groups, folds])
+        digest = hashlib.sha256(text.encode())
+        for values in (self.X.to_numpy(), self.codes, self.annotations.to_numpy(dtype=float)):
+            digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
 
     @cached_property
@@ -97,6 +93,67 @@ class TaskData:
         return 0.5 if 0 < test.sum() < len(test) else np.nan
 
 
+def _table_problem(data: TaskData) -> str | None:
+    """Say what is wrong with the features, or return None."""
+    X = data.X
+    for axis, names in (("row identifiers (X.index)", X.index), ("feature names (X.columns)", X.columns)):
+        if not all(isinstance(name, str) for name in names):
+            return f"the {axis} must be text; .astype(str) makes them so"
+        if names.has_duplicates:
+            return f"the {axis} must be unique, but '{printable(names[names.duplicated()][0])}' is duplicated"
+    if not X.size:
+        return f"X has {len(X)} rows and {X.shape[1]} features"
+    if not (X.dtypes == np.float64).all():
+        return "the features must be numbers; X.astype(float) makes them so"
+    if np.isinf(X.to_numpy()).any():
+        row, column = np.argwhere(np.isinf(X.to_numpy()))[0]
+        return f"feature '{printable(X.columns[column])}' of row '{printable(X.index[row])}' is infinite"
+    return None
+
+
+def _label_problem(data: TaskData) -> str | None:
+    """Say what is wrong with the labels, groups or annotations, or return None."""
+    annotations = data.annotations if len(data.annotations.columns) else None
+    for part in (data.y, data.groups, annotations):
+        if part is not None and not part.index.equals(data.X.index):
+            return "features, labels, groups and annotations stand on different rows"
+    if isinstance(data.y, pd.DataFrame) != (data.task.type == "multilabel"):
+        return f"y of a {data.task.type} task is a {type(data.y).__name__}"
+    if isinstance(data.y, pd.DataFrame):
+        if tuple(data.y.columns) != data.task.classes or not data.y.isin([0, 1]).all(axis=None):
+            return "y must hold 0 and 1, with one column for each of the task's classes, in their order"
+    elif not data.y.isin(data.task.classes).all():
+        other = data.y[~data.y.isin(data.task.classes)].iloc[0]
+        return f"label {printable(repr(other))} is not one of {', '.join(data.task.classes)}"
+    if data.groups is not None and not all(isinstance(group, str) for group in data.groups):
+        return "the groups must be text; groups.astype(str) makes them so"
+    return None
+
+
+def _fold_problem(data: TaskData) -> str | None:
+    """Say what is wrong with the folds, or return None."""
+    labels = [fold.label for fold in data.folds]
+    if not labels:
+        return "there is no fold"
+    if not all(isinstance(label, str) and label for label in labels):
+        return "the folds' labels must be text, such as Fold('0', train, test)"
+    if len(set(labels)) < len(labels):
+        repeated = next(label for label in labels if labels.count(label) > 1)
+        return f"fold labels must be unique, but '{printable(repeated)}' is duplicated"
+    for fold in data.folds:
+        label, rows = printable(fold.label), [np.asarray(fold.train), np.asarray(fold.test)]
+        if not all(part.ndim == 1 and part.size and part.dtype.kind in "iu" for part in rows):
+            return f"the train and test rows of fold {label} must be non-empty arrays of row positions"
+        both = np.concatenate(rows)
+        if both.min() < 0 or both.max() >= len(data.X):
+            return f"fold {label} names a row that is not among the {len(data.X)}"
+        if len(np.unique(both)) < len(both):
+            return f"fold {label} names a row more than once, or tests on a training row"
+        if data.groups is not None and set(data.groups.iloc[rows[0]]) & set(data.groups.iloc[rows[1]]):
+            return f"fold {label} trains and tests on rows of one group ({data.groups.name})"
+    return None
+
+
 def load_task(
     task: str | Task,
     protocol: Protocol = "aligned",
@@ -107,10 +164,16 @@ def load_task(
 
     Parameters
     ----------
-    task : id such as ``"A1"``, or a definition of your own.
-    protocol : ``"aligned"`` joins by identifier; ``"published"`` reproduces the published pairing.
-    source : see :func:`somb_utils.tables.resolve_source`.
-    ablation : a feature subset that the task defines, e.g. ``"effect_only"`` of B1.
+    task : str or Task
+        Id such as ``"A1"``, or a definition of your own (:func:`somb_utils.tasks.read_task`). Its id may be any
+        name of letters, digits, ``_`` and ``-`` that begins with a letter; its tables are published ones, or your own
+        where `source` is a mapping of their names to frames.
+    protocol : {"aligned", "published"}
+        ``"aligned"`` joins by identifier; ``"published"`` reproduces the published pairing.
+    source : str, Path, mapping or Source, default "auto"
+        See :func:`somb_utils.tables.resolve_source`.
+    ablation : str, optional
+        A feature subset that the task defines, e.g. ``"effect_only"`` of B1.
 
     Raises
     ------
@@ -128,7 +191,7 @@ def load_task(
     definition = get_task(task) if isinstance(task, str) else task
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
-    where = resolve_source(source)
+    where = resolve_source(source, definition.tables)
     absent = missing_tables(definition.tables, where)
     if absent:
         raise SombError(missing_message(definition, absent, where))
@@ -154,7 +217,7 @@ def load_task(
 def missing_message(task: Task, absent: list[str], source: Source) -> str:
     """Say which tables of `task` are missing and how to get them."""
     files = ", ".join(f"{name}.csv" for name in absent)
-    return f"{task.id}: {files} is not among the {source.describe()}; get it with: somb data fetch --tasks {task.id}"
+    return f"{task.id}: {files} is not among the {source.describe()}; {remedy_for(absent, source)}"
 
 
 def _folds(task: Task, made: features.Features) -> list[Fold]:

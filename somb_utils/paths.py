@@ -1,9 +1,13 @@
 """Where the project's own text lives, in a checkout and in an installed wheel, and where caches go."""
 
+import atexit
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import platformdirs
@@ -15,13 +19,44 @@ DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent / 
 
 
 def cache_dir() -> Path:
-    """Return the user cache folder (``SOMB_CACHE`` overrides the platform's default)."""
-    return Path(os.environ.get("SOMB_CACHE") or platformdirs.user_cache_dir("spaceomicsbench"))
+    """Return the user cache folder (``SOMB_CACHE`` overrides the platform's default), absolute."""
+    return absolute(os.environ.get("SOMB_CACHE") or platformdirs.user_cache_dir("spaceomicsbench"))
+
+
+def writable_cache_dir() -> Path:
+    """Return the user cache folder, or one for this process alone, said on standard error, where it cannot be written.
+
+    For what need not be kept. The process's own folder is removed when it ends.
+    """
+    return _writable(cache_dir())
+
+
+@cache
+def _writable(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        instead = Path(tempfile.mkdtemp(prefix="spaceomicsbench-"))
+        atexit.register(shutil.rmtree, instead, ignore_errors=True)
+        print(
+            f"NOTE: nothing is kept, since {folder} cannot be written ({error.strerror or error}).\n"
+            "      Set SOMB_CACHE to a folder that can.",
+            file=sys.stderr,
+        )
+        return instead
+
+
+@cache
+def absolute(path: str | Path) -> Path:
+    """Return the absolute path, ``~`` expanded; a later change of the current folder does not move it."""
+    return Path(path).expanduser().absolute()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it into place only if the block succeeds.
+    """Yield a temporary path beside `path`; move it into place, synced to disk, only if the block succeeds.
 
     Raises
     ------
@@ -36,9 +71,40 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         temporary.chmod(0o644)
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         raise SombError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # Windows and some network file systems cannot
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the bytes of a file that came from elsewhere.
+
+    Raises
+    ------
+    SombError
+        If it is no regular file, larger than `limit` bytes (it is then not read), or unreadable.
+    """
+    try:
+        if not path.is_file():
+            raise SombError("is not a regular file")
+        size = path.stat().st_size
+        if size > limit:
+            raise SombError(f"is {size / 2**20:,.4g} MB large; at most {limit / 2**20:g} MB are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise SombError(f"cannot be read: {error.strerror}") from None

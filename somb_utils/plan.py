@@ -12,6 +12,7 @@ from somb_utils.errors import SombError
 from somb_utils.jobs import Job
 from somb_utils.load import TaskData, load_task
 from somb_utils.models import SEED, Model, resolve_models
+from somb_utils.names import split_names
 from somb_utils.results import check_content
 from somb_utils.runner import finished, fold_jobs, unavailable
 from somb_utils.tables import Source, SourceLike, resolve_source
@@ -115,7 +116,7 @@ def _models(models: Any, params: Mapping[str, Mapping[str, Any]], problems: list
         return resolve_models(models, params)
     except SombError as error:
         whole = str(error)
-    items = models.split(",") if isinstance(models, str) else list(models or ()) if _is_list(models) else []
+    items = split_names(models) if isinstance(models, str) else list(models or ()) if _is_list(models) else []
     alone: list[Model] = []
     told = []
     for item in items:

@@ -1,12 +1,14 @@
 """The open tables (``data/tables.csv``), where they are kept, and how a file is verified."""
 
+import codecs
 import csv
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import SombError, UsageError, printable
 from somb_utils.paths import DATA, cache_dir
 
 COMMIT = "9720e4ec3bd68350b234c2cd36f03f5372896765"
@@ -20,7 +22,7 @@ class TableInfo:
     Attributes
     ----------
     name : file stem.
-    path : place in the source repository, after `BASE_URL`.
+    path : place in the source repository, after `BASE_URL`; empty for a table of the user's own.
     bytes, rows, columns : size, data rows and columns; None where unknown.
     sha256 : SHA-256 of the file; empty where only the git blob id is known.
     git_blob : git's id of the file.
@@ -33,23 +35,28 @@ class TableInfo:
     """
 
     name: str
-    path: str
-    bytes: int | None
-    sha256: str
-    git_blob: str
-    rows: int | None
-    columns: int | None
-    id: tuple[str, ...]
-    study: str
-    accession: str
-    paper: str
-    licence: str
-    tasks: tuple[str, ...]
+    path: str = ""
+    bytes: int | None = None
+    sha256: str = ""
+    git_blob: str = ""
+    rows: int | None = None
+    columns: int | None = None
+    id: tuple[str, ...] = ()
+    study: str = ""
+    accession: str = ""
+    paper: str = ""
+    licence: str = ""
+    tasks: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
         """Name of the table's file in a folder of tables."""
         return f"{self.name}.csv"
+
+    @property
+    def url(self) -> str:
+        """Address of the published file."""
+        return f"{BASE_URL}/{self.path}"
 
 
 @cache
@@ -71,7 +78,7 @@ def table_info(name: str) -> TableInfo:
         return registry()[name]
     except KeyError:
         raise UsageError(
-            f"unknown table '{name}'; `somb data status` lists the {len(registry())} open tables"
+            f"unknown table '{printable(name)}'; `somb data status` lists the {len(registry())} open tables"
         ) from None
 
 
@@ -80,15 +87,8 @@ def open_folder() -> Path:
     return cache_dir() / "open" / COMMIT[:7]
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def git_blob_id(path: Path) -> str:
-    """Return git's id of a file: SHA-1 of ``blob <size>``, a zero byte and the content."""
-    content = path.read_bytes()
+def git_blob_id(content: bytes) -> str:
+    """Return git's id of a file's content: SHA-1 of ``blob <size>``, a zero byte and the content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
@@ -99,15 +99,47 @@ def file_problem(path: Path, info: TableInfo) -> str | None:
     """
     if not path.is_file():
         return "is missing"
+    try:
+        return _difference(path, info)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+
+
+def _difference(path: Path, info: TableInfo) -> str | None:
     size = path.stat().st_size
+    if size > (_MOST_BYTES if info.bytes is None else 2 * info.bytes + 3):  # not worth reading
+        return f"is too long: {size:,} bytes" + (f" for the published {info.bytes:,}" if info.bytes else "")
+    content = path.read_bytes()
+    if _is_published(content, info):
+        return None
+    plain = content.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if plain != content and _is_published(plain, info):
+        marks = [text for text, there in _TEXT_MARKS.items() if there(content)]
+        return f"has {' and '.join(marks)}; but for that it is the published table (a text editor or git changed it)"
     if info.bytes is not None and size != info.bytes:
         kind = "is truncated" if size < info.bytes else "is too long"
         return f"{kind}: {size:,} bytes for the published {info.bytes:,}"
-    found, published = (sha256(path), info.sha256) if info.sha256 else (git_blob_id(path), info.git_blob)
-    if found != published:
-        kind = "SHA-256" if info.sha256 else "git blob id"
-        return f"is not the published table: its {kind} is {found[:12]}…, published {published[:12]}…"
-    return None
+    kind, found, published = _hashes(content, info)
+    return f"is not the published table: its {kind} is {found[:12]}…, published {published[:12]}…"
+
+
+def _hashes(content: bytes, info: TableInfo) -> tuple[str, str, str]:
+    """Return which hash decides, that of the content, and the published one."""
+    if info.sha256:
+        return "SHA-256", hashlib.sha256(content).hexdigest(), info.sha256
+    return "git blob id", git_blob_id(content), info.git_blob
+
+
+def _is_published(content: bytes, info: TableInfo) -> bool:
+    _, found, published = _hashes(content, info)
+    return found == published
+
+
+_MOST_BYTES = 1_000_000_000
+_TEXT_MARKS = {
+    "a byte order mark": lambda content: content.startswith(codecs.BOM_UTF8),
+    "other line ends": lambda content: b"\r" in content,
+}
 
 
 def verify_file(path: Path, info: TableInfo) -> None:
@@ -119,9 +151,32 @@ def verify_file(path: Path, info: TableInfo) -> None:
         If it is missing, of another size or of other content; names the file and the remedy.
     """
     if problem := file_problem(path, info):
-        only = f" --tasks {info.tasks[0]}" if info.tasks else ""
-        advice = "get it with" if not path.exists() else "remove it and get it again with"
-        raise SombError(f"{path} {problem}; {advice}: somb data fetch{only}")
+        raise SombError(f"{path} {problem}; {remedy([info], path.parent)}")
+
+
+def remedy(tables: Iterable[TableInfo], folder: Path) -> str:
+    """Say how tables that are missing from a folder, or differ from the published ones, get there.
+
+    Parameters
+    ----------
+    tables : iterable of TableInfo
+        The tables.
+    folder : Path
+        The download cache (`open_folder`), which ``somb data fetch`` fills, or a folder of the user's own.
+    """
+    tables = list(tables)
+    command = fetch_command(tables)
+    if folder == open_folder():
+        return f"get {'it' if len(tables) == 1 else 'them'} with: {command}"
+    files = ", ".join(table.url for table in tables[:3]) + (" and the others" if len(tables) > 3 else "")
+    return f"put {files} into that folder; or unset SOMB_DATA, leave out --data, and run: {command}"
+
+
+def fetch_command(tables: Iterable[TableInfo]) -> str:
+    """Return the command that downloads tables: by the first task that reads each, or all where these are many."""
+    readers = list(dict.fromkeys((table.tasks or ("",))[0] for table in tables))
+    few = "" not in readers and len(readers) <= 4
+    return "somb data fetch" + (f" --tasks {','.join(readers)}" if few else "")
 
 
 def _table(row: dict[str, str]) -> TableInfo:

@@ -23,7 +23,7 @@ from somb_utils.record import outcome_rows, prediction_rows, provenance
 from somb_utils.results import RunResult, check_folder, load_run, replaced, save
 from somb_utils.seeds import checked_seed
 from somb_utils.tables import Source, SourceLike, missing_tables, resolve_source
-from somb_utils.tasks import Protocol, Task, select_tasks
+from somb_utils.tasks import Protocol, Task, select_tasks, task_tables
 
 Progress = Callable[[float, str], None]
 TaskLike = str | Task | TaskData
@@ -194,11 +194,11 @@ def load_tasks(
 def _load_named(
     names: Sequence[Any] | None, protocol: Protocol, source: SourceLike
 ) -> dict[tuple[str, Protocol], TaskData]:
-    where = resolve_source(source)
     definitions = [name for name in names or () if isinstance(name, Task)]
     texts = None if names is None else [str(name) for name in names if not isinstance(name, Task)]
     words = None if texts is None else [word.strip() for text in texts for word in text.split(",")]
     selected = [*definitions, *(select_tasks(words) if words != [] else ())]
+    where = resolve_source(source, task_tables(selected))
     lacking = unavailable(selected, where)
     named = {word.upper() for word in words or ()} | {task.id for task in definitions}
     for task, message in lacking.items():

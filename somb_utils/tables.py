@@ -4,17 +4,19 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
-from somb_utils.errors import SombError, UsageError
-from somb_utils.paths import cache_dir, replacing
-from somb_utils.registry import TableInfo, open_folder, registry, table_info, verify_file
+from somb_utils.errors import SombError, UsageError, printable
+from somb_utils.paths import absolute, cache_dir, replacing
+from somb_utils.registry import TableInfo, fetch_command, open_folder, registry, remedy, table_info, verify_file
 
 Kind = Literal["simulated", "open", "custom"]
 
@@ -36,6 +38,9 @@ class Source(Protocol):
     def fingerprint(self, name: str) -> str:
         """Return a text that changes whenever the table's content does."""
 
+    def remedy(self, names: Iterable[str]) -> str:
+        """Say how tables that are not here are got."""
+
 
 @dataclass
 class FolderSource:
@@ -45,11 +50,14 @@ class FolderSource:
     kind: Kind = "open"
     _loaded: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        self.folder = absolute(self.folder)
+
     def describe(self) -> str:
         return f"open tables in {self.folder}"
 
     def has(self, name: str) -> bool:
-        return (self.folder / table_info(name).file).is_file()
+        return name in registry() and (self.folder / table_info(name).file).is_file()
 
     def load(self, name: str) -> pd.DataFrame:
         if name not in self._loaded:
@@ -60,6 +68,9 @@ class FolderSource:
 
     def fingerprint(self, name: str) -> str:
         return f"git:{table_info(name).git_blob}"
+
+    def remedy(self, names: Iterable[str]) -> str:
+        return remedy(map(table_info, names), self.folder)
 
 
 @dataclass
@@ -84,17 +95,29 @@ class SimulatedSource:
 
     def load(self, name: str) -> pd.DataFrame:
         if name not in self._loaded:
-            path = cache_dir() / "simulated" / f"{name}-{self.fingerprint(name)[-16:]}.parquet"
-            if path.is_file():
-                table = pd.read_parquet(path)
-            else:
-                from somb_utils.simulate import simulate_table
-
-                table = simulate_table(name, **self._settings)
-                with replacing(path) as temporary:
-                    table.to_parquet(temporary)
-            self._loaded[name] = check_table(table, table_info(name))
+            self._loaded[name] = check_table(self._kept(name), table_info(name))
         return self._loaded[name]
+
+    def remedy(self, names: Iterable[str]) -> str:
+        return f"get the real one with: {fetch_command(map(table_info, names))}, and use it with --data open"
+
+    def _kept(self, name: str) -> pd.DataFrame:
+        """Return the table from the cache, if the file there is as it was written, else make and keep it."""
+        from somb_utils.simulate import simulate_table
+
+        fingerprint = self.fingerprint(name)
+        folder, stem = cache_dir() / "simulated", f"{name}-{fingerprint[-16:]}"
+        with suppress(OSError):
+            for path in folder.glob(f"{stem}-*.parquet"):
+                content = path.read_bytes()
+                if path.stem == f"{stem}-{_checksum(fingerprint, content)}":
+                    return pd.read_parquet(BytesIO(content))
+        table = simulate_table(name, **self._settings)
+        content = table.to_parquet()
+        path = folder / f"{stem}-{_checksum(fingerprint, content)}.parquet"
+        with suppress(SombError), replacing(path) as temporary:  # a cache that cannot be written keeps nothing
+            temporary.write_bytes(content)
+        return table
 
     def fingerprint(self, name: str) -> str:
         text = f"{name} {self._settings} {_simulator_hash()}"
@@ -122,7 +145,9 @@ class FrameSource:
     def load(self, name: str) -> pd.DataFrame:
         if name not in self.frames:
             raise SombError(f"table '{name}' is not among those given: {', '.join(sorted(self.frames))}")
-        return check_table(self.frames[name], table_info(name))
+        if not isinstance(self.frames[name], pd.DataFrame):
+            raise UsageError(f"table '{name}' is a {type(self.frames[name]).__name__}, not a pandas DataFrame")
+        return check_table(self.frames[name], registry().get(name) or TableInfo(name))
 
     def fingerprint(self, name: str) -> str:
         table = self.load(name)
@@ -130,11 +155,14 @@ class FrameSource:
         digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
         return f"custom:{digest.hexdigest()}"
 
+    def remedy(self, names: Iterable[str]) -> str:
+        return "give it under that name"
+
 
 SourceLike = str | Path | Mapping[str, pd.DataFrame] | Source
 
 
-def resolve_source(source: SourceLike = "auto") -> Source:
+def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = None) -> Source:
     """Turn what a user names into a source.
 
     Parameters
@@ -142,7 +170,9 @@ def resolve_source(source: SourceLike = "auto") -> Source:
     source : str, Path, mapping or Source, default "auto"
         ``simulated``; ``open``, the verified download cache; a folder of the published CSV files; a mapping
         of table name to DataFrame; or ``auto``: the folder in ``SOMB_DATA`` if set, else the cache if it
-        holds every task's tables, else the simulated tables, said on standard error.
+        holds all of `tables`, else the simulated tables, said on standard error.
+    tables : iterable of str, optional
+        The tables that will be read; those of every task by default.
 
     Raises
     ------
@@ -162,19 +192,23 @@ def resolve_source(source: SourceLike = "auto") -> Source:
             raise SombError("no open table has been downloaded yet; get them with: somb data fetch")
         return FolderSource(open_folder())
     if source != "auto":
-        folder = Path(source).expanduser()
+        folder = absolute(source)
         if not folder.is_dir():
             raise UsageError(f"data source '{source}' is neither simulated, open, auto nor a folder")
         return FolderSource(folder)
     if os.environ.get("SOMB_DATA"):
-        folder = Path(os.environ["SOMB_DATA"]).expanduser()
+        folder = absolute(os.environ["SOMB_DATA"])
         if not folder.is_dir():
             raise UsageError(f"SOMB_DATA names '{folder}', which is not a folder")
         return FolderSource(folder)
     cached = FolderSource(open_folder())
-    if all(cached.has(name) for name, info in registry().items() if info.tasks):
+    wanted = (
+        [name for name, info in registry().items() if info.tasks] if tables is None else list(dict.fromkeys(tables))
+    )
+    absent = missing_tables(wanted, cached)
+    if not absent:
         return cached
-    _say_simulated()
+    _say_simulated(absent, len(wanted))
     return SimulatedSource()
 
 
@@ -188,7 +222,7 @@ def load_table(name: str, source: SourceLike = "auto") -> pd.DataFrame:
     SombError
         If the file is missing, truncated or changed, or the table does not fit its definition.
     """
-    return resolve_source(source).load(name)
+    return resolve_source(source, [name]).load(name)
 
 
 def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) -> pd.DataFrame:
@@ -202,7 +236,8 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
         Naming the table, the column and the first offending row.
     """
     if table.columns.duplicated().any():
-        raise SombError(f"{info.file}: column '{table.columns[table.columns.duplicated()][0]}' stands twice")
+        repeated = printable(table.columns[table.columns.duplicated()][0])
+        raise SombError(f"{info.file}: column '{repeated}' is duplicated")
     if exact and info.rows is not None and table.shape != (info.rows, info.columns):
         raise SombError(
             f"{info.file}: {table.shape[0]} rows and {table.shape[1]} columns, expected {info.rows} and {info.columns}"
@@ -211,7 +246,7 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
         odd = next((value for value in table[column] if not _is_plain(value)), None)
         if odd is not None:
             raise SombError(
-                f"{info.file}: column '{column}' holds a cell that is neither text nor a number: {odd!r:.60}"
+                f"{info.file}: column '{printable(column)}' holds a cell that is neither text nor a number: {odd!r:.60}"
             )
     missing = [column for column in info.id if column not in table.columns]
     if missing:
@@ -229,7 +264,7 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
         if twice.any():
             row = int(twice.argmax())
             raise SombError(
-                f"{info.file}: row {row + 2} repeats the identifier {'+'.join(map(str, keys.iloc[row]))} "
+                f"{info.file}: row {row + 2} repeats the identifier {printable('+'.join(map(str, keys.iloc[row])))} "
                 f"(column {'+'.join(info.id)}); identifiers must be unique"
             )
     return table
@@ -257,6 +292,14 @@ def _is_plain(value: object) -> bool:
     return value is None or value is pd.NA or isinstance(value, float | np.number | np.bool_)
 
 
+def remedy_for(names: list[str], source: Source) -> str:
+    """Say how tables that `source` lacks are got; one that is not published can only be given."""
+    own = [name for name in names if name not in registry()]
+    if own:
+        return f"no published table is named {printable(own[0])}: give it as a DataFrame, in source={{name: frame}}"
+    return source.remedy(names)
+
+
 def missing_tables(names: Iterable[str], source: Source) -> list[str]:
     """Return those of `names` that `source` does not hold."""
     return [name for name in dict.fromkeys(names) if not source.has(name)]
@@ -278,15 +321,21 @@ def _simulator_hash() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))).hexdigest()
 
 
-_said = False
+def _checksum(fingerprint: str, content: bytes) -> str:
+    return hashlib.sha256(fingerprint.encode() + content).hexdigest()[:32]
 
 
-def _say_simulated() -> None:
-    global _said
-    if not _said:
-        _said = True
-        print(
-            "NOTE: no real table is at hand, so SIMULATED tables are used; every result is marked so.\n"
-            "      Get the real ones with `somb data fetch`, or name their folder in SOMB_DATA.",
-            file=sys.stderr,
-        )
+_said: set[str] = set()
+
+
+def _say_simulated(absent: list[str], wanted: int) -> None:
+    command = fetch_command(registry()[name] for name in absent if name in registry())
+    note = (
+        f"NOTE: {wanted - len(absent)} of the {wanted} real tables are in the download cache, so SIMULATED tables are "
+        f"used; every result is marked so.\n      Get the others with `{command}`, or name their folder in SOMB_DATA."
+    )
+    if any(open_folder().glob("*.csv")):
+        note += "\n      `--data open` runs the tasks whose tables are there."
+    if note not in _said:
+        _said.add(note)
+        print(note, file=sys.stderr)

@@ -39,7 +39,7 @@ class Samples(_Spec):
     recipe: Literal["samples"]
     tables: tuple[str, ...]
     label: str
-    missing_is_zero: bool = Field(False, description="cells that are missing or not numeric become 0")
+    missing_is_zero: bool = Field(False, description="missing cells become 0")
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -169,9 +169,9 @@ class Metrics(_Spec):
 
 
 class Task(_Spec):
-    """One of the 21 tasks, as ``data/tasks/<id>.json`` defines it."""
+    """A task: one of the 21 that ``data/tasks/<id>.json`` define, or one of the user's own."""
 
-    id: str = Field(pattern=r"^[A-I]\d$")
+    id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=64)
     name: str
     question: str
     category: str
@@ -209,8 +209,11 @@ class Task(_Spec):
         empty = [name for name, value in self.features if value == ()]
         if empty:
             raise ValueError(f"features.{empty[0]} names nothing")
-        if len(set(self.classes)) < len(self.classes) or set(self.classes) != set(self.class_counts):
-            raise ValueError("classes must be unique, and class_counts must count each of them")
+        for what, names in self._named().items():
+            if len(set(names)) < len(names):
+                raise ValueError(f"{what} names {next(n for n in names if names.count(n) > 1)!r} more than once")
+        if set(self.classes) != set(self.class_counts):
+            raise ValueError("class_counts must count each of the classes")
         if len(self.classes) < 2 or (self.type == "binary" and len(self.classes) > 2):
             raise ValueError(f"a {self.type} task cannot have {len(self.classes)} classes")
         if self.type not in types or self.split not in splits:
@@ -224,6 +227,20 @@ class Task(_Spec):
         if min(self.n_rows, self.n_features, *self.class_counts.values(), *self.pca.values()) < 1:
             raise ValueError("n_rows, n_features, class_counts and pca must be positive")
         return self
+
+    def _named(self) -> dict[str, tuple[str, ...]]:
+        """Return the lists of names in which none may be repeated."""
+        roles = ("id", "label", "formula", "columns", "numeric", "categorical")
+        values = [value for name, value in self.features if name in roles and value is not None]
+        columns = [name for value in values for name in ((value,) if isinstance(value, str) else value)]
+        return {
+            "features": tuple(columns),
+            "the list of tables": self.tables,
+            "missions": self.missions,
+            "classes": self.classes,
+            "metrics": (self.metrics.primary, *self.metrics.secondary),
+            **{f"ablations.{name}": parts for name, parts in self.ablations.items()},
+        }
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -276,7 +293,7 @@ def catalogue() -> dict[str, Task]:
     SombError
         If a definition is missing or invalid.
     """
-    files = sorted((DATA / "tasks").glob("[A-I][0-9].json"))
+    files = sorted(file for file in (DATA / "tasks").glob("*.json") if file.stem != "schema")
     tasks = [read_task(file.read_text(encoding="utf-8"), str(file)) for file in files]
     return {task.id: task for task in tasks}
 
@@ -317,6 +334,11 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
             f"{', '.join(catalogue())} (wildcards such as F* work; `somb tasks` describes them)"
         )
     return [task for task in catalogue().values() if any(fnmatchcase(task.id, p) for p in wanted)]
+
+
+def task_tables(tasks: Iterable[Task]) -> list[str]:
+    """Return the names of the tables that tasks read, each once."""
+    return list(dict.fromkeys(name for task in tasks for name in task.tables))
 
 
 def schema_text() -> str:

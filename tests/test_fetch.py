@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.filesize import decimal
 import somb_utils.fetch as fetch_module
 from somb_utils.errors import SombError, UsageError
 from somb_utils.fetch import announcement, fetch, missing
-from somb_utils.registry import TableInfo, file_problem, git_blob_id, registry, sha256, verify_file
+from somb_utils.registry import TableInfo, file_problem, git_blob_id, registry, verify_file
 
 BODY = b"gene,value\n" + b"".join(b"SYN%05d,%d\n" % (i, i * i) for i in range(30_000))
 OTHER = BODY.replace(b"SYN00001", b"SYN99999")
@@ -46,7 +47,12 @@ class Server:
         if behaviour.isdigit():
             request.send_error(int(behaviour))
             return
-        body = OTHER if behaviour == "wrong" else BODY
+        if behaviour.startswith("to "):
+            request.send_response(302)
+            request.send_header("Location", behaviour.removeprefix("to "))
+            request.end_headers()
+            return
+        body = OTHER if behaviour == "wrong" else BODY * 40 if behaviour == "endless" else BODY
         start = int(wanted.split("=")[1].rstrip("-")) if wanted and self.ranges else 0
         if start >= len(body):
             request.send_error(416)
@@ -116,7 +122,8 @@ def get(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
 
 
 def left_in(tmp_path: Path) -> list[str]:
-    return sorted(str(path.relative_to(tmp_path / "open")) for path in tmp_path.glob("open/**/*") if path.is_file())
+    files = (path for path in tmp_path.glob("open/**/*") if path.is_file() and path.name != fetch_module.LOCK)
+    return sorted(str(path.relative_to(tmp_path / "open")) for path in files)
 
 
 def test_tables_arrive_and_are_announced(get: Callable, server: Server, tmp_path: Path) -> None:
@@ -279,7 +286,7 @@ def test_a_file_is_verified_by_either_hash(tmp_path: Path) -> None:
     path = tmp_path / "one.csv"
     path.write_bytes(BODY)
     table, blob = info("one"), info("one", blob_only=True)
-    assert (sha256(path), git_blob_id(path)) == (table.sha256, table.git_blob)
+    assert git_blob_id(BODY) == table.git_blob
     verify_file(path, table)
     verify_file(path, blob)
     path.write_bytes(OTHER)
@@ -290,10 +297,10 @@ def test_a_file_is_verified_by_either_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, r"one\.csv is missing; get it with: somb data fetch --tasks A1"),
+        (None, r"one\.csv is missing; put https://.*/one\.csv into that folder; or unset .*somb data fetch --tasks A1"),
         (
             BODY[:-4],
-            r"one\.csv is truncated: [\d,]+ bytes for the published [\d,]+; remove it and get it again",
+            r"one\.csv is truncated: [\d,]+ bytes for the published [\d,]+; put https://",
         ),
         (BODY + b"1", r"one\.csv is too long"),
         (OTHER, r"one\.csv is not the published table: its SHA-256 .* somb data fetch --tasks A1"),
@@ -310,9 +317,69 @@ def test_a_wrong_file_is_named_with_the_remedy(tmp_path: Path, content: bytes | 
 def test_the_published_files_verify_by_both_hashes(open_data: Path) -> None:
     for name in ("clinical_cbc", "gt_cfrna_clusters"):
         path = open_data / "processed" / f"{name}.csv"
-        assert git_blob_id(path) == registry()[name].git_blob
+        assert git_blob_id(path.read_bytes()) == registry()[name].git_blob
         verify_file(path, registry()[name])
 
 
 def test_the_address_is_that_of_the_published_commit(published_files: Path) -> None:
     assert fetch_module.BASE_URL.endswith((published_files / "COMMIT").read_text().strip())
+
+
+def test_several_fetches_at_once_download_each_table_once(get: Callable, server: Server, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for call in [pool.submit(get, "one", "two") for _ in range(4)]:
+            call.result()
+    assert [path for path, _ in server.requests] == ["/data/processed/one.csv", "/data/processed/two.csv"]
+    assert left_in(tmp_path) == ["one.csv", "two.csv"]
+
+
+@pytest.mark.parametrize("name", ["one", "blob"])
+def test_a_download_stops_at_the_registered_size(
+    get: Callable, server: Server, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch_module, "MOST_BYTES", len(BODY))
+    server.script = ["endless"]
+    kept: list[int] = []
+    monkeypatch.setattr(fetch_module, "file_problem", lambda path, table: measured(path, table, kept))
+    with pytest.raises(SombError, match=r"sent is .*; it was discarded"):
+        get(name)
+    assert len(BODY) < max(kept) <= len(BODY) + fetch_module.CHUNK
+    assert left_in(tmp_path) == []
+
+
+def measured(path: Path, table: TableInfo, kept: list[int]) -> str | None:
+    kept.append(path.stat().st_size if path.is_file() else 0)
+    return file_problem(path, table)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "message"),
+    [
+        ("to http://[bad", r"cannot get http://127.*one\.csv: "),
+        ("to /data/processed/one.csv", "Exceeded 30 redirects"),
+        ("to ftp://127.0.0.1/one.csv", "No connection adapters"),
+        ("416", "answered 416"),
+    ],
+)
+def test_an_odd_answer_is_told_as_what_it_is(get: Callable, server: Server, behaviour: str, message: str) -> None:
+    server.script = [behaviour]
+    with pytest.raises(SombError, match=message):
+        get("one", retries=1)
+
+
+def test_certificates_and_proxies_are_named(get: Callable, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*fetch_module.CERTIFICATES, *fetch_module.PROXIES, "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    secure = server.url.replace("http:", "https:")
+    with pytest.raises(SombError, match=r"no secure connection to 127\.0\.0\.1:\d+: .*REQUESTS_CA_BUNDLE"):
+        get("one", base_url=secure)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent.pem")
+    with pytest.raises(SombError, match=r"/nonexistent\.pem \(as REQUESTS_CA_BUNDLE set it\)"):
+        get("one", base_url=secure)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HTTP_PROXY", f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(SombError, match=r"through the proxy \(as HTTP_PROXY set it\)") as error:
+            get("one", retries=0)
+    assert "secret" not in str(error.value)

@@ -127,19 +127,25 @@ def said(text: bytes, name: str) -> list[tuple[list[Any], list[Any]]]:
     found: dict[int, tuple[list[Any], list[Any]]] = {}
     for entry in whole["predictions"]:
         (number,) = (entry[key] for key in ("rep", "split_idx") if key in entry)
-        assert number not in found and type(number) is int
+        number = number[0] if isinstance(number, list) else number
+        assert number not in found and not isinstance(number, bool) and number == int(number)
         if data.task.type == "multiclass":
             found[number] = ([data.task.classes.index(answer) for answer in entry["y_pred"]], [])
         else:
             names = {**dict(zip(data.task.classes, (0, 1), strict=False)), 0: 0, 1: 1, "0": 0, "1": 1}
-            rows = entry["y_pred"]
+            rows = entry.get("y_pred") or []
             codes = [[names[v] for v in row] for row in rows] if name == "B2" else [names[v] for v in rows]
-            found[number] = (codes, entry["y_score"])
             scores = np.array(entry["y_score"], dtype=float)
-            assert np.isfinite(scores).all() and scores.min() >= -1e-6 and scores.max() <= 1 + 1e-6
+            assert np.isfinite(scores).all()
+            found[number] = (codes, scores.tolist())
+    if name == "C2":
+        every = [score for _, scores in found.values() for score in scores]
+        if -1e-6 <= min(every) <= max(every) <= 1 + 1e-6:
+            found = {n: (codes or [int(v >= 0.5) for v in scores], scores) for n, (codes, scores) in found.items()}
+        assert len({bool(codes) for codes, _ in found.values()}) == 1
     assert sorted(found) == list(range(len(data.folds)))
     for number, fold in enumerate(data.folds):
-        assert len(found[number][0]) == len(fold.test)
+        assert len(found[number][0]) == len(fold.test) or (name == "C2" and not found[number][0])
     return [found[number] for number in sorted(found)]
 
 
@@ -337,7 +343,13 @@ def said_by_id(made: dict[str, list[Any]], name: str) -> list[tuple[list[Any], l
         == len(keys)
         == sum(len(f.test) for f in data.folds) * (len(data.task.classes) if multilabel else 1)
     )
-    answer = dict(zip(keys, (names[v] for v in made["y_pred"]), strict=True))
+    answers = made.get("y_pred", [None])
+    if name == "C2" and all(value is None or value != value for value in answers):
+        probabilities = all(-1e-6 <= value <= 1 + 1e-6 for value in made["y_score"])
+        answers = [int(value >= 0.5) for value in made["y_score"]] if probabilities else []
+    else:
+        answers = [names[value] for value in answers]
+    answer = dict(zip(keys, answers, strict=True)) if answers else {}
     score = dict(zip(keys, made.get("y_score", keys), strict=True))
     told = []
     for fold in data.folds:
@@ -347,10 +359,10 @@ def said_by_id(made: dict[str, list[Any]], name: str) -> list[tuple[list[Any], l
             told.append(([[answer[k] for k in row] for row in rows], [[score[k] for k in row] for row in rows]))
         else:
             places = [
-                next(k for k in ((fold.label, i, f) for f in set(made["fold"]) if str(f) == fold.label) if k in answer)
+                next(k for k in ((fold.label, i, f) for f in set(made["fold"]) if str(f) == fold.label) if k in score)
                 for i in ids
             ]
-            told.append(([answer[k] for k in places], [] if name == "A1" else [score[k] for k in places]))
+            told.append(([answer[k] for k in places if answer], [] if name == "A1" else [score[k] for k in places]))
     return told
 
 

@@ -134,7 +134,7 @@ def test_what_is_not_there_is_reported_and_the_notebook_goes_on(session, capsys,
     session.say("{x}", "no_such_table", x=len)
     session.each(lambda data, source: "drawn" and type("Drawn", (), {"data": data.name})())
     assert "A2 is not among the tasks of this run (A1)" in shown[0]
-    assert "table no_such_table is not among the simulated tables; get it with: somb data fetch" in shown[1]
+    assert "table no_such_table is not among the simulated tables; no published table is named" in shown[1]
     assert shown[2] == "A1"
 
 

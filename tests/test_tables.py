@@ -75,7 +75,7 @@ def test_auto_without_tables_says_once_that_they_are_simulated(
 ) -> None:
     monkeypatch.delenv("SOMB_DATA", raising=False)
     monkeypatch.setenv("SOMB_CACHE", str(tmp_path))
-    monkeypatch.setattr(tables, "_said", False)
+    monkeypatch.setattr(tables, "_said", set())
     assert resolve_source().kind == "simulated"
     assert resolve_source().kind == "simulated"
     assert capsys.readouterr().err.count("SIMULATED tables are used") == 1

@@ -1,11 +1,14 @@
 """``somb data``: get, check, simulate and rebuild tables."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from somb_utils.errors import SombError
+
+if TYPE_CHECKING:
+    from somb_utils.tables import Source
 
 app = typer.Typer(help="Get, check, simulate and rebuild the tables.", no_args_is_help=True)
 
@@ -29,7 +32,7 @@ def fetch(tasks: Tasks = None) -> None:
 
 @app.command()
 def status(tasks: Tasks = None, data: Data = "auto") -> None:
-    """List the open tables: size, study, tasks, and which of them are available.
+    """List the open tables: size, study, tasks, and which of them are here as published.
 
     Examples: `somb data status`, `somb data status --tasks G1 --data open`
     """
@@ -37,49 +40,56 @@ def status(tasks: Tasks = None, data: Data = "auto") -> None:
     from rich.filesize import decimal
 
     from somb_utils.cli.console import print_frame
-    from somb_utils.registry import table_info
-    from somb_utils.tables import resolve_source
+    from somb_utils.registry import file_problem, table_info
+    from somb_utils.tables import FolderSource
 
-    source = resolve_source(data)
     names = _names(tasks)
-    rows = [
-        {
-            "table": info.name,
-            "size": decimal(info.bytes) if info.bytes else "?",
-            "rows": str(info.rows or "?"),
-            "study": info.study,
-            "tasks": " ".join(info.tasks),
-            "here": "yes" if source.has(info.name) else "no",
-        }
-        for info in map(table_info, names)
-    ]
+    source = _source(data, names)
+    rows = []
+    for info in map(table_info, names):
+        here = "yes" if source.has(info.name) else "no"
+        if here == "yes" and isinstance(source, FolderSource) and file_problem(source.folder / info.file, info):
+            here = "differs"
+        rows.append(
+            {
+                "table": info.name,
+                "size": decimal(info.bytes) if info.bytes else "?",
+                "rows": str(info.rows or "?"),
+                "study": info.study,
+                "tasks": " ".join(info.tasks),
+                "here": here,
+            }
+        )
     print_frame(pd.DataFrame(rows), "table", title=source.describe())
-    absent = [name for name in names if not source.has(name)]
-    print(f"{len(names) - len(absent)} of {len(names)} tables are available")
-    if absent and source.kind == "open":
-        print("Get the others with: somb data fetch" + (f" --tasks {tasks}" if tasks else ""))
+    lacking = [row["table"] for row in rows if row["here"] != "yes"]
+    print(f"{len(names) - len(lacking)} of {len(names)} tables are available")
+    if lacking:
+        print(f"Of the others, {source.remedy(lacking)}")
+    if any(row["here"] == "differs" for row in rows):
+        print("How they differ: somb data verify")
 
 
 @app.command()
 def verify(tasks: Tasks = None, data: Data = "auto") -> None:
-    """Check the hash of every available table against the register.
+    """Check the hash of every table that is here against the register.
 
     Examples: `somb data verify`, `somb data verify --tasks A1 --data open`
     """
     from somb_utils.registry import file_problem, table_info
-    from somb_utils.tables import FolderSource, resolve_source
+    from somb_utils.tables import FolderSource
 
-    source = resolve_source(data)
+    names = _names(tasks)
+    source = _source(data, names)
     if not isinstance(source, FolderSource):
         raise SombError(f"there is no file to verify: {source.describe()}. Get them with: somb data fetch")
-    present = [table_info(name) for name in _names(tasks) if source.has(name)]
+    present = [table_info(name) for name in names if source.has(name)]
     problems = {info.file: file_problem(source.folder / info.file, info) for info in present}
     wrong = {file: problem for file, problem in problems.items() if problem}
     for file, problem in wrong.items():
         print(f"{source.folder / file} {problem}")
     print(f"{len(present) - len(wrong)} of {len(present)} tables in {source.folder} are as published")
     if wrong:
-        raise SombError("remove the tables named above and get them again with: somb data fetch")
+        raise SombError(f"of the tables named above, {source.remedy(Path(file).stem for file in wrong)}")
 
 
 @app.command()
@@ -115,11 +125,10 @@ def derive(
     """
     from pandas.testing import assert_frame_equal
 
-    from somb_utils.derive import derive_all
+    from somb_utils.derive import DERIVED, derive_all
     from somb_utils.paths import replacing
-    from somb_utils.tables import resolve_source
 
-    source = resolve_source(data)
+    source = _source(data, [*DERIVED, *(name for rule in DERIVED.values() for name in rule.inputs)])
     if source.kind == "simulated":
         raise SombError("only real tables can be derived; get them with: somb data fetch, or name them with --data")
     different = []
@@ -136,6 +145,15 @@ def derive(
             print(f"{name}: {len(table)} rows, equal to the published table")
     if different:
         raise SombError(f"{len(different)} rebuilt tables differ from the published ones")
+
+
+def _source(data: str, names: list[str]) -> "Source":
+    """Return the source; ``auto`` is the cache if it holds any of the tables, since files are asked for here."""
+    from somb_utils.registry import open_folder
+    from somb_utils.tables import FolderSource, resolve_source
+
+    kept = FolderSource(open_folder())
+    return resolve_source(data, [name for name in names if kept.has(name)] or names)
 
 
 def _names(tasks: str | None) -> list[str]:

@@ -82,7 +82,7 @@ def run(
         from somb_utils.cli.plan import print_plan
         from somb_utils.plan import plan
 
-        source, folder = _begin(protocol, data, out)
+        source, folder = _begin(tasks, protocol, data, out)
         options: Any = {"protocol": protocol, "source": source, "seed": seed, "n_jobs": jobs, "out": folder}
         print_plan(plan(tasks, models, model_params=params, **options), format)
         return
@@ -117,7 +117,7 @@ def ablate(
     definition = get_task(task.upper())
     if not definition.ablations:
         raise UsageError(f"{definition.id} defines no ablation; B1 does")
-    source = resolve_source(data)
+    source = resolve_source(data, definition.tables)
     loaded = [load_task(definition, protocol, source, a) for a in (None, *definition.ablations)]  # type: ignore[arg-type]
     params = parse_params(model_params or [], models)
     result = _execute(loaded, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
@@ -197,15 +197,19 @@ def _where(jobs: int, timeout: float | None, memory: float | None, cluster: str 
     }
 
 
-def _begin(protocol: str, data: str, out: Path | None) -> "tuple[Source, Path]":
+def _begin(tasks: "str | list[TaskData] | None", protocol: str, data: str, out: Path | None) -> "tuple[Source, Path]":
     """Say which tables and which folder a run uses."""
     from somb_utils.tables import resolve_source
-    from somb_utils.tasks import PROTOCOLS
+    from somb_utils.tasks import PROTOCOLS, select_tasks, task_tables
 
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
     sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
-    source = resolve_source(data)
+    try:
+        chosen = [loaded.task for loaded in tasks] if isinstance(tasks, list) else select_tasks(tasks)
+    except UsageError:
+        chosen = []  # whoever uses the source says that a task is unknown
+    source = resolve_source(data, task_tables(chosen) or None)
     folder = out or Path("results") / f"{source.kind}-{protocol}"
     print(f"data: {source.describe()}\nrun folder: {folder}", file=sys.stderr)
     return source, folder
@@ -224,7 +228,7 @@ def _execute(
     from somb_utils.cli.console import fit_progress
     from somb_utils.runner import run as run_models
 
-    source, folder = _begin(protocol, data, out)
+    source, folder = _begin(tasks, protocol, data, out)
     try:
         with fit_progress() as progress:
             return run_models(
@@ -304,9 +308,10 @@ def _simulated(result: "RunResult") -> bool:
 def _say_missing(tasks: str | None, data: str) -> None:
     from somb_utils.runner import unavailable
     from somb_utils.tables import resolve_source
-    from somb_utils.tasks import select_tasks
+    from somb_utils.tasks import select_tasks, task_tables
 
-    for message in unavailable(select_tasks(tasks), resolve_source(data)).values():
+    chosen = select_tasks(tasks)
+    for message in unavailable(chosen, resolve_source(data, task_tables(chosen))).values():
         print(f"left out: {message}", file=sys.stderr)
 
 

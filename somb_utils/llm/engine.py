@@ -16,7 +16,7 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.llm import cost, logs
 from somb_utils.llm.bank import DIMENSIONS, Question, load_bank
 from somb_utils.llm.models import JUDGE_TOKENS, Settings, open_models, token_limit
-from somb_utils.paths import cache_dir
+from somb_utils.paths import writable_cache_dir
 
 if TYPE_CHECKING:
     from inspect_ai import Task
@@ -140,7 +140,7 @@ def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: S
     from inspect_ai import eval_set
     from inspect_ai.model import BatchConfig
 
-    os.environ.setdefault("INSPECT_CACHE_DIR", str(cache_dir() / "llm"))
+    os.environ.setdefault("INSPECT_CACHE_DIR", str(writable_cache_dir() / "llm"))
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

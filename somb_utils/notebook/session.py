@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -17,12 +16,12 @@ from somb_utils.load import TaskData, load_task
 from somb_utils.notebook.display import Bar, literal, note, show
 from somb_utils.notebook.files import need
 from somb_utils.notebook.parameters import Parameters, check
-from somb_utils.paths import cache_dir
+from somb_utils.paths import writable_cache_dir
 from somb_utils.published import published_primary
 from somb_utils.results import RunResult
 from somb_utils.runner import run, unavailable
-from somb_utils.tables import Source, missing_tables, resolve_source
-from somb_utils.tasks import select_tasks
+from somb_utils.tables import Source, missing_tables, remedy_for, resolve_source
+from somb_utils.tasks import catalogue, select_tasks, task_tables
 
 
 def start(category: str, **parameters: Any) -> "Session":
@@ -54,9 +53,9 @@ class Session:
     def __init__(self, category: str, parameters: Parameters) -> None:
         self.category, self.parameters = category, parameters
         self._glued: Counter[str] = Counter()
-        with contextlib.redirect_stderr(io.StringIO()):  # the banner says it
-            self.source: Source = resolve_source(parameters.data_source)
         chosen = select_tasks(parameters.tasks)
+        with contextlib.redirect_stderr(io.StringIO()):  # the banner says it
+            self.source: Source = resolve_source(parameters.data_source, task_tables(chosen))
         self.missing = unavailable(chosen, self.source)
         self.tasks = {
             task.id: load_task(task, parameters.protocol, self.source) for task in chosen if task.id not in self.missing
@@ -96,11 +95,10 @@ class Session:
         SombError
             If the source lacks it, or the task is not among the parameters'.
         """
-        if not re.fullmatch(r"[A-I]\d", name):
+        if name not in catalogue():
             if missing_tables([name], self.source):
-                raise SombError(
-                    f"table {name} is not among the {self.source.kind} tables; get it with: somb data fetch"
-                )
+                remedy = remedy_for([name], self.source)
+                raise SombError(f"table {name} is not among the {self.source.kind} tables; {remedy}")
             return self.source.load(name)
         if name in self.missing:
             raise SombError(self._notes([self.missing[name]])[0])
@@ -165,7 +163,7 @@ class Session:
         # The same data alone share a folder: after new tables, or another preparation of them, a new one begins.
         data = joblib.hash({name: task.fingerprint for name, task in self.tasks.items()})[:12]
         name = f"{self.category or 'all'}-{self.source.kind}-{p.protocol}-{data}"
-        folder = p.results_dir or cache_dir() / "notebooks" / name
+        folder = p.results_dir or writable_cache_dir() / "notebooks" / name
         self.result = run(
             list(self.tasks.values()), p.models, model_params=p.model_params, protocol=p.protocol, source=self.source,
             seed=p.seed, n_jobs=p.n_jobs, out=folder, on_start=bar.start, on_done=bar.advance,

@@ -37,6 +37,7 @@ _TABLES: dict[str, Callable[[str, Spec], pd.DataFrame]] = {
     "cross_mission_gene_de": cfrna.cross_mission_gene_de,
 }
 SIMULATED: tuple[str, ...] = tuple(_TABLES)
+MOST_EFFECT = 20  # far beyond a perfect score; larger ones leave the range of floating-point numbers
 
 
 def simulate_table(
@@ -63,7 +64,7 @@ def simulate_table(
         compounds, taxa or pathways. Tables that only accompany another (`cfrna_466drr`, the EVP table, the
         capsule's taxa, `metabolomics_de`) keep their proportion to it, as do the numbers of positives.
     effect
-        Size of every planted effect; 0 makes labels independent of features.
+        Size of every planted effect, at most `MOST_EFFECT`; 0 makes labels independent of features.
     n_timepoints
         Timepoints of each crew member in the clinical tables; the others keep theirs. More than seven repeat the
         phases of the seven on the days after them.
@@ -84,8 +85,10 @@ def simulate_table(
         raise UsageError(f"n_crew is {n_crew}, but leaving one crew member out needs at least 2")
     if n_features is not None and n_features < 1:
         raise UsageError(f"n_features is {n_features}, but must be at least 1")
-    if not effect >= 0:
-        raise UsageError(f"effect is {effect}, but must be at least 0")
+    if not 0 <= effect <= MOST_EFFECT:
+        raise UsageError(f"effect is {effect}, but must be from 0 to {MOST_EFFECT}")
+    if seed < 0:
+        raise UsageError(f"seed is {seed}, but must be at least 0")
     if not 3 <= n_timepoints <= clinical.MOST_TIMEPOINTS:
         raise UsageError(
             f"n_timepoints is {n_timepoints}, but must be from 3, one a phase, to {clinical.MOST_TIMEPOINTS}"

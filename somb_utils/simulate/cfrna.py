@@ -255,7 +255,8 @@ def gt_cfrna_correlation(name: str, spec: Spec) -> pd.DataFrame:
     genes = _drr_genes(spec, DRR)
     samples = _profile(spec, DRR).drr_samples
     z = samples - samples.mean(axis=1, keepdims=True)
-    z /= np.sqrt((z**2).sum(axis=1, keepdims=True))
+    norm = np.sqrt((z**2).sum(axis=1, keepdims=True))
+    z /= np.where(norm > 0, norm, 1.0)  # a gene that does not vary correlates with none
     correlation = np.clip(significant(z @ z.T), -1, 1)
     np.fill_diagonal(correlation, 1.0)
     return pd.concat([pd.DataFrame({"gene": genes}), pd.DataFrame(correlation, columns=genes)], axis=1)

@@ -4,13 +4,22 @@ Counts stand for repeated rows, so a score is what scikit-learn gives on the res
 touched once a replicate; nothing is sorted again, since resampling does not change the order of scores.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numba
 import numpy as np
 
 AUROC, AUPRC, MACRO_F1, MICRO_F1 = range(4)
 
 _LOW = np.uint64(0xFFFFFFFF)
-_compiled = numba.njit(cache=True, nogil=True, boundscheck=False)
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    try:
+        return numba.njit(cache=True, nogil=True, boundscheck=False)(function)
+    except RuntimeError:  # no folder to keep compiled code in: it is compiled in each process
+        return numba.njit(nogil=True, boundscheck=False)(function)
 
 
 @_compiled
