@@ -1,5 +1,6 @@
 """Fold jobs on a Dask cluster: by the address of its scheduler, or one started here for the run."""
 
+import importlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ def connect(cluster: str) -> "Client":
 
         kind, _, rest = cluster.partition(":")
         if kind == "local" and rest.isdigit() and int(rest) > 0:
+            importlib.import_module("cryptography")  # which makes the certificate
             return Client(_local_cluster(int(rest), Security.temporary()))
     except ImportError as error:
         raise missing_extra("a cluster", "dask", error) from None

@@ -189,7 +189,9 @@ def test_an_own_cluster_uses_the_certificates_of_dasks_configuration(tmp_path: P
     parts |= {f"distributed.comm.tls.{role}.key": own.tls_client_key for role in roles}
     with (
         dask.config.set({"distributed.comm.tls.ca-file": own.tls_ca_file, **parts}),
-        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", security=Security()) as cluster,
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=":0", protocol="tls://", security=Security()
+        ) as cluster,
     ):
         assert cluster.scheduler_address.startswith("tls://")
         result = somb.run("A1", "majority", source="simulated", cluster=cluster.scheduler_address)

@@ -1,7 +1,10 @@
 """``somb run --dry-run``: everything is checked, nothing is fitted or written, and all problems are told at once."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,15 @@ def test_finished_folds_are_counted_and_give_the_rate(command: Command, tmp_path
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
     other_seed = plan("C2", "majority,logreg", source="simulated", seed=1, out=tmp_path / "out")
     assert other_seed.finished == 0 and not other_seed.problems
+
+
+def test_folds_fitted_while_tables_were_simulated_are_found_again(tmp_path: Path) -> None:
+    # The first command imports the simulator, the second finds its tables in the cache and does not.
+    command = [sys.executable, "-m", "somb_utils.cli", *WORDS]
+    options = {"cwd": tmp_path, "env": {**os.environ, "SOMB_CACHE": str(tmp_path / "cache")}, "text": True}
+    subprocess.run(command, check=True, capture_output=True, **options)
+    again = subprocess.run([*command, "--dry-run"], check=True, capture_output=True, **options)
+    assert "0 fits to do, 18 finished" in again.stderr
 
 
 def test_all_problems_are_told_at_once(command: Command, open_data: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import math
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,7 +79,12 @@ def run(
     """
     params = parse_params(model_params or [], models)
     if dry_run:
-        _print_plan(tasks, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out, format)
+        from somb_utils.cli.plan import print_plan
+        from somb_utils.plan import plan
+
+        source, folder = _begin(tasks, protocol, data, out)
+        options: Any = {"protocol": protocol, "source": source, "seed": seed, "n_jobs": jobs, "out": folder}
+        print_plan(plan(tasks, models, model_params=params, **options), format)
         return
     result = _execute(tasks, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
     _print_summary(result, jobs, format)
@@ -210,44 +214,6 @@ def _begin(tasks: "str | list[TaskData] | None", protocol: str, data: str, out: 
     folder = out or Path("results") / f"{source.kind}-{protocol}"
     print(f"data: {source.describe()}\nrun folder: {folder}", file=sys.stderr)
     return source, folder
-
-
-def _print_plan(
-    tasks: str | None,
-    models: str | None,
-    params: dict[str, dict[str, Any]],
-    protocol: str,
-    data: str,
-    where: dict[str, Any],
-    seed: int,
-    out: Path | None,
-    format: Format,
-) -> None:
-    from somb_utils.cli.console import print_frame
-    from somb_utils.plan import plan
-
-    source, folder = _begin(tasks, protocol, data, out)
-    told = plan(
-        tasks,
-        models,
-        model_params=params,
-        protocol=protocol,  # type: ignore[arg-type]
-        source=source,
-        seed=seed,
-        n_jobs=where["n_jobs"],
-        out=folder,
-    )
-    print_frame(told.tasks.assign(gaps=told.tasks["gaps"].map("{:.1%}".format)), format, title="What would be run")
-    for message in told.left_out:
-        print(f"left out: {message}", file=sys.stderr)
-    rate = "by the models' finished folds" if told.measured else "by a rough rate; finished folds give a better one"
-    print(
-        f"{told.fits} fits to do, {told.finished} finished; about {timedelta(seconds=round(told.seconds))} h ({rate}); "
-        "nothing was fitted",
-        file=sys.stderr,
-    )
-    if told.problems:
-        raise SombError(f"{len(told.problems)} problems:\n" + "\n".join(f"  {problem}" for problem in told.problems))
 
 
 def _execute(
