@@ -74,7 +74,7 @@ def code_of(*parts: Any) -> Code | None:
 
 
 def verify(code: Code) -> None:
-    """Check in a worker process that it has imported the same code.
+    """Check, after a fit and wherever it was done, that it was the same code.
 
     Raises
     ------
@@ -82,10 +82,16 @@ def verify(code: Code) -> None:
         If a module is another one here than in the process that started the run, or was edited since.
     """
     for name, expected in code.modules.items():
-        if name != "__main__" and name in sys.modules and _sha256(sys.modules[name]) != expected:
+        if name == "__main__" or name not in sys.modules:
+            continue
+        try:
+            same = _sha256(sys.modules[name]) == expected
+        except (_NoFileError, UsageError):
+            same = False
+        if not same:
             raise SombError(
-                f"module {name} is another one in the worker process than in the process that started the run: it was "
-                "edited during the run, or the machines hold different versions of it"
+                f"module {name} is not what it was when the run was started: its file was edited during the run, or a "
+                "worker on another machine has another version of it"
             )
 
 
