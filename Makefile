@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run book test lint check-notebooks reproduce benchmarks lock clean
+.PHONY: help setup run book test explore lint audit check-notebooks reproduce benchmarks lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -14,7 +14,8 @@ setup: $(READY)  ## Make .venv with the pinned versions
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement requirements.lock --constraint requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
@@ -27,12 +28,15 @@ book: setup  ## Execute the notebooks on the data at hand and build the site
 
 # Stored outputs are of simulated tables, so tests and notebooks must find no real ones; fitted folds stay in _build.
 # Notebooks come first and in order: the leaderboard and the audit read folds that the categories have fitted.
-SIMULATED := SOMB_DATA= SOMB_CACHE=$(CURDIR)/_build/cache
+SIMULATED := SOMB_DATA= SOMB_FETCHED=$(SOMB_CACHE) SOMB_CACHE=$(CURDIR)/_build/cache
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 test: setup lint  ## Set up, check style and types, run the tests and every notebook
 	$(SIMULATED) $(BIN)/pytest $(PARALLEL) $(NBVAL) tests
+
+explore: setup  ## Try ten times as many generated inputs, other ones each time (CI does it every night)
+	$(SIMULATED) $(BIN)/pytest $(PARALLEL) --hypothesis-profile nightly tests
 
 check-notebooks: setup  ## Run every notebook anew on simulated tables and compare with its stored output
 	$(SIMULATED) $(BIN)/pytest $(PARALLEL) $(NBVAL)
@@ -45,16 +49,21 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+audit: setup  ## Look for known faults of the pinned packages and for weak places of the workflows (needs a network)
+	$(BIN)/zizmor --offline .github
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
+
 reproduce: setup  ## Set every score of the published protocol beside the published one (needs the real tables)
 	$(BIN)/somb reproduce
 
 lock: setup  ## Pin the newest versions that pyproject.toml allows, in requirements.lock and environment.yml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate \
-		--quiet --upgrade --output-file requirements.lock
+		--quiet --upgrade --generate-hashes --output-file requirements.lock
 	$(MAKE) environment.yml
 
+# Without hashes, with which pip refuses the editable package beside them.
 environment.yml: requirements.lock
-	{ sed '/- pip:/q' $@; sed 's/.*/      - "&"/' $<; echo '      - --editable .'; } > $@.tmp
+	{ sed '/- pip:/q' $@; sed -nE 's/^([a-z].*) \\$$/      - "\1"/p' $<; echo '      - --editable .'; } > $@.tmp
 	mv $@.tmp $@
 
 clean:  ## Remove the environment, caches and built files; results stay

@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import Callable
 
-import confidenceinterval
 import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap as scipy_bootstrap
@@ -55,14 +54,6 @@ def scipy_way(metric: Metric, first: np.ndarray, second: np.ndarray, n: int) -> 
     return scipy_bootstrap((first, second), metric, n_resamples=n, paired=True, vectorized=False, method="percentile")
 
 
-def package_way(name: str, first: np.ndarray, second: np.ndarray, n: int) -> object:
-    """Make the interval with the package confidenceinterval."""
-    options = {"average": "macro"} if name == "f1_score" else {}
-    return getattr(confidenceinterval, name)(
-        first.tolist(), second.tolist(), method="bootstrap_percentile", n_resamples=n, **options
-    )
-
-
 def bandwidth() -> float:
     """Return the bytes a second that one thread copies, read and written, from memory."""
     source = np.ones(1 << 26, dtype=np.uint8)
@@ -86,15 +77,15 @@ def compare() -> pd.DataFrame:
     cells = rng.random((466, 16)) < 0.1
     found = cells ^ (rng.random((466, 16)) < 0.05)
     tally = [part.sum(axis=1) for part in (cells & found, cells, found)]
-    plan: list[tuple[str, int, int, list[np.ndarray], Metric, np.ndarray, np.ndarray, str | None]] = [
-        ("AUROC", kernels.AUROC, 1, [code] * 3, roc_auc_score, y, score, "roc_auc_score"),
-        ("AUPRC", kernels.AUPRC, 1, [code] * 3, average_precision_score, y, score, None),
-        ("macro F1", kernels.MACRO_F1, classes, [true, called, called], macro, true, called, "f1_score"),
-        ("micro F1", kernels.MICRO_F1, 1, tally, micro, cells, found, None),
+    plan: list[tuple[str, int, int, list[np.ndarray], Metric, np.ndarray, np.ndarray]] = [
+        ("AUROC", kernels.AUROC, 1, [code] * 3, roc_auc_score, y, score),
+        ("AUPRC", kernels.AUPRC, 1, [code] * 3, average_precision_score, y, score),
+        ("macro F1", kernels.MACRO_F1, classes, [true, called, called], macro, true, called),
+        ("micro F1", kernels.MICRO_F1, 1, tally, micro, cells, found),
     ]
     limit = bandwidth()
     rows = []
-    for name, metric, n_classes, given, sklearn_metric, first, second, package in plan:
+    for name, metric, n_classes, given, sklearn_metric, first, second in plan:
         ours(metric, n_classes, *given, 2)
         here = cpu(lambda m=metric, k=n_classes, g=given: ours(m, k, *g, PER))
         few = 20 if len(first) > 1000 else 200
@@ -104,18 +95,13 @@ def compare() -> pd.DataFrame:
             if first.ndim == 1
             else np.nan
         )
-        packaged = (
-            cpu(lambda p=package, a=first, b=second, n=few: package_way(p, a, b, n), 1) * PER / few
-            if package
-            else np.nan
-        )
         # Read and written once a replicate: counts (set to 0, raised, read: 4 bytes each), unit (4), payload (8 each).
         payload = 1 if metric <= kernels.AUPRC else 2 if metric == kernels.MACRO_F1 else 3
         moved = len(first) * (12 + 4 + 8 * payload) * PER
-        rows.append((name, len(first), here, plain / here, scipys / here, packaged / here, here / (moved / limit)))
-    return pd.DataFrame(
-        rows, columns=["metric", "rows", "seconds", "sklearn", "scipy", "confidenceinterval", "memory"]
-    ).assign(delong=[cpu(lambda: delong_interval(y, score)) / rows[0][2], *[np.nan] * 3])
+        rows.append((name, len(first), here, plain / here, scipys / here, here / (moved / limit)))
+    return pd.DataFrame(rows, columns=["metric", "rows", "seconds", "sklearn", "scipy", "memory"]).assign(
+        delong=[cpu(lambda: delong_interval(y, score)) / rows[0][2], *[np.nan] * 3]
+    )
 
 
 def section() -> str:
@@ -132,7 +118,6 @@ def section() -> str:
         "s a thousand": table["seconds"].map("{:.3f}".format),
         "scikit-learn loop": table["sklearn"].map(times),
         "scipy.stats.bootstrap": table["scipy"].map(times),
-        "confidenceinterval": table["confidenceinterval"].map(times),
         "of the memory limit": table["memory"].map("{:.1f} ×".format),
     })  # fmt: skip
     return f"""## Bootstrap intervals

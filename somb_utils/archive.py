@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from somb_utils.card import MAX_BYTES as MAX_CARD
 from somb_utils.errors import SombError, UsageError
+from somb_utils.escape import listed
 from somb_utils.parquet import read_bounded
-from somb_utils.paths import replacing
-from somb_utils.predictions import read_file
+from somb_utils.paths import read_file, replacing
 
 MB = 2**20
 # A run of one model on all 21 tasks takes 2 MB of predictions and 0.1 MB of results.
@@ -73,7 +73,7 @@ def read(path: Path) -> dict[str, bytes]:
                 raise SombError("\n".join(lines))
             return {name: _unpacked(archive, name, limit) for name, limit in LIMITS.items()}
     except SombError as error:
-        raise SombError(f"{path}: refused\n{error}") from None
+        raise SombError(f"{path}: refused\n{listed(str(error).splitlines())}") from None
     except (BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as error:
         raise SombError(f"{path}: refused\nis not a readable zip archive: {str(error)[:200]}") from None
 
@@ -92,7 +92,7 @@ def _check_end(content: bytes) -> None:
 def _member_problems(members: list[ZipInfo]) -> list[str]:
     names = [info.orig_filename for info in members]
     lines = [f"{name} is missing" for name in LIMITS if name not in names]
-    lines += [f"{name!r} stands {names.count(name)} times" for name in dict.fromkeys(names) if names.count(name) > 1]
+    lines += [f"{name!r} is there {names.count(name)} times" for name in dict.fromkeys(names) if names.count(name) > 1]
     for info in members:
         name = info.orig_filename
         kind = stat.S_IFMT(info.external_attr >> 16)

@@ -1,7 +1,9 @@
 """The canonical run: the project's own scores on the real tables, kept as small text under ``data/reference``."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -44,7 +46,9 @@ def store(folders: list[Path]) -> pd.DataFrame:
             )
         if len(run.failures()):
             raise UsageError(f"{folder} holds {len(run.failures())} failed fold jobs; a canonical run has none")
-    table = pd.concat([with_p_values(run.summary(), run.predictions) for run in runs], ignore_index=True)
+    table = pd.concat(
+        [with_p_values(run.summary(n_jobs=-1), run.predictions, n_jobs=-1) for run in runs], ignore_index=True
+    )
     table = table.sort_values(["protocol", "task"], kind="stable").round(6)
     told = joined_provenance([run.provenance for run in runs])
     kept = {**told, "runs": {run: {"versions": entry["versions"]} for run, entry in told["runs"].items()}}
@@ -52,8 +56,20 @@ def store(folders: list[Path]) -> pd.DataFrame:
     with replacing(SCORES) as temporary:
         table.to_csv(temporary, index=False)
     with replacing(PROVENANCE) as temporary:
-        temporary.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.write_text(_one_record_a_line(kept), encoding="utf-8")
     return table
+
+
+def _one_record_a_line(parts: Mapping[str, Any]) -> str:
+    """Return JSON in which a change of one record is a change of one line."""
+    texts = []
+    for key, part in sorted(parts.items()):
+        if isinstance(part, list):
+            lines = [json.dumps(record, sort_keys=True) for record in part]
+            texts.append(f'"{key}": [\n' + ",\n".join(lines) + "\n]")
+        else:
+            texts.append(f'"{key}": {json.dumps(part, indent=1, sort_keys=True)}')
+    return "{\n" + ",\n".join(texts) + "\n}\n"
 
 
 def tables() -> dict[str, pd.DataFrame]:

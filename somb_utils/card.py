@@ -1,13 +1,18 @@
 """The model card of a submission: what the leaderboard must know that scores do not tell."""
 
+import hashlib
 import re
+import secrets
 import unicodedata
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from somb_utils.errors import UsageError
+from somb_utils.errors import SombError, UsageError
+from somb_utils.escape import plain
+from somb_utils.paths import read_file
 
 MAX_BYTES = 64 * 1024
 _SHOWN = 20
@@ -25,7 +30,10 @@ tuning: ""          # which choices were made by looking at scores, and on which
 # url: https://     # a page about the model or its authors
 # code: https://    # code that makes the predictions again
 # features: ""      # required if the features are not the task's own: what they are made from
+# previous_key: ""  # to replace an entry of this name: the key that its card had
+# The key lets you alone replace this entry: keep this file. Packing writes a hash of it, never the key.
 """
+_DEEPEST = 4  # of a card's lists and mappings
 
 
 def _printable(text: str) -> str:
@@ -43,6 +51,8 @@ def _line(text: str) -> str:
 def _named(text: str) -> str:
     if not slug(text):
         raise ValueError("needs a letter or a digit of a to z, 0 to 9")
+    if ":" in text:
+        raise ValueError("holds a colon, which on the leaderboard separates it from the names of models")
     return text
 
 
@@ -51,6 +61,7 @@ Text = Annotated[
 ]
 Line = Annotated[Text, StringConstraints(max_length=120), AfterValidator(_line)]
 Name = Annotated[Line, StringConstraints(max_length=60), AfterValidator(_named)]
+Key = Annotated[Line, StringConstraints(min_length=20)]
 Address = Annotated[Line, StringConstraints(max_length=500, pattern=r"^https?://[^\s/]\S*$")]
 
 
@@ -69,12 +80,60 @@ class Card(BaseModel):
     tuning: Text
     code: Address | None = None
     features: Text | None = None
+    key: Key | None = None
+    previous_key: Key | None = None
+    lock: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
     def _reachable(self) -> "Card":
         if not (self.contact or self.url):
             raise ValueError("give contact or url")
         return self
+
+    def sealed(self) -> "Card":
+        """Return the card as it is packed: with a hash of its key, `lock`, in place of the key."""
+        return self.model_copy(update={"key": None, "lock": lock_of(self.key) if self.key else None})
+
+    def opens(self, earlier: "Card") -> bool:
+        """Return whether this card gives the key of the entry that an earlier card describes."""
+        return bool(self.previous_key and lock_of(self.previous_key) == earlier.lock)
+
+
+def lock_of(key: str) -> str:
+    """Return the hash that is published of a key."""
+    return hashlib.sha256(f"somb-entry:{key}".encode()).hexdigest()
+
+
+def template() -> str:
+    """Return a card to fill in, with a fresh key."""
+    return f'{TEMPLATE}key: "{secrets.token_hex(16)}"\n'
+
+
+def skeleton(name: str) -> str:
+    """Return what a name looks like: equal for names that a reader could take for one another.
+
+    Accents, invisible signs, punctuation and capitals are dropped, and each sign of Unicode's table of confusables
+    becomes one representative of those that look like it.
+    """
+    alike = _alike()
+    signs = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(alike.get(sign, sign) for sign in signs if sign.isalnum()).replace("rn", "m").replace("vv", "w")
+
+
+@cache
+def _alike() -> dict[str, str]:
+    """Return a representative of each sign that looks like another: a small letter or a digit if there is one."""
+    from confusable_homoglyphs.confusables import confusables_data
+
+    alike: dict[str, set[str]] = {}
+    for sign, others in confusables_data.items():
+        for other in (sign.casefold(), *(other["c"] for other in others)):
+            if len(sign) == len(other) == 1 and sign.isalnum() and other.isalnum():
+                joined = alike.get(sign, {sign}) | alike.get(other, {other})
+                alike |= dict.fromkeys(joined, joined)
+    return {
+        sign: min(group, key=lambda one: (not one.isascii(), not one.islower(), one)) for sign, group in alike.items()
+    }
 
 
 def slug(name: str) -> str:
@@ -94,15 +153,22 @@ def read_card(path: Path) -> Card:
     import yaml
 
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{path} is too large for a model card")
-        return Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); `somb submit card` prints a template") from None
+        text = read_file(path, MAX_BYTES).decode("utf-8")
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            merges = isinstance(event, yaml.ScalarEvent) and event.value == "<<"
+            if merges or getattr(event, "anchor", None) or depth > _DEEPEST:
+                raise UsageError(f"{path} is not YAML as a card holds it: write it without anchors, `<<` and nesting")
+        return Card.model_validate(yaml.safe_load(text))
+    except UsageError:
+        raise
+    except SombError as error:
+        raise UsageError(f"{path} {error}; `somb submit card` prints a template") from None
     except ValidationError as error:
         raise UsageError(f"{path} is no model card; `somb submit card` prints a template\n{described(error)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not YAML: {plain(' '.join(str(error).split())[:300])}") from None
 
 
 def described(error: ValidationError) -> str:
@@ -112,4 +178,4 @@ def described(error: ValidationError) -> str:
         + ("is empty" if problem["type"] in _EMPTY else problem["msg"].removeprefix("Value error, "))
         for problem in error.errors(include_url=False)[:_SHOWN]
     ]
-    return "\n".join("".join(sign if sign.isprintable() else "?" for sign in line) for line in lines)
+    return "\n".join(map(plain, lines))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from somb_utils.escape import plain
 from somb_utils.load import TaskData
 from somb_utils.splits import Fold
 
@@ -35,7 +36,8 @@ class Problems:
     def lines(self) -> list[str]:
         """Return one line a problem: file, fold, places, what is wrong."""
         told = [
-            ", ".join(part for part in (self.file, fold and f"fold {fold}", _listed(places)) if part) + f": {message}"
+            plain(", ".join(part for part in (self.file, fold and f"fold {fold}", _listed(places)) if part))
+            + f": {plain(message)}"
             for (fold, message), places in self._places.items()
         ]
         return told + ([f"{self.file}: and {self._untold:,} problems more"] if self._untold else [])

@@ -1,5 +1,6 @@
 """Fold jobs on a Dask cluster: by the address of its scheduler, or one started here for the run."""
 
+import importlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.extras import missing_extra
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster, Security
 
 Result = TypeVar("Result")
 CONNECT_TIMEOUT = 10  # seconds
@@ -21,7 +22,10 @@ _CONTINUE = "fold jobs that were finished are kept in the run folder, and the sa
 
 
 def connect(cluster: str) -> "Client":
-    """Return a client of ``tcp://host:port``, or of a new local cluster of N processes for ``local:N``.
+    """Return a client of ``tls://host:port``, or of a new local cluster of N processes for ``local:N``.
+
+    A local cluster listens on this machine alone, and only to who holds its certificate, which is made for the run and
+    never written to disk. An address uses the certificates of Dask's configuration (``distributed.comm.tls``).
 
     Raises
     ------
@@ -31,21 +35,43 @@ def connect(cluster: str) -> "Client":
         If no scheduler answers there.
     """
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client, Security
+
+        kind, _, rest = cluster.partition(":")
+        if kind == "local" and rest.isdigit() and int(rest) > 0:
+            importlib.import_module("cryptography")  # which makes the certificate
+            return Client(_local_cluster(int(rest), Security.temporary()))
     except ImportError as error:
         raise missing_extra("a cluster", "dask", error) from None
-    kind, _, rest = cluster.partition(":")
-    if kind == "local" and rest.isdigit() and int(rest) > 0:
-        here = LocalCluster(
-            n_workers=int(rest), threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-        )
-        return Client(here)
     if kind not in ("tcp", "tls", "ucx", "ws", "wss"):
-        raise UsageError(f"cluster '{cluster}' is neither local:N nor a scheduler's address such as tcp://host:8786")
+        raise UsageError(f"cluster '{cluster}' is neither local:N nor a scheduler's address such as tls://host:8786")
+    configured = Security()
+    certificates = configured.get_tls_config_for_role("client")
+    if kind in ("tls", "wss") and not (certificates["ca_file"] and certificates["cert"]):
+        raise UsageError(
+            f"{cluster} needs certificates: set distributed.comm.tls in ~/.config/dask (ca-file, client.cert and "
+            "client.key), as the book's page on many machines shows"
+        )
     try:
-        return Client(cluster, timeout=CONNECT_TIMEOUT)
-    except (OSError, TimeoutError, ValueError) as error:
+        return Client(cluster, timeout=CONNECT_TIMEOUT, security=configured)
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         raise SombError(f"no Dask scheduler answers at {cluster}: {error}; is it running and reachable?") from None
+
+
+def _local_cluster(n_workers: int, security: "Security") -> "LocalCluster":
+    """Start processes here that talk to nobody without this run's certificate, nor show a page of what they do."""
+    import dask
+    from distributed import LocalCluster
+
+    with dask.config.set({f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}):
+        return LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            security=security,
+            silence_logs=logging.CRITICAL,
+        )
 
 
 def unordered(

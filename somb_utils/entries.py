@@ -1,16 +1,23 @@
 """The leaderboard's folder: what is kept of each checked submission, one small text file each."""
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from somb_utils.card import Card, described, slug
 from somb_utils.errors import SombError
+from somb_utils.paths import read_file
 from somb_utils.tasks import Protocol
 
-FOLDER = Path(__file__).parent.parent / "leaderboard"
+_CHECKOUT = Path(__file__).parent.parent
+# In an installed wheel there is no leaderboard beside the package: then it is one in the folder where the user works.
+FOLDER = _CHECKOUT / "leaderboard" if (_CHECKOUT / "pyproject.toml").is_file() else Path("leaderboard")
+MAX_ENTRY = 32 * 2**20
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Score(BaseModel):
@@ -23,28 +30,34 @@ class Score(BaseModel):
     model: str
     metric: str
     primary: bool
-    mean: float | None = None
-    sd: float | None = None
-    low: float | None = None
-    high: float | None = None
-    chance: float | None = None
+    mean: Finite | None = None
+    sd: Finite | None = None
+    low: Finite | None = None
+    high: Finite | None = None
+    chance: Finite | None = None
     own_features: bool
-    values: dict[str, float | None]
+    values: dict[str, Finite | None]
 
 
 class Entry(BaseModel):
-    """What is kept of a checked submission, as ``leaderboard/<slug>.json``."""
+    """What is kept of a checked submission, as ``leaderboard/<slug>.json`` beside the file itself, ``<slug>.zip``.
+
+    `sha256` is the hash of the file, `versions` those of the libraries by run.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     card: Card
     sha256: str
-    added: str
-    versions: dict[str, str]
+    added: date
+    versions: dict[str, dict[str, str]]
     scores: tuple[Score, ...]
 
     def label(self, model: str) -> str:
-        """Return what the leaderboard calls a model: the card's name, and the model's if the card describes several."""
+        """Return what the leaderboard calls a model: the card's name, and the model's if the card describes several.
+
+        A card's name holds no colon, so labels of different entries differ.
+        """
         return f"{self.card.name}: {model}" if len({score.model for score in self.scores}) > 1 else self.card.name
 
     def marked(self, model: str) -> str:
@@ -53,22 +66,30 @@ class Entry(BaseModel):
 
 
 def entries(folder: Path) -> list[Entry]:
-    """Return the listed submissions.
+    """Return the submissions that the files of a folder state, unchecked.
 
     Raises
     ------
     SombError
         If a file in `folder` is not an entry.
     """
-    found = []
-    for file in sorted(folder.glob("*.json")):
-        try:
-            found.append(Entry.model_validate_json(file.read_bytes()))
-        except ValidationError as error:
-            raise SombError(f"{file} is no listed submission; restore or remove it\n{described(error)}") from None
-        except OSError as error:
-            raise SombError(f"{file} cannot be read: {error.strerror}") from None
-    return found
+    return [read_entry(file) for file in sorted(folder.glob("*.json"))]
+
+
+def read_entry(file: Path) -> Entry:
+    """Return what a file of the leaderboard's folder states, unchecked (see :func:`somb_utils.listing.checked`).
+
+    Raises
+    ------
+    SombError
+        If it is not an entry.
+    """
+    try:
+        return Entry.model_validate_json(read_file(file, MAX_ENTRY))
+    except ValidationError as error:
+        raise SombError(f"{file} is no listed submission; restore or remove it\n{described(error)}") from None
+    except SombError as error:
+        raise SombError(f"{file} {error}") from None
 
 
 def table(listed: Sequence[Entry]) -> pd.DataFrame:

@@ -10,31 +10,39 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import f1_score
 
+from somb_utils import archive
 from somb_utils.baselines import MajorityBaseline
 from somb_utils.canonical import canonical_scores
 from somb_utils.cells import Problems
 from somb_utils.errors import SombError, UsageError
+from somb_utils.escape import listed
 from somb_utils.fit import Outcome, score_fold
 from somb_utils.jobs import Job
 from somb_utils.load import TaskData, load_task
 from somb_utils.models import Model
+from somb_utils.paths import read_file
 from somb_utils.predictions import (
     FORMS,
+    MAX_BYTES,
     FoldPredictions,
     Form,
+    are_probabilities,
     decode,
     encode,
     other_protocol,
-    read_file,
 )
-from somb_utils.record import outcome_rows, prediction_rows, provenance
+from somb_utils.predictions import check as check_columns
+from somb_utils.record import PREDICTION_COLUMNS, outcome_rows, prediction_rows, provenance
 from somb_utils.results import RunResult, check_folder, save
 from somb_utils.runner import load_tasks
-from somb_utils.tables import SourceLike, resolve_source
+from somb_utils.tables import Source, SourceLike, resolve_source
 from somb_utils.tasks import PROTOCOLS, Protocol, Task, catalogue, select_tasks, task_tables
 
 MODEL = "submission"
+MAX_LINES = 500  # of a message
+_TABLE = "predictions.parquet"
 
 
 @dataclass(frozen=True)
@@ -51,33 +59,41 @@ def validate(
     tasks: str | None = None,
     protocol: Protocol = "aligned",
     source: SourceLike = "auto",
+    model: str | None = None,
 ) -> tuple[dict[str, Submission], list[str]]:
-    """Check every prediction file of a folder, without scoring any.
+    """Check every prediction file of a folder, or the predictions of a run, without scoring any.
 
     Parameters
     ----------
-    folder : holds one file a task, ``A1.json`` or ``A1.parquet`` (see :mod:`somb_utils.predictions`).
+    folder : holds one file a task, such as ``A1.json`` or ``A1.csv`` (see :mod:`somb_utils.predictions`); or a run
+        folder, or its ``predictions.parquet``.
     tasks : ids or wildcards; every task with a file when omitted. One named by id must have a file.
     protocol, source : see :func:`somb_utils.load.load_task`.
+    model : which of a run's models; not needed if it has one.
 
     Returns
     -------
-    submissions : by file name
+    submissions : by file name (of a run: by task)
     notes : what the user should know though nothing is wrong
 
     Raises
     ------
     UsageError
-        If the folder does not exist, or a task or the protocol is unknown.
+        If the folder does not exist, or a task, the protocol or the model is unknown.
     SombError
         Listing everything that is wrong in any file.
     """
     folder = Path(folder)
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
+    selected = select_tasks(tasks)
+    table = folder / _TABLE if folder.is_dir() else folder
+    if table.name == _TABLE and table.is_file():
+        return _of_run(table, selected, protocol, resolve_source(source, task_tables(selected)), model)
+    if model is not None:
+        raise UsageError(f"--model picks from a run, and {folder} holds no {_TABLE}")
     if not folder.is_dir():
         raise UsageError(f"'{folder}' is not a folder of prediction files; `somb template {folder}` writes one")
-    selected = select_tasks(tasks)
     lines: list[str] = []
     notes: list[str] = []
     submissions = {}
@@ -87,21 +103,57 @@ def validate(
         problems = Problems(path.name)
         try:
             data = load_task(task, protocol, where)
-            content = read_file(path)
+            content = read_file(path, MAX_BYTES)
         except SombError as error:
             problems.add(str(error))
         else:
             other = cache(partial(load_task, task, other_protocol(protocol), where))
-            form: Form = "json" if path.suffix == ".json" else "parquet"
-            folds = decode(content, form, data, other, problems, notes)
+            folds = decode(content, _form(path), data, other, problems, notes)
             submissions[path.name] = Submission(data, tuple(folds), hashlib.sha256(content).hexdigest())
         lines += problems.lines()
-    if lines:
-        few = f"{len(lines)} problems" if len(lines) > 1 else "one problem"
-        raise SombError(f"{folder}: {few}, nothing was scored (positions and rows count from 0)\n" + "\n".join(lines))
+    _refuse(folder, lines)
     if not files:
         raise SombError(f"{folder} holds no predictions such as A1.json or A1.parquet; `somb template` writes examples")
     return submissions, notes
+
+
+def _of_run(
+    file: Path, selected: list[Task], protocol: Protocol, where: Source, model: str | None
+) -> tuple[dict[str, Submission], list[str]]:
+    """Check one model's predictions in a run's table."""
+    try:
+        content = read_file(file, archive.LIMITS[_TABLE])
+        frame = archive.from_parquet(content, PREDICTION_COLUMNS, _TABLE)
+    except SombError as error:
+        raise SombError(f"{file}: {error}") from None
+    frame = frame[(frame["protocol"] == protocol) & frame["task"].isin([task.id for task in selected])]
+    present = list(frame["model"].unique())
+    if not present:
+        raise SombError(f"{file} holds no prediction of these tasks in protocol {protocol}")
+    if model not in present and (model or len(present) > 1):
+        shown = ", ".join(map(str, present[:20]))
+        raise UsageError(f"{file} holds predictions of {shown}; name one of them with --model")
+    frame = frame[frame["model"] == (model or present[0])]
+    lines: list[str] = []
+    submissions = {}
+    for task in selected:
+        rows = frame[frame["task"] == task.id]
+        if len(rows):
+            problems = Problems(f"{_TABLE}, {task.id}")
+            data = load_task(task, protocol, where)
+            other = cache(partial(load_task, task, other_protocol(protocol), where))
+            folds = check_columns({name: rows[name].tolist() for name in PREDICTION_COLUMNS}, data, other, problems)
+            submissions[task.id] = Submission(data, tuple(folds), hashlib.sha256(content).hexdigest())
+            lines += problems.lines()
+    _refuse(file, lines)
+    return submissions, []
+
+
+def _refuse(folder: Path, lines: list[str]) -> None:
+    if lines:
+        few = f"{len(lines)} problems" if len(lines) > 1 else "one problem"
+        told = listed(lines, MAX_LINES)
+        raise SombError(f"{folder}: {few}, nothing was scored (positions and rows count from 0)\n{told}")
 
 
 def score(submissions: Mapping[str, Submission], out: str | Path | None = None) -> RunResult:
@@ -121,12 +173,16 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
     if out is not None:
         check_folder(Path(out), loaded, [MODEL])
     model = Model(MODEL, MODEL, {name: submission.sha256 for name, submission in submissions.items()})
-    jobs = [(Job(s.data, model, n), s.folds[n]) for s in submissions.values() for n in range(len(s.folds))]
-    scored = [(job, _outcome(job, fold)) for job, fold in jobs]
+    scored = []
+    for submission in submissions.values():
+        probabilities = are_probabilities(submission.folds)
+        for number, fold in enumerate(submission.folds):
+            job = Job(submission.data, model, number)
+            scored.append((job, _outcome(job, fold, probabilities)))
     result = RunResult(
         results=outcome_rows(scored),
         predictions=prediction_rows(scored),
-        provenance=provenance(loaded, [job for job, _ in jobs]),
+        provenance=provenance(loaded, [job for job, _ in scored]),
     )
     if out is not None:
         save(result, Path(out))
@@ -158,7 +214,7 @@ def template(
     ----------
     folder : absent or empty; it appears whole or not at all.
     tasks, protocol, source : see :func:`somb_utils.runner.run`.
-    form : ``"json"`` or ``"parquet"``.
+    form : ``"json"``, ``"parquet"``, ``"csv"`` or ``"csv.gz"``.
 
     Returns
     -------
@@ -197,14 +253,14 @@ def template(
 
 
 def _files(folder: Path, selected: list[Task], tasks: str | None, lines: list[str]) -> dict[Path, Task]:
-    """Return the prediction file of each task; note those that are of no task, stand twice or are missing."""
+    """Return the prediction file of each task; note those that are of no task, duplicated or missing."""
     try:
         found = sorted(p for p in folder.iterdir() if not (p.name.startswith(".") or p.suffix in (".md", ".txt")))
     except OSError as error:
         raise SombError(f"{folder} cannot be read: {error.strerror}") from None
-    names = {f"{task}.{form}": task for task in catalogue() for form in FORMS}
+    names = {f"{task}.{form}" for task in catalogue() for form in FORMS}
     lines += [
-        f"{path.name!r}: not a prediction file; they are named <TASK>.json or <TASK>.parquet, e.g. A1.json"
+        f"{path.name!r}: not a prediction file; they are named after their task and form, e.g. A1.json, A1.csv"
         for path in found
         if path.name not in names and (path.suffix or not path.is_dir())
     ]
@@ -212,20 +268,28 @@ def _files(folder: Path, selected: list[Task], tasks: str | None, lines: list[st
     files = {}
     words = {word.strip().upper() for word in (tasks or "").split(",")}
     for task in selected:
-        both = [f"{task.id}.{form}" for form in FORMS if f"{task.id}.{form}" in present]
-        if len(both) == 2:
-            lines.append(f"{both[0]}, {both[1]}: two files for one task; keep one")
-        elif both:
-            files[present[both[0]]] = task
+        given = [f"{task.id}.{form}" for form in FORMS if f"{task.id}.{form}" in present]
+        if len(given) > 1:
+            lines.append(f"{', '.join(given)}: {len(given)} files for one task; keep one")
+        elif given:
+            files[present[given[0]]] = task
         elif task.id in words:
-            lines.append(f"{task.id}: neither {task.id}.json nor {task.id}.parquet is there")
+            lines.append(f"{task.id}: there is no {' or '.join(f'{task.id}.{form}' for form in FORMS)}")
     return files
 
 
-def _outcome(job: Job, fold: FoldPredictions) -> Outcome:
+def _form(path: Path) -> Form:
+    return next(form for form in FORMS if path.name.endswith(f".{form}"))
+
+
+def _outcome(job: Job, fold: FoldPredictions, probabilities: bool) -> Outcome:
     data, test = job.data, job.data.folds[job.number].test
     facts = {str(c): data.annotations[c].to_numpy()[test] for c in data.annotations}
     scores = score_fold(data.task, data.codes[test], fold.y_pred, fold.y_score, facts)
+    if data.task.type == "binary" and not probabilities:
+        del scores["f1"]  # that of the scores at 0.5
+        if len(fold.y_pred):
+            scores["f1"] = float(f1_score(data.codes[test], fold.y_pred, zero_division=0))
     return Outcome(fold.y_pred, fold.y_score, scores, 0.0)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from somb_utils.entries import FOLDER, Entry, entries
+from somb_utils import listing
+from somb_utils.entries import FOLDER, Entry
 from somb_utils.errors import SombError, UsageError
 from somb_utils.leaderboard_page import NO_SUBMISSIONS, html, payload
 from somb_utils.notebook import Parameters, Session, check, show
@@ -22,14 +23,17 @@ class Board:
     Attributes
     ----------
     result : the run, of a single protocol and of the 21 tasks alone (ablations left out).
-    n_bootstrap, seed : replicates and seed of the intervals.
+    n_bootstrap, seed, n_jobs : replicates and seed of the intervals, and how many are drawn at once.
     listed : checked submissions; they stand beside results of the published tables, and no others.
+    unchecked : why other files of the leaderboard's folder are not shown.
     """
 
     result: RunResult
     n_bootstrap: int = 1000
     seed: int = 42
+    n_jobs: int | None = None
     listed: tuple[Entry, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -39,7 +43,7 @@ class Board:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """The run's summary on the primary metric, with the ends of the interval (`low`, `high`)."""
-        return self.result.summary(self.n_bootstrap, self.seed)
+        return self.result.summary(self.n_bootstrap, self.seed, self.n_jobs)
 
     @cached_property
     def submissions(self) -> pd.DataFrame:
@@ -121,10 +125,14 @@ class Board:
     def _said_of_submissions(self) -> str:
         if self.source != "open":
             return NO_SUBMISSIONS
+        left = f" Left out, since the check refuses them: {len(self.unchecked)}." if self.unchecked else ""
         if self.submissions.empty:
-            return "No submission has been listed for these tasks yet."
+            return "No submission has been listed for these tasks yet." + left
         n = self.submissions["model"].nunique()
-        return f"{n} {'model' if n == 1 else 'models'} marked † {'is a submission' if n == 1 else 'are submissions'}."
+        return (
+            f"{n} {'model' if n == 1 else 'models'} marked † {'is a submission' if n == 1 else 'are submissions'}."
+            + left
+        )
 
 
 def start(**parameters: Any) -> Parameters:
@@ -159,14 +167,16 @@ def collect(checked: Parameters) -> Board:
     """
     stored = checked.results_dir is not None and (Path(checked.results_dir) / "provenance.json").is_file()
     result = load_run(str(checked.results_dir)) if stored else fit(checked)
-    kind = Session("", checked.model_copy(update={"tasks": checked.tasks[:1]})).source.kind
+    source = Session("", checked.model_copy(update={"tasks": checked.tasks[:1]})).source
+    kind = source.kind
     if result.provenance["source"] != kind:
         raise UsageError(
             f"{checked.results_dir} holds results of {result.provenance['source']} tables, but data_source is "
             f"{kind}; real and simulated results are never shown together"
         )
-    listed = tuple(entries(FOLDER)) if kind == "open" else ()
-    return Board(select(result, checked, any_model=stored), checked.n_bootstrap, checked.seed, listed)
+    listed, unchecked = listing.checked(FOLDER, source) if kind == "open" else ([], [])
+    chosen = select(result, checked, any_model=stored)
+    return Board(chosen, checked.n_bootstrap, checked.seed, checked.n_jobs, tuple(listed), tuple(unchecked))
 
 
 def select(result: RunResult, checked: Parameters, any_model: bool) -> RunResult:

@@ -1,7 +1,7 @@
 """The interactive leaderboard page: one piece of HTML made of scores, and what it shows as plain data."""
 
-import json
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import pandas as pd
 
 from somb_utils.canonical import SCORES, canonical_scores
 from somb_utils.entries import Entry
+from somb_utils.escape import embedded_json
 from somb_utils.pages import metric_name
 from somb_utils.published import published_scores
 from somb_utils.results import composite_of
@@ -19,6 +20,7 @@ from somb_utils.tasks import catalogue
 if TYPE_CHECKING:
     from somb_utils.leaderboard import Board
 
+_SHOWN = ("mean", "sd", "low", "high", "chance")
 TEMPLATES = Path(__file__).parent / "templates"
 NOTE = (
     "Models marked † are submissions, scored again by the maintainers from the predictions sent in. The labels are "
@@ -79,7 +81,7 @@ def _metric_order() -> list[str]:
 def _card(entry: Entry) -> dict[str, Any]:
     kept = {"name", "authors", "licence", "description", "training_data", "tuning", "features", "code", "url"}
     labels = dict.fromkeys(entry.marked(score.model) for score in entry.scores)
-    return {"labels": list(labels), "added": entry.added, **entry.card.model_dump(include=kept)}
+    return {"labels": list(labels), "added": str(entry.added), **entry.card.model_dump(include=kept)}
 
 
 def _run_source(board: "Board") -> dict[str, Any]:
@@ -228,8 +230,46 @@ def _number(value: Any) -> float | None:
 
 
 def html(data: Mapping[str, Any]) -> str:
-    """Return the interactive leaderboard: one piece of HTML that needs no other file and no other host."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    """Return the leaderboard page: one piece of HTML that needs no other file and no other host.
+
+    Its tables stand in the page itself, so that they can be read without a script; the script adds filters and figures.
+    """
     parts = {suffix: (TEMPLATES / f"leaderboard.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js")}
     page = Template((TEMPLATES / "leaderboard.html").read_text(encoding="utf-8"))
-    return page.substitute(data=text, **parts)
+    return page.substitute(data=embedded_json(data), **parts, **_static(data))
+
+
+def _static(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the first source's badge, composite and scores on primary metrics, and the submissions' cards, as HTML."""
+    source, tasks = data["sources"][0], data["tasks"]
+    scores = [
+        (
+            row["task"],
+            row["model"],
+            data["metrics"].get(row["metric"], row["metric"]),
+            *map(_fixed, map(row.get, _SHOWN)),
+        )
+        for row in source["rows"]
+        if row["metric"] == tasks[row["task"]]["metric"]
+    ]
+    composite = [(row["model"], _fixed(row["composite"]), row["n"]) for row in source["composite"]]
+    cards = [
+        f"<p><b>{escape(', '.join(card['labels']))}</b> · {escape(', '.join(card['authors']))} · {card['added']}<br>"
+        f"{escape(card['description'])}</p>"
+        for card in data["submissions"]
+    ]
+    return {
+        "source": f"<b>{escape(source['badge'])}</b> {escape(source['note'])}",
+        "ranking": f"<table>{_row(('model', 'composite', 'groups'), 'th')}{''.join(map(_row, composite))}</table>",
+        "thead": _row(("task", "model", "metric", *_SHOWN), "th"),
+        "tbody": "".join(map(_row, scores)),
+        "submissions": "".join(["<h3>Submissions</h3>", *cards]) if cards else "",
+    }
+
+
+def _row(values: Sequence[Any], tag: str = "td") -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(str(value))}</{tag}>' for value in values)}</tr>"
+
+
+def _fixed(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,19 +1,22 @@
-"""Listing submissions: check them, keep one small text file each, and make the index and the page of all."""
+"""Listing submissions: check them, keep each file with its scores, and make the index and the page of all."""
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from somb_utils.card import slug
-from somb_utils.entries import Entry, Score, entries, table
+from somb_utils.archive import MAX_BYTES
+from somb_utils.card import Card, skeleton, slug
+from somb_utils.entries import Entry, Score, entries, read_entry, table
 from somb_utils.errors import SombError, UsageError
+from somb_utils.escape import spreadsheet
 from somb_utils.leaderboard_page import canonical_sources, document, html, published_source
-from somb_utils.paths import replacing
+from somb_utils.paths import read_file, replacing
 from somb_utils.submission import Packed, check
 from somb_utils.tables import SourceLike
 
@@ -21,10 +24,19 @@ INDEX = "index.csv"
 PAGE = "index.html"
 
 
-def add(files: Sequence[Path], folder: Path, source: SourceLike = "auto") -> list[Entry]:
+@dataclass(frozen=True)
+class Listing:
+    """What was added, the index of all that is listed, and what replacements change."""
+
+    added: tuple[Entry, ...]
+    index: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def add(files: Sequence[Path], folder: Path, source: SourceLike = "auto") -> Listing:
     """Check submissions and list them: all of them or, if any is refused, none.
 
-    A submission of the same name and authors takes the place of the earlier one.
+    A submission takes the place of an earlier one of its name if its card gives the earlier card's key.
 
     Parameters
     ----------
@@ -32,42 +44,77 @@ def add(files: Sequence[Path], folder: Path, source: SourceLike = "auto") -> lis
     folder : the leaderboard's folder.
     source : the published tables.
 
-    Returns
-    -------
-    list of Entry
-        Those added.
-
     Raises
     ------
     UsageError
         If a file does not exist.
     SombError
-        Naming all that is wrong in any file, a name that is taken, or what cannot be written.
+        Naming all that is wrong in any file, a name that is taken or looks like a listed one, or what cannot be
+        written.
     """
-    added: dict[str, Entry] = {}
-    lines = []
+    added: dict[str, tuple[Entry, bytes]] = {}
+    lines: list[str] = []
+    notes: list[str] = []
     with FileLock(_made(folder) / ".lock"):
-        listed = {slug(entry.card.name): entry for entry in entries(folder)}
+        listed = {skeleton(entry.card.name): entry for entry in entries(folder)}
         for file in files:
             try:
                 packed, scores = check(file, source)
+                content = file.read_bytes()
             except UsageError:
                 raise
             except SombError as error:
                 lines.append(str(error))
                 continue
-            name = slug(packed.card.name)
-            holder = added.get(name) or listed.get(name)
-            if name in added or (holder and holder.card.authors != packed.card.authors):
-                lines.append(f"{file}: refused\nthe name '{packed.card.name}' is taken; choose another in the card")
-            added[name] = _entry(packed, scores, file)
+            entry = _entry(packed, scores, content, datetime.now(UTC).date())
+            look = skeleton(packed.card.name)
+            holder = listed.get(look)
+            if look in added:
+                lines.append(f"{file}: refused\nanother of these files has the name '{packed.card.name}'")
+            elif holder and holder.sha256 == entry.sha256:
+                notes.append(f"{packed.card.name} is listed already, with this very file")
+                continue
+            elif holder and (why := _not_replacing(holder, packed.card)):
+                lines.append(f"{file}: refused\n{why}")
+            elif holder:
+                notes += changes(holder, entry)
+            added[look] = (entry, content)
         if lines:
             raise SombError("nothing was added\n" + "\n".join(lines))
-        for name, entry in added.items():
+        for entry, content in added.values():
+            name = slug(entry.card.name)
+            with replacing(folder / f"{name}.zip") as temporary:
+                temporary.write_bytes(content)
             with replacing(folder / f"{name}.json") as temporary:
                 temporary.write_text(entry.model_dump_json(indent=1, exclude_none=True) + "\n", encoding="utf-8")
-        rebuild(folder)
-    return list(added.values())
+        new = tuple(entry for entry, _ in added.values())
+        return Listing(new, rebuild(folder, source, new), tuple(notes))
+
+
+def _not_replacing(holder: Entry, card: Card) -> str:
+    """Return why a submission may not take an entry's place, or nothing."""
+    if slug(holder.card.name) != slug(card.name):
+        return f"the name '{card.name}' looks like '{holder.card.name}', which is listed; choose another in the card"
+    if not card.opens(holder.card):
+        return (
+            f"the name '{card.name}' is taken; if the entry is yours, give the key of its card as `previous_key`, "
+            "else choose another name in the card"
+        )
+    return ""
+
+
+def changes(before: Entry, now: Entry) -> list[str]:
+    """Return a line for what a submission that replaces another changes: fields of the card, and scores."""
+    lines = [f"{now.card.name} replaces the entry of {before.added}"]
+    old, new = (entry.card.model_dump(exclude={"key", "previous_key"}) for entry in (before, now))
+    lines += [f"  {field}: {old[field]!r} becomes {new[field]!r}" for field in old if old[field] != new[field]]
+    was, is_ = ({(s.task, s.protocol, s.model, s.metric): s.mean for s in e.scores if s.primary} for e in (before, now))
+    for key in dict.fromkeys([*was, *is_]):
+        if key not in is_ or key not in was:
+            lines.append(f"  {' '.join(key)}: {'no longer listed' if key in was else 'new'}")
+        elif was[key] != is_[key]:
+            lines.append(f"  {' '.join(key)}: {was[key]} becomes {is_[key]}")
+    return lines
 
 
 def _made(folder: Path) -> Path:
@@ -78,42 +125,81 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _entry(packed: Packed, scores: pd.DataFrame, file: Path) -> Entry:
+def _entry(packed: Packed, scores: pd.DataFrame, content: bytes, added: date) -> Entry:
     rows = scores.astype(object).where(scores.notna(), None).to_dict("records")
     for row in rows:
         row["values"] = {fold: None if np.isnan(value) else value for fold, value in row["values"].items()}
     return Entry(
-        card=packed.card,
-        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-        added=datetime.now(UTC).date().isoformat(),
-        versions=packed.run.provenance["versions"],
+        card=packed.card.model_copy(update={"previous_key": None}),
+        sha256=hashlib.sha256(content).hexdigest(),
+        added=added,
+        versions={run: told["versions"] for run, told in packed.run.provenance["runs"].items()},
         scores=tuple(Score.model_validate(row) for row in rows),
     )
 
 
-def rebuild(folder: Path) -> pd.DataFrame:
-    """Write the index and, unless nothing is listed, the interactive page; return the index.
+def checked(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = ()) -> tuple[list[Entry], list[str]]:
+    """Score the submissions of a folder again from their files.
+
+    Nothing that an entry states is shown but the day it was added: card and scores are those of its file.
+
+    Parameters
+    ----------
+    folder : Path
+    source : str, Path or Source
+        The published tables.
+    known : sequence of Entry
+        Entries that were checked a moment ago.
+
+    Returns
+    -------
+    list of Entry
+        Those whose file is there, is the one that was listed, and passes the check.
+    list of str
+        Why each other one is not shown.
+    """
+    found, reasons = [], []
+    for file in sorted(folder.glob("*.json")):
+        try:
+            stated = read_entry(file)
+            packed_file = file.with_suffix(".zip")
+            content = read_file(packed_file, MAX_BYTES)
+            if hashlib.sha256(content).hexdigest() != stated.sha256:
+                raise SombError(f"{packed_file.name} is not the file that was listed")
+            entry = next((one for one in known if one == stated), None)
+            if entry is None:
+                packed, scores = check(packed_file, source)
+                entry = _entry(packed, scores, content, stated.added)
+            if slug(entry.card.name) != file.stem:
+                raise SombError(f"its name is '{entry.card.name}'")
+            found.append(entry)
+        except SombError as error:
+            reasons.append(f"{file.name} is no checked submission: {error}; restore or remove it")
+    return found, reasons
+
+
+def rebuild(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = ()) -> pd.DataFrame:
+    """Check all that is listed, write the index and the interactive page, and return the index.
 
     Raises
     ------
     SombError
-        If a file in `folder` is not an entry, or the folder cannot be written.
+        Naming what is no checked submission, or if the folder cannot be written.
     """
-    listed = entries(folder)
+    listed, reasons = checked(folder, source, known)
+    if reasons:
+        raise SombError(f"{folder}: nothing was rebuilt\n" + "\n".join(reasons))
     index = table(listed)
     with replacing(folder / INDEX) as temporary:
-        index.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    if listed:
-        with replacing(folder / PAGE) as temporary:
-            temporary.write_text(page(listed), encoding="utf-8")
-    else:
-        (folder / PAGE).unlink(missing_ok=True)
+        spreadsheet(index).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    with replacing(folder / PAGE) as temporary:
+        temporary.write_text(page(listed), encoding="utf-8")
     return index
 
 
 def page(listed: Sequence[Entry]) -> str:
     """Return the interactive page: submissions among the canonical run's models, each protocol apart."""
-    used = {score.protocol for entry in listed for score in entry.scores}
+    used = {score.protocol for entry in listed for score in entry.scores} or {"aligned"}
     protocols = [protocol for protocol in ("aligned", "published") if protocol in used]
     shown = html(document([*canonical_sources(listed, protocols), published_source()], listed))
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

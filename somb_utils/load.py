@@ -46,9 +46,26 @@ class TaskData:
     ablation: str | None = None
 
     def __post_init__(self) -> None:
+        if self.X.index.has_duplicates:
+            repeated = printable(repr(self.X.index[self.X.index.duplicated()][0]))
+            raise UsageError(f"{self.name}: row identifiers must be unique, but {repeated} is duplicated")
+        annotations = self.annotations if len(self.annotations.columns) else None
+        for part in (self.y, self.groups, annotations):
+            if part is not None and not part.index.equals(self.X.index):
+                raise UsageError(f"{self.name}: features, labels, groups and annotations stand on different rows")
+
+    def check(self) -> "TaskData":
+        """Return the task if models can be fitted and scored on it.
+
+        Raises
+        ------
+        UsageError
+            If names are not unique text, values are infinite, or labels, groups or folds do not fit.
+        """
         for problem in (_table_problem(self), _label_problem(self), _fold_problem(self)):
             if problem:
                 raise UsageError(f"{self.name}: {problem}")
+        return self
 
     @property
     def name(self) -> str:
@@ -113,10 +130,6 @@ def _table_problem(data: TaskData) -> str | None:
 
 def _label_problem(data: TaskData) -> str | None:
     """Say what is wrong with the labels, groups or annotations, or return None."""
-    annotations = data.annotations if len(data.annotations.columns) else None
-    for part in (data.y, data.groups, annotations):
-        if part is not None and not part.index.equals(data.X.index):
-            return "features, labels, groups and annotations stand on different rows"
     if isinstance(data.y, pd.DataFrame) != (data.task.type == "multilabel"):
         return f"y of a {data.task.type} task is a {type(data.y).__name__}"
     if isinstance(data.y, pd.DataFrame):
@@ -211,7 +224,7 @@ def load_task(
             "tables": {name: where.fingerprint(name) for name in definition.tables},
         },
         ablation=ablation,
-    )
+    ).check()
 
 
 def missing_message(task: Task, absent: list[str], source: Source) -> str:

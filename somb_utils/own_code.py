@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -74,7 +74,7 @@ def code_of(*parts: Any) -> Code | None:
 
 
 def verify(code: Code) -> None:
-    """Check in a worker process that it has imported the same code.
+    """Check, after a fit and wherever it was done, that it was the same code.
 
     Raises
     ------
@@ -82,10 +82,16 @@ def verify(code: Code) -> None:
         If a module is another one here than in the process that started the run, or was edited since.
     """
     for name, expected in code.modules.items():
-        if name != "__main__" and name in sys.modules and _sha256(sys.modules[name]) != expected:
+        if name == "__main__" or name not in sys.modules:
+            continue
+        try:
+            same = _sha256(sys.modules[name]) == expected
+        except (_NoFileError, UsageError):
+            same = False
+        if not same:
             raise SombError(
-                f"module {name} is another one in the worker process than in the process that started the run: it was "
-                "edited during the run, or the machines hold different versions of it"
+                f"module {name} is not what it was when the run was started: its file was edited during the run, or a "
+                "worker on another machine has another version of it"
             )
 
 
@@ -183,14 +189,21 @@ def _file(name: str) -> Path | None:
         if file is None and not hasattr(module, "__path__"):
             raise _NoFileError
         return Path(file) if file else None
+    spec = _spec(name)
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Find a module, loaded or not, without importing its package."""
     parent = name.rpartition(".")[0]
-    if parent and not hasattr(sys.modules.get(parent), "__path__"):
-        return None  # looking it up would import its package
     try:
-        spec = importlib.util.find_spec(name)
+        if not parent or hasattr(sys.modules.get(parent), "__path__"):
+            return importlib.util.find_spec(name)
+        above = _spec(parent)
+        places = above.submodule_search_locations if above is not None else None
+        return PathFinder.find_spec(name, places) if places else None
     except (ImportError, ValueError):
         return None
-    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
 
 
 def _imports(file: Path, name: str) -> list[str]:

@@ -89,3 +89,22 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the bytes of a file that came from elsewhere.
+
+    Raises
+    ------
+    SombError
+        If it is no regular file, larger than `limit` bytes (it is then not read), or unreadable.
+    """
+    try:
+        if not path.is_file():
+            raise SombError("is not a regular file")
+        size = path.stat().st_size
+        if size > limit:
+            raise SombError(f"is {size / 2**20:,.4g} MB large; at most {limit / 2**20:g} MB are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise SombError(f"cannot be read: {error.strerror}") from None

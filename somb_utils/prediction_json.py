@@ -11,6 +11,7 @@ from somb_utils.load import TaskData
 from somb_utils.splits import Fold
 
 _ENTRY_KEYS = {"split_idx", "rep", "y_pred", "y_score", "y_true"}
+_OPTIONAL = {("y_pred", "binary"), ("y_score", "multiclass")}
 
 
 def read_json(
@@ -19,14 +20,15 @@ def read_json(
     document = _parse_json(content)
     if not isinstance(document, dict) or not isinstance(document.get("predictions"), list):
         raise SombError('is not of the form {"predictions": [ … ]}')
-    stated = {key: [document[key]] for key in ("task", "protocol") if key in document}
+    stated = {key: [_unboxed(document[key])] for key in ("task", "protocol") if key in document}
     if "task_id" in document:
-        stated.setdefault("task", []).append(document["task_id"])
+        stated.setdefault("task", []).append(_unboxed(document["task_id"]))
     check_stated(stated, data, problems)
     if len(document["predictions"]) > 2 * len(data.folds):
         raise SombError(f"has {len(document['predictions']):,} entries; {data.task.id} has {len(data.folds)} folds")
     entries = _by_fold(document["predictions"], data, problems)
-    lengths = {n: len(e["y_pred"]) for n, e in entries.items() if isinstance(e.get("y_pred"), list)}
+    values = {n: e.get("y_pred") or e.get("y_score") for n, e in entries.items()}
+    lengths = {n: len(given) for n, given in values.items() if isinstance(given, list)}
     if lengths != _lengths(data) and lengths == _lengths(other()):
         problems.add(other_folds(data, other()))
         return []
@@ -50,11 +52,16 @@ def _parse_json(content: bytes) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    document = dict(pairs)
+    if len(document) < len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise ValueError(f"the key {show(twice)} stands twice in one object")
-    return made
+        raise ValueError(f"the key {show(twice)} is duplicated in one object")
+    return document
+
+
+def _unboxed(value: Any) -> Any:
+    """Return the element of a list of one: R's jsonlite writes each single value as one."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _by_fold(entries: list[Any], data: TaskData, problems: Problems) -> dict[int, dict[str, Any]]:
@@ -68,12 +75,14 @@ def _by_fold(entries: list[Any], data: TaskData, problems: Problems) -> dict[int
         if len(keys) != 1:
             problems.add(f"names its fold {len(keys)} times; it needs '{fold_key(data)}' once", place=place)
             continue
-        number = entry[keys[0]]
+        number = _unboxed(entry[keys[0]])
+        if isinstance(number, float) and number.is_integer():  # R writes whole numbers as doubles
+            number = int(number)
         if type(number) is not int or not 0 <= number < len(data.folds):
             known = f"0 to {len(data.folds) - 1} ({', '.join(fold.label for fold in data.folds)})"
             problems.add(f"unknown fold {show(number)}; {data.task.id} has {known}", place=place)
         elif number in found:
-            problems.add("the fold stands twice", data.folds[number].label, place)
+            problems.add("the fold is duplicated", data.folds[number].label, place)
         else:
             found[number] = entry
             for key in sorted(set(entry) - _ENTRY_KEYS):
@@ -89,7 +98,9 @@ def _json_cells(entry: dict[str, Any], data: TaskData, fold: Fold, problems: Pro
     values: dict[str, Sequence[Any]] = {}
     for name in ("y_pred", "y_score", "y_true"):
         given = entry.get(name)
-        optional = name == "y_true" or (name == "y_score" and data.task.type == "multiclass")
+        if n == 1 and isinstance(given, str | int | float):  # jsonlite may write a vector of one as its value
+            given = [given]
+        optional = (name, data.task.type) in _OPTIONAL or name == "y_true"
         if given is None or (optional and given == []):
             if not optional:
                 problems.add(f"{name} is missing", fold.label)

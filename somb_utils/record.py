@@ -65,7 +65,7 @@ def _predictions(job: Job, outcome: Outcome) -> pa.Table:
             "id": ids,
             "label": pa.nulls(len(ids), pa.large_string()),
             "y_true": names.take(truth),
-            "y_pred": names.take(outcome.y_pred),
+            "y_pred": names.take(outcome.y_pred) if outcome.y_pred.size else pa.nulls(len(ids), pa.large_string()),
             "y_score": outcome.y_score if outcome.y_score.size else np.full(len(ids), np.nan),
         }
     keys = {"task": data.name, "protocol": data.protocol, "model": job.model.name, "fold": fold.label}

@@ -40,17 +40,21 @@ class RunResult:
     predictions: pd.DataFrame
     provenance: dict[str, Any]
 
-    def summary(self, n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
+    def summary(self, n_bootstrap: int = 1000, seed: int = 42, n_jobs: int | None = None) -> pd.DataFrame:
         """Return one row a task and model: primary metric, mean, population SD, folds scored, chance level, interval.
 
         Parameters
         ----------
-        n_bootstrap : replicates of the 95 % interval (`low`, `high`; see :func:`somb_utils.stats.with_intervals`)
-        seed : of the replicates
+        n_bootstrap : int, default 1000
+            Replicates of the 95 % interval (`low`, `high`; see :func:`somb_utils.stats.with_intervals`).
+        seed : int, default 42
+            Of the replicates.
+        n_jobs : int, optional
+            Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
         """
         from somb_utils.stats import with_intervals
 
-        return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed)
+        return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed, n_jobs)
 
     def composite(self) -> pd.DataFrame:
         """Return the composite score and its groups, one row a model (see :func:`composite`)."""
@@ -162,6 +166,11 @@ def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[st
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SombError(f"cannot write or lock files in {folder}: {reason}; name another folder with --out") from None
+    check_content(folder, loaded, models)
+
+
+def check_content(folder: Path, loaded: Sequence[TaskData], models: Collection[str]) -> None:
+    """Refuse a run folder whose results these tasks and models cannot stand beside; see :func:`check_folder`."""
     if not (folder / _PROVENANCE).is_file() or not loaded:
         return
     before = load_run(folder)

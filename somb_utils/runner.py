@@ -175,6 +175,7 @@ def load_tasks(
         raise UsageError("no task named; leave `tasks` out for all of them")
     given = [item for item in items or () if isinstance(item, TaskData)]
     for data in given:
+        data.check()
         if protocol is not None and data.protocol != protocol:
             raise UsageError(
                 f"{data.name} was loaded under protocol {data.protocol}, and protocol={protocol} is asked for"

@@ -9,43 +9,32 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from somb_utils import archive
-from somb_utils.card import Card, Line, described
+from somb_utils.card import Card, described, skeleton
 from somb_utils.cells import Problems
 from somb_utils.errors import SombError, UsageError
+from somb_utils.escape import listed, plain
 from somb_utils.evaluate import Submission as Predictions
 from somb_utils.evaluate import score, standing
 from somb_utils.load import TaskData, load_task
-from somb_utils.predictions import decode, other_protocol
-from somb_utils.record import PREDICTION_COLUMNS, RESULT_COLUMNS
+from somb_utils.predictions import check as check_columns
+from somb_utils.predictions import other_protocol
+from somb_utils.record import KEY, PREDICTION_COLUMNS, RESULT_COLUMNS
 from somb_utils.registry import table_info
 from somb_utils.results import RunResult, load_run
+from somb_utils.submitted import MAX_MODELS, MAX_TASKS, Provenance
 from somb_utils.tables import SourceLike, resolve_source
 from somb_utils.tasks import PROTOCOLS, catalogue, task_tables
 
 TOLERANCE = 1e-9
-MAX_MODELS = 10
-_KEY = ["task", "protocol", "model"]
-
-
-class _Entry(BaseModel):
-    """What a submission's provenance says of one task."""
-
-    tables: dict[str, str]
-    data_sha256: str
-
-
-class _Provenance(BaseModel):
-    source: Line
-    tasks: dict[str, _Entry]
-    models: dict[str, Any]
-    versions: Annotated[dict[Line, Line], Field(max_length=50)]
+MAX_FOLDS = 100
+MAX_SCORES = 200_000
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,7 @@ def pack(
     """
     run = load_run(folder)
     try:
-        told = _Provenance.model_validate(run.provenance).model_dump()
+        told = Provenance.model_validate(run.provenance).model_dump()
     except ValidationError as error:
         raise SombError(f"{folder / 'provenance.json'} is not a run's\n{described(error)}") from None
     for frame, columns in ((run.results, RESULT_COLUMNS), (run.predictions, PREDICTION_COLUMNS)):
@@ -101,7 +90,11 @@ def pack(
         return frame[frame["model"].isin(chosen) & frame["task"].isin(list(catalogue()))].reset_index(drop=True)
 
     told["tasks"] = {key: entry for key, entry in told["tasks"].items() if key.split("/")[0] in catalogue()}
-    told["models"] = {name: model for name, model in told["models"].items() if name in chosen}
+    told["models"] = [
+        record for record in told["models"] if record["model"] in chosen and record["task"] in catalogue()
+    ]
+    told["runs"] = {run: told["runs"][run] for run in dict.fromkeys(record["run"] for record in told["models"])}
+    card = card.sealed()
     packed = Packed(card, RunResult(kept(run.results), kept(run.predictions), told))
     scores = score_again(packed, source, str(folder))
     archive.write(
@@ -130,22 +123,35 @@ def read(path: Path) -> Packed:
     lines = []
     try:
         card = Card.model_validate_json(members["card.json"])
+        if card.key:
+            lines.append("card.json: holds its own key; pack it with somb submit pack, which writes the key's hash")
     except ValidationError as error:
         lines += [f"card.json: {line}" for line in described(error).splitlines()]
     try:
-        told = _Provenance.model_validate_json(members["provenance.json"])
+        told = Provenance.model_validate_json(members["provenance.json"])
     except ValidationError as error:
         lines += [f"provenance.json: {line}" for line in described(error).splitlines()]
     frames = {}
     for name, columns in (("results.parquet", RESULT_COLUMNS), ("predictions.parquet", PREDICTION_COLUMNS)):
         try:
             frames[name] = archive.from_parquet(members[name], columns, name)
+            lines += _too_much(frames[name], name)
         except SombError as error:
             lines.append(str(error))
     if lines:
         raise _refused(str(path), lines)
     run = RunResult(frames["results.parquet"], frames["predictions.parquet"], told.model_dump())
     return Packed(card, run)
+
+
+def _too_much(frame: pd.DataFrame, name: str) -> Iterator[str]:
+    """Say which limits of tasks, protocols, models, folds and scores a table exceeds, before any work is done on it."""
+    limits = {"task": MAX_TASKS, "protocol": len(PROTOCOLS) + 1, "model": MAX_MODELS, "fold": MAX_FOLDS}
+    for column, limit in limits.items():
+        if (n := frame[column].nunique()) > limit:
+            yield f"{name} holds {n:,} {column}s; at most {limit} are read"
+    if name == "results.parquet" and len(frame) > MAX_SCORES:
+        yield f"{name} holds {len(frame):,} scores; at most {MAX_SCORES:,} are read"
 
 
 def check(path: Path, source: SourceLike = "auto") -> tuple[Packed, pd.DataFrame]:
@@ -163,7 +169,7 @@ def check(path: Path, source: SourceLike = "auto") -> tuple[Packed, pd.DataFrame
     UsageError
         If there is no such file.
     SombError
-        Naming all that is wrong, or that the published tables are not at hand.
+        Naming all that is wrong, or that the published tables are not available.
     """
     packed = read(path)
     return packed, score_again(packed, source, str(path))
@@ -175,7 +181,7 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
     Raises
     ------
     SombError
-        Naming all that is wrong with the submission `name`, or that the published tables are not at hand.
+        Naming all that is wrong with the submission `name`, or that the published tables are not available.
     """
     kinds = {packed.run.provenance["source"], *packed.run.results["source"].unique()} - {"open"}
     if kinds:
@@ -184,18 +190,22 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
     n_models = packed.run.results["model"].nunique()
     if n_models > MAX_MODELS:
         raise _refused(name, [f"holds {n_models} models; a card describes at most {MAX_MODELS}"])
+    looks: dict[str, str] = {}
+    for model in map(str, packed.run.results["model"].dropna().unique()):
+        if (other := looks.setdefault(skeleton(model), model)) != model:
+            raise _refused(name, [f"the models {other[:60]!r} and {model[:60]!r} look alike; rename one"])
     named = [catalogue()[task] for task in packed.run.results["task"].unique() if task in catalogue()]
     where = resolve_source(source, task_tables(named))
     if where.kind != "open":
         raise SombError(
-            "a submission is checked on the published tables, which are not at hand; get them with: somb data fetch, "
+            "a submission is checked on the published tables, which are not available; get them with: somb data fetch, "
             "or name their folder with --data"
         )
     lines = list(_run_problems(packed.run))
     runs = []
-    predictions = dict(iter(packed.run.predictions.groupby(_KEY, sort=False)))
+    predictions = dict(iter(packed.run.predictions.groupby(KEY, sort=False)))
     load = cache(partial(load_task, source=where))
-    for key, results in packed.run.results.groupby(_KEY, sort=False):
+    for key, results in packed.run.results.groupby(KEY, sort=False):
         task, protocol, model = map(str, key)
         if task not in catalogue() or protocol not in PROTOCOLS:
             continue
@@ -221,7 +231,7 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
 
 
 def _refused(name: str, lines: list[str]) -> SombError:
-    return SombError(f"{name}: refused\n" + "\n".join(lines))
+    return SombError(f"{plain(name)}: refused\n{listed(lines)}")
 
 
 def _run_problems(run: RunResult) -> Iterator[str]:
@@ -233,15 +243,16 @@ def _run_problems(run: RunResult) -> Iterator[str]:
             yield f"{name}: unknown task {task[:40]!r}; the leaderboard lists {', '.join(catalogue())}"
         for protocol in sorted(set(frame["protocol"].dropna()) - set(PROTOCOLS)):
             yield f"{name}: unknown protocol {protocol[:40]!r}; it is one of {', '.join(PROTOCOLS)}"
-        if frame[_KEY].isna().any(axis=None):
+        if frame[KEY].isna().any(axis=None):
             yield f"{name}: a row lacks its task, protocol or model"
     scored, predicted = (
-        set(map(tuple, frame[_KEY].drop_duplicates().to_numpy())) for frame in (run.results, run.predictions)
+        set(map(tuple, frame[KEY].drop_duplicates().to_numpy())) for frame in (run.results, run.predictions)
     )
     for task, protocol, model in sorted(predicted - scored, key=str):
         yield f"{task} {protocol} {model}: there are predictions and no scores"
-    for model in sorted({str(key[2]) for key in scored} - run.provenance["models"].keys()):
-        yield f"provenance.json does not say what model {model[:60]!r} is"
+    described = {tuple(record[part] for part in KEY) for record in run.provenance["models"]}
+    for task, protocol, model in sorted(scored - described, key=str):
+        yield f"provenance.json does not say how {task} {protocol} {str(model)[:60]!r} was made"
     for task, protocol in sorted({(str(key[0]), str(key[1])) for key in scored}):
         if task in catalogue() and protocol in PROTOCOLS:
             yield from _hash_problems(run, task, f"{task}/{protocol}")
@@ -272,10 +283,12 @@ def _model_again(
     failed = results[results["status"].str.startswith("failed", na=False)]
     if len(failed):
         lost = ", ".join(dict.fromkeys(failed["fold"].astype(str)))
-        lines.append(f"{name}: failed on fold {lost}; a listed mean is over all folds: mend it, or leave the task out")
+        lines.append(f"{name}: failed on fold {lost}; a listed mean is over all folds: fix it, or leave the task out")
     problems = Problems(name)
     other = partial(load, data.task.id, other_protocol(data.protocol))
-    folds = decode(archive.to_parquet(predictions.drop(columns="model")), "parquet", data, other, problems, [])
+    folds = check_columns(
+        {name: predictions[name].tolist() for name in PREDICTION_COLUMNS if name != "model"}, data, other, problems
+    )
     if problems:
         return lines + problems.lines(), None
     again = score({name: Predictions(data, tuple(folds), "")})
@@ -287,7 +300,7 @@ def _differences(stated: pd.DataFrame, again: pd.DataFrame) -> Iterator[str]:
     keys = ["fold", "metric"]
     twice = stated.duplicated(keys)
     for fold, metric in stated.loc[twice, keys].itertuples(index=False):
-        yield f"fold {fold}: {metric} stands twice"
+        yield f"fold {fold}: {metric} is duplicated"
     both = stated[~twice].merge(again, how="outer", on=keys, suffixes=("", "_again"), indicator="side")
     row: Any
     for row in both.itertuples():

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from platformdirs import user_cache_dir
 
 from somb_utils import cli
+from somb_utils.registry import COMMIT, registry
 
+# The same examples on every machine and in every run; `make explore` draws other ones, ten times as many.
 # A busy machine makes any example slow; slowness is not what these tests are about.
-settings.register_profile("somb", deadline=None)
+settings.register_profile("somb", deadline=None, derandomize=True, database=None)
+settings.register_profile("nightly", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("somb")
 
 # A shell that starts the tests in the background has SIGINT ignored, which children inherit; Ctrl-C is tested here.
@@ -23,12 +27,30 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
-def open_data() -> Path:
-    """Published files (``SOMB_OPEN_DATA``, or ``../shared/open-data``); skips where absent."""
-    folder = Path(os.environ.get("SOMB_OPEN_DATA") or ROOT.parent / "shared" / "open-data")
-    if not (folder / "MANIFEST.csv").is_file():
-        pytest.skip(f"the open data are not in {folder}: set SOMB_OPEN_DATA to their folder")
-    return folder
+def open_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder whose ``processed`` holds the real tables; skips where there are none.
+
+    It is ``SOMB_OPEN_DATA``, else ``../shared/open-data``, else one that leads to what ``somb data fetch`` has fetched.
+    """
+    published = Path(os.environ.get("SOMB_OPEN_DATA") or ROOT.parent / "shared" / "open-data")
+    if (published / "processed").is_dir():
+        return published
+    caches = (os.environ.get("SOMB_FETCHED"), os.environ.get("SOMB_CACHE"), user_cache_dir("spaceomicsbench"))
+    needed = [table.file for table in registry().values() if table.tasks]
+    for fetched in (Path(cache) / "open" / COMMIT[:7] for cache in caches if cache):
+        if all((fetched / file).is_file() for file in needed):
+            folder = tmp_path_factory.mktemp("open-data")
+            (folder / "processed").symlink_to(fetched.absolute(), target_is_directory=True)
+            return folder
+    pytest.skip(f"no real tables: somb data fetch gets them, or SOMB_OPEN_DATA names their folder (not {published})")
+
+
+@pytest.fixture(scope="session")
+def published_files(open_data: Path) -> Path:
+    """Folder of all published files, with the definitions, splits and reference scores; skips with the tables alone."""
+    if not (open_data / "MANIFEST.csv").is_file():
+        pytest.skip("the published definitions, splits and scores are not fetched with the tables: set SOMB_OPEN_DATA")
+    return open_data
 
 
 @pytest.fixture

@@ -319,14 +319,14 @@ def test_finding_comes_out_of_the_real_tables(
     assert {key: round(found[key], digits) for key in expected} == expected, finding
 
 
-def test_counts_of_the_published_descriptions_differ_for_c1_alone(open_data: Path) -> None:
+def test_counts_of_the_published_descriptions_differ_for_c1_alone(published_files: Path) -> None:
     def counts(output: dict[str, Any]) -> list[int]:
         stated = output.get("class_distribution") or {k: v for k, v in output.items() if k.endswith("_count")}
         return sorted(stated.values())
 
     differing = set()
     for task in catalogue().values():
-        stated = json.loads((open_data / "tasks" / f"{task.id}.json").read_text(encoding="utf-8"))
+        stated = json.loads((published_files / "tasks" / f"{task.id}.json").read_text(encoding="utf-8"))
         assert stated.get("n_samples") in (None, task.n_rows)
         if (given := counts(stated["output_spec"])) and given != sorted(task.class_counts.values()):
             differing.add(task.id)

@@ -291,9 +291,9 @@ def test_impossible_parameters_of_the_evaluation_notebook_are_refused(given: dic
         start([], **given)
 
 
-def test_published_scored_files_make_a_report(open_data: Path) -> None:
+def test_published_scored_files_make_a_report(published_files: Path) -> None:
     from somb_utils.llm.pages import start
 
-    files = sorted(str(file) for file in (open_data / "reference" / "llm_scored").glob("*.json"))
+    files = sorted(str(file) for file in (published_files / "reference" / "llm_scored").glob("*.json"))
     report = start(json.dumps(files), modality="clinical", sample=5)
     assert report.summary is not None and len(report.summary.tables["ranking"])

@@ -1,6 +1,7 @@
 """A real Dask cluster of two worker processes: the same scores bit for bit, whoever dies in the middle."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +21,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from distributed import Client, LocalCluster, Security
 
 import somb_utils as somb
 from somb_utils.errors import SombError, UsageError
@@ -46,6 +50,8 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
     worker = [*dask, "worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
     workers = [subprocess.Popen(worker, **options) for _ in range(2)]
     try:
+        with Client(scheduler_file=str(file)) as client:
+            client.wait_for_workers(2, timeout=90)
         yield json.loads(file.read_text())["address"], [*workers, scheduler]
     finally:
         for process in (*workers, scheduler):
@@ -135,6 +141,78 @@ def killer() -> Iterator[threading.Thread]:
         thread.join()
 
 
+def test_a_local_cluster_listens_here_alone_and_to_nobody_else() -> None:
+    listening: dict[int, str] = {}
+    refusals: list[str] = []
+    stranger = Security.temporary()
+
+    def try_to_enter() -> None:
+        if listening:
+            return
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        sockets = [socket for process in processes for socket in process.net_connections("inet")]
+        listening.update({s.laddr.port: s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN})
+        for port in listening:
+            if shows_no_page(port):
+                continue
+            for address, security in ((f"tcp://127.0.0.1:{port}", None), (f"tls://127.0.0.1:{port}", stranger)):
+                with pytest.raises(OSError) as refused:
+                    Client(address, security=security, timeout=5)
+                refusals.append(str(refused.value))
+
+    run = {"source": "simulated", "cluster": "local:1", "on_done": lambda cost, label: try_to_enter()}
+    result = somb.run("A1", "majority", **run)
+    assert set(listening.values()) == {"127.0.0.1"}
+    assert len(refusals) >= 6 and any("certificate" in text for text in refusals)
+    here = somb.run("A1", "majority", source="simulated", n_jobs=1)
+    pd.testing.assert_frame_equal(result.results, here.results, check_exact=True)
+
+
+def shows_no_page(port: int) -> bool:
+    """Tell whether a port speaks HTTP, and fail if it shows anything."""
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/info/main/workers.html", timeout=10)
+    except urllib.error.HTTPError as error:
+        assert error.code == 404
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    raise AssertionError(f"port {port} shows a page of the cluster")
+
+
+def test_an_own_cluster_uses_the_certificates_of_dasks_configuration(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"tls://127\.0\.0\.1:9 needs certificates: set distributed\.comm\.tls in"):
+        somb.run("A1", "majority", source="simulated", cluster="tls://127.0.0.1:9")
+    own = Security.temporary()
+    roles = ("client", "scheduler", "worker")
+    parts = {f"distributed.comm.tls.{role}.cert": own.tls_client_cert for role in roles}
+    parts |= {f"distributed.comm.tls.{role}.key": own.tls_client_key for role in roles}
+    with (
+        dask.config.set({"distributed.comm.tls.ca-file": own.tls_ca_file, **parts}),
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=":0", protocol="tls://", security=Security()
+        ) as cluster,
+    ):
+        assert cluster.scheduler_address.startswith("tls://")
+        result = somb.run("A1", "majority", source="simulated", cluster=cluster.scheduler_address)
+    assert result.failures().empty
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_the_workers_of_a_local_cluster_end_with_their_parent(how: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "somb_utils.cli", "run", "--data", "simulated", "--tasks", "A1,A2,F4", "--models"]
+    process = subprocess.Popen(
+        [*command, "logreg,rf", "--cluster", "local:2", "--out", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: len(list((tmp_path / "jobs").glob("*.npz"))) >= 2)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(how)
+    process.wait(timeout=60)
+    assert len(workers) >= 2 and not psutil.wait_procs(workers, timeout=60)[1]
+
+
 def test_a_local_cluster_whose_workers_are_all_killed_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killer: threading.Thread
 ) -> None:
@@ -171,6 +249,9 @@ def test_the_recipes_are_valid_python_and_yaml() -> None:
             compile(block, "scale.md", "exec")
         if language == "yaml":
             values = yaml.safe_load(block)
+            if "distributed" in values:
+                assert set(values["distributed"]["comm"]["tls"]) == {"ca-file", "scheduler", "worker", "client"}
+                continue
             assert values["scheduler"]["image"] == values["worker"]["image"]
     assert {"sh", "python", "yaml", "dockerfile"} <= {language for language, _ in blocks}
 

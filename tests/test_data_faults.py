@@ -262,7 +262,7 @@ def _folds(data: TaskData, *labels: Any) -> tuple[Fold, ...]:
 def test_task_data_that_cannot_be_fitted_is_refused(change: Any, message: str) -> None:
     data = somb.load_task("A1", source=SOURCE)
     with pytest.raises(UsageError, match=message):
-        replace(data, **change(data))
+        replace(data, **change(data)).check()
 
 
 def test_the_fingerprint_covers_groups_and_labels_of_folds() -> None:

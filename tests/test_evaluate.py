@@ -175,6 +175,75 @@ def test_a_runs_own_prediction_table_is_a_valid_file(simulated: SimulatedSource,
     pd.testing.assert_series_equal(result.summary()["mean"], run.summary()["mean"])
 
 
+@pytest.mark.parametrize("with_answers", [True, False])
+def test_scores_of_any_range_rank_and_y_pred_decides_f1(
+    with_answers: bool, simulated: SimulatedSource, tmp_path: Path
+) -> None:
+    data = load_task("C2", source=simulated)
+    answers = [(y_pred, 7 * y_score - 3) for y_pred, y_score in predicted(data)]
+    document = as_json(data, answers)
+    if not with_answers:
+        for entry in document["predictions"]:
+            del entry["y_pred"]
+    (tmp_path / "C2.json").write_text(json.dumps(document))
+    submissions, notes = validate(tmp_path, source=simulated)
+    assert "ranks the rows" in notes[-1] and ("F1 is that of y_pred" in notes[-1]) == with_answers
+    values = score(submissions, tmp_path / "run").results.set_index(["fold", "metric"])["value"]
+    for number, fold in enumerate(data.folds):
+        y, (y_pred, y_score) = data.codes[fold.test], answers[number]
+        assert values[fold.label, "auroc"] == pytest.approx(sk.roc_auc_score(y, y_score))
+        assert ((fold.label, "f1") in values.index) == with_answers
+        if with_answers:
+            assert values[fold.label, "f1"] == pytest.approx(sk.f1_score(y, y_pred, zero_division=0))
+
+
+def test_without_y_pred_probabilities_tell_the_answer(simulated: SimulatedSource, tmp_path: Path) -> None:
+    data = load_task("C2", source=simulated)
+    answers = predicted(data)
+    (tmp_path / "C2.json").write_text(json.dumps(as_json(data, answers)))
+    whole = score(validate(tmp_path, source=simulated)[0])
+    (tmp_path / "C2.json").unlink()
+    as_frame(data, answers).drop(columns="y_pred").to_csv(tmp_path / "C2.csv", index=False)
+    pd.testing.assert_frame_equal(score(validate(tmp_path, source=simulated)[0]).results, whole.results)
+
+
+def test_files_of_r_are_read(simulated: SimulatedSource, tmp_path: Path) -> None:
+    loaded = {task: load_task(task, source=simulated) for task in ("A1", "C2")}
+    as_frame(loaded["A1"], predicted(loaded["A1"])).to_csv(tmp_path / "A1.csv.gz")  # with row names
+    document = {"task": ["C2"], "protocol": ["aligned"], **as_json(loaded["C2"], predicted(loaded["C2"]))}
+    for entry in document["predictions"]:
+        entry["rep"] = [float(entry["rep"])]
+        entry["y_pred"] = [float(code) for code in entry["y_pred"]]
+    (tmp_path / "C2.json").write_text(json.dumps(document))
+    assert len(validate(tmp_path, source=simulated)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,fold\n", "column 'y_pred' is missing"),
+        ("id,fold,y_pred\na,b\n", "row 0 has 2 values, the header 3"),
+        ("id,fold,y_pred\n" + "a,C001,x\n" * 100, "has more rows than the 56 that are read"),
+        ('id,fold,y_pred\n"a', "is not CSV"),
+        ("id,fold,y_pred\nNA,C001,recovery\n", "the id is missing"),
+    ],
+)
+def test_csv_that_is_refused(text: str, message: str, simulated: SimulatedSource, tmp_path: Path) -> None:
+    (tmp_path / "A1.csv").write_text(text)
+    assert message in refusal(tmp_path, simulated)
+
+
+def test_a_run_folder_is_evaluated_as_it_is(command: Any, tmp_path: Path) -> None:
+    run = somb.run("A1,C2", ["majority", "logreg"], source="simulated", n_jobs=1, out=tmp_path / "run")
+    words = ("--data", "simulated", "--format", "json")
+    code, _, err = command("evaluate", "run", *words)
+    assert code == 2 and "holds predictions of majority, logreg; name one of them with --model" in err
+    for place in ("run", "run/predictions.parquet"):
+        code, out, _ = command("evaluate", place, "--model", "logreg", *words)
+        expected = run.summary().query("model == 'logreg'")["mean"]
+        assert code == 0 and [row["mean"] for row in json.loads(out)] == pytest.approx(expected.tolist())
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 Change = Callable[[list[dict[str, Any]]], Any]
@@ -209,9 +278,9 @@ def put(index: int, key: str, position: int, value: Any) -> Change:
         ("A1", lambda e: e[0]["y_pred"].pop(), "fold C001: y_pred has 6 values, the fold tests 7 rows"),
         ("A1", lambda e: e[0].pop("y_pred"), "fold C001: y_pred is missing"),
         ("A1", lambda e: e[0].update(y_pred="x"), "fold C001: y_pred is 'x', not a list"),
-        ("A1", lambda e: e[0].update(y_score=[0.5] * 7), "y_score is 0.5, not 3 numbers within 0 and 1"),
+        ("A1", lambda e: e[0].update(y_score=[0.5] * 7), "y_score is 0.5, not 3 finite numbers"),
         ("A1", lambda e: e.pop(), "fold C004: the fold is missing"),
-        ("A1", lambda e: e.append(e[2]), "fold C003, entry 4: the fold stands twice"),
+        ("A1", lambda e: e.append(e[2]), "fold C003, entry 4: the fold is duplicated"),
         ("A1", lambda e: e[3].update(split_idx=4), "entry 3: unknown fold 4; A1 has 0 to 3 (C001"),
         ("A1", lambda e: e[3].update(split_idx=True), "entry 3: unknown fold True"),
         ("A1", lambda e: e[3].update(split_idx=1e400), "entry 3: unknown fold inf"),
@@ -219,13 +288,12 @@ def put(index: int, key: str, position: int, value: Any) -> Change:
         ("A1", lambda e: e[3].update(ids=[]), "entry 3: unknown key 'ids'"),
         ("A1", lambda e: e.append(7), "entry 4: is 7, not an object"),
         ("A1", lambda e: e[0].update(y_true=["recovery"] * 7), "y_true is 'recovery', which is not the task's label"),
-        ("C2", put(4, "y_score", 75, float("nan")), "fold 4, position 75: y_score is nan, not a number within 0 and 1"),
+        ("C2", put(4, "y_score", 75, float("nan")), "fold 4, position 75: y_score is nan, not a finite number"),
         ("C2", put(4, "y_score", 75, float("-inf")), "fold 4, position 75: y_score is -inf"),
-        ("C2", put(4, "y_score", 0, 1.01), "fold 4, position 0: y_score is 1.01"),
         ("C2", put(4, "y_score", 0, 10**400), "fold 4, position 0: y_score is 1000"),
-        ("C2", put(4, "y_score", 0, [0.2, 0.8]), "position 0: y_score is a list of 2, not a number"),
-        ("C2", put(4, "y_score", 0, True), "position 0: y_score is True, not a number"),
-        ("C2", put(4, "y_score", 0, "0.5"), "position 0: y_score is '0.5', not a number"),
+        ("C2", put(4, "y_score", 0, [0.2, 0.8]), "position 0: y_score is a list of 2, not a finite number"),
+        ("C2", put(4, "y_score", 0, True), "position 0: y_score is True, not a finite number"),
+        ("C2", put(4, "y_score", 0, "0.5"), "position 0: y_score is '0.5', not a finite number"),
         ("C2", lambda e: e[2].pop("y_score"), "fold 2: y_score is missing"),
         ("C2", put(0, "y_pred", 0, 2), "y_pred is 2, not one of unchanged, changed"),
         ("C2", put(0, "y_pred", 0, None), "y_pred is missing, not one of"),
@@ -233,7 +301,8 @@ def put(index: int, key: str, position: int, value: Any) -> Change:
         ("C2", put(0, "y_pred", 0, "\ud800\n"), r"y_pred is '\ud800\n', not one of"),
         ("B2", put(0, "y_pred", 5, [0] * 15), "fold 0, position 5: y_pred is not a row of 16 values"),
         ("B2", put(0, "y_pred", 5, [0] * 15 + [2]), "position 5 (prostate cancer): y_pred is 2, not 0 or 1"),
-        ("B2", put(0, "y_score", 5, [0] * 15 + [-0.5]), "position 5 (prostate cancer): y_score is -0.5"),
+        ("B2", put(0, "y_score", 5, [0] * 15 + [1e400]), "position 5 (prostate cancer): y_score is inf"),
+        ("C2", lambda e: e[2].pop("y_pred") and put(1, "y_score", 0, 7)(e), "fold 2: y_pred is missing; give it in"),
         ("B2", put(0, "y_score", 5, 0.5), "position 5: y_score is not a row of 16 values"),
     ],
 )
@@ -253,9 +322,9 @@ def test_json_that_is_refused(
         (b"{", "is not JSON"),
         (b"[" * 100_000, "is nested too deeply"),
         (b'{"predictions": ' + b"[" * 900 + b"]" * 900 + b"}", "entry 0: is a list of 1, not an object"),
-        (b'{"predictions": [{"rep": 0, "rep": 1}]}', "the key 'rep' stands twice"),
+        (b'{"predictions": [{"rep": 0, "rep": 1}]}', "the key 'rep' is duplicated"),
         (b'{"predictions": [' + b"{}," * 200_000 + b"{}]}", "has 200,001 entries; A1 has 4 folds"),
-        (b"{" + b"".join(b'"%d": 0, ' % i for i in range(100_000)) + b'"0": 0}', "the key '0' stands twice"),
+        (b"{" + b"".join(b'"%d": 0, ' % i for i in range(100_000)) + b'"0": 0}', "the key '0' is duplicated"),
         (b'{"predictions": ' + b"9" * 5000 + b"}", "is not JSON: Exceeds the limit"),
         ('{"predictions": "é"}'.encode("latin-1"), "is not UTF-8 text: byte 17 is 0xe9"),
         ("{}".encode("utf-16"), "is not UTF-8 text"),
@@ -276,7 +345,7 @@ def test_text_that_is_refused(content: bytes, message: str, simulated: Simulated
     [
         ("A1", lambda f: f.drop(0), "fold C001, id 'C001_L-3': no prediction"),
         ("A1", lambda f: f[f["fold"] != "C003"], "fold C003: the fold is missing"),
-        ("A1", lambda f: pd.concat([f, f[:1]]), "fold C001, row 28 (id 'C001_L-3'): stands twice"),
+        ("A1", lambda f: pd.concat([f, f[:1]]), "fold C001, row 28 (id 'C001_L-3'): is duplicated"),
         ("A1", lambda f: f.assign(id=f["id"].mask(f.index == 2, "nobody")), "row 2 (id 'nobody'): not tested in this"),
         ("A1", lambda f: f.assign(id=f["id"].mask(f.index == 2, "C002_L-3")), "row 2 (id 'C002_L-3'): not tested in"),
         ("A1", lambda f: f.assign(id=f["id"].mask(f.index == 2)), "row 2 (id missing): the id is missing"),
@@ -287,7 +356,7 @@ def test_text_that_is_refused(content: bytes, message: str, simulated: Simulated
         ),
         ("A1", lambda f: f.assign(fold=f["fold"].mask(f.index == 2, "C9")), "row 2: unknown fold 'C9'; A1 has C001, C"),
         ("A1", lambda f: f.assign(y_pred=f["y_pred"].mask(f.index == 2)), "row 2 (id 'C001_L-92'): y_pred is missing"),
-        ("A1", lambda f: f.assign(y_score=0.5), "y_score is 0.5, not 3 numbers"),
+        ("A1", lambda f: f.assign(y_score=0.5), "y_score is 0.5, not 3 finite numbers"),
         ("A1", lambda f: f.assign(label="x"), "row 19 and 8 more: has a label, but A1 is multiclass"),
         ("A1", lambda f: f.assign(model=f["fold"]), "holds predictions of several models"),
         ("A1", lambda f: f.assign(protocol="published"), "was made in protocol 'published', this is aligned"),
@@ -296,13 +365,17 @@ def test_text_that_is_refused(content: bytes, message: str, simulated: Simulated
         ("A1", lambda f: f.drop(columns="fold"), "column 'fold' is missing"),
         ("A1", lambda f: f.assign(fold=pd.Timestamp(0)), "column 'fold' is of type timestamp"),
         ("A1", lambda f: pd.concat([f] * 50), "has 1,400 rows; at most 56 are read"),
-        ("C2", lambda f: f.assign(y_score=f["y_score"].mask(f.index == 3, np.nan)), "y_score is missing, not a number"),
-        ("C2", lambda f: f.assign(y_score="0.5"), "y_score is '0.5', not a number"),
+        (
+            "C2",
+            lambda f: f.assign(y_score=f["y_score"].mask(f.index == 3, np.nan)),
+            "y_score is missing, not a finite number",
+        ),
+        ("C2", lambda f: f.assign(y_score="0.5"), "y_score is '0.5', not a finite number"),
         ("C2", lambda f: f.drop(columns="y_score"), "column 'y_score' is missing"),
         ("B2", lambda f: f.assign(label=f["label"].mask(f.index == 0, "MTT")), ": unknown label 'MTT'"),
         ("B2", lambda f: f.drop(columns="label"), "column 'label' is missing"),
         ("B2", lambda f: f.drop(0), "(label 'MT'): no prediction"),
-        ("B2", lambda f: pd.concat([f, f[:1]]), "stands twice (label 'MT')"),
+        ("B2", lambda f: pd.concat([f, f[:1]]), "is duplicated (label 'MT')"),
     ],
 )
 def test_parquet_that_is_refused(
@@ -329,12 +402,12 @@ def test_everything_wrong_is_told_at_once(
     (tmp_path / "A1.parquet").write_text("PAR1")
     (tmp_path / "A2.parquet").write_text("PAR1")
     (tmp_path / "Z1.json").write_text("{}")
-    (tmp_path / "a2.csv").write_text("")
+    (tmp_path / "a2.xls").write_text("")
     (tmp_path / "notes.md").write_text("not a prediction file, and none is meant")
     lines = refusal(tmp_path, simulated, tasks="A1,A2,C2,H1").splitlines()[1:]
     assert [line.split(":")[0] for line in lines] == [
         "'Z1.json'",
-        "'a2.csv'",
+        "'a2.xls'",
         "A1.json, A1.parquet",
         "H1",
         "A2.parquet",
@@ -364,7 +437,7 @@ def test_files_that_are_not_read(simulated: SimulatedSource, tmp_path: Path) -> 
 
 def test_an_empty_folder_and_a_missing_one(simulated: SimulatedSource, tmp_path: Path) -> None:
     assert "holds no predictions" in refusal(tmp_path, simulated)
-    assert "A1: neither A1.json nor A1.parquet is there" in refusal(tmp_path, simulated, tasks="A1,C*")
+    assert "A1: there is no A1.json or A1.parquet or A1.csv or A1.csv.gz" in refusal(tmp_path, simulated, tasks="A1,C*")
     with pytest.raises(UsageError, match="is not a folder"):
         validate(tmp_path / "nowhere", source=simulated)
     with pytest.raises(UsageError, match="unknown protocol"):
@@ -426,7 +499,7 @@ def test_multiclass_scores_by_class_are_accepted(
     assert len(validate(tmp_path, source=simulated)[0]) == 1
     document["predictions"][0]["y_score"][2] = [0.2, 0.3, float("nan")]
     (tmp_path / "A1.json").write_text(json.dumps(document))
-    assert "fold C001, position 2: y_score is a list of 3, not 3 numbers within 0 and 1" in refusal(tmp_path, simulated)
+    assert "fold C001, position 2: y_score is a list of 3, not 3 finite numbers" in refusal(tmp_path, simulated)
 
 
 # --- the command line ------------------------------------------------------------------------------------------------
@@ -455,7 +528,7 @@ def test_evaluate_prints_and_stores_what_a_run_does(command: Any, open_data: Pat
         assert text in out
     run = load_run(tmp_path / "scores")
     assert set(run.results["model"]) == {"submission"} and len(run.summary()) == 3
-    assert set(run.provenance["models"]["submission"]["params"]) == {"A1.json", "B2.json", "C2.json"}
+    assert {key for entry in run.provenance["models"] for key in entry["params"]} == {"A1.json", "B2.json", "C2.json"}
     code, out, _ = command("evaluate", "mine", "--format", "json", "--tasks", "A*", *words)
     (row,) = json.loads(out)
     assert (row["task"], row["best_baseline"]) == ("A1", "logreg")
@@ -477,7 +550,7 @@ def test_bad_requests(command: Any, tmp_path: Path) -> None:
         (("evaluate", ".", "--protocol", "x", *data), 2, "unknown protocol 'x'"),
         (("evaluate", ".", "--out", tmp_path, *data), 2, "--out must be another folder"),
         (("evaluate", ".", *data), 1, "holds no predictions"),
-        (("template", "mine", "--form", "csv", *data), 2, "unknown form 'csv'"),
+        (("template", "mine", "--form", "xls", *data), 2, "unknown form 'xls'"),
         (("template", "mine", "--tasks", "Z1", *data), 2, "unknown task 'Z1'"),
         (("template", "/dev/null/mine", "--tasks", "A1", *data), 1, "cannot write /dev/null/mine"),
     ]:

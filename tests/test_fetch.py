@@ -321,8 +321,8 @@ def test_the_published_files_verify_by_both_hashes(open_data: Path) -> None:
         verify_file(path, registry()[name])
 
 
-def test_the_address_is_that_of_the_published_commit(open_data: Path) -> None:
-    assert fetch_module.BASE_URL.endswith((open_data / "COMMIT").read_text().strip())
+def test_the_address_is_that_of_the_published_commit(published_files: Path) -> None:
+    assert fetch_module.BASE_URL.endswith((published_files / "COMMIT").read_text().strip())
 
 
 def test_several_fetches_at_once_download_each_table_once(get: Callable, server: Server, tmp_path: Path) -> None:

@@ -10,13 +10,22 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent.parent
 
 
+def pinned_lines() -> list[str]:
+    """Return the lock's requirements without their hashes."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", "")
+    lines = text.splitlines()
+    assert lines and all(re.search(r" --hash=sha256:[0-9a-f]{64}( |$)", line) for line in lines)
+    return [line.partition(" --hash=")[0].strip() for line in lines]
+
+
 def locked() -> dict[str, list[Requirement]]:
     pins: dict[str, list[Requirement]] = {}
-    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+    for line in pinned_lines():
         pin = Requirement(line)
         pins.setdefault(re.sub(r"[-_.]+", "-", pin.name).lower(), []).append(pin)
     return pins
@@ -38,8 +47,24 @@ def test_environment_yml_holds_the_lock_and_the_package() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     *conda, pip = environment["dependencies"]
     assert conda == ["python=3.11", "pip"]
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    assert pip["pip"] == [*lock, "--editable ."], "run make environment.yml"
+    assert pip["pip"] == [*pinned_lines(), "--editable ."], "run make environment.yml"
+
+
+def test_the_lock_holds_no_setuptools_with_known_faults() -> None:
+    (setuptools,) = locked()["setuptools"]
+    assert SpecifierSet(">=78.1.1").contains(next(iter(setuptools.specifier)).version)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda file: file.name)
+def test_workflows_use_actions_by_commit_and_keep_no_credentials(file: Path) -> None:
+    workflow = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    used = [step for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
+    for step in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
+        if step["uses"].startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+    assert used
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Figures: each is a figure, names N, has labels that fit, and says when its data are simulated."""
 
+from io import BytesIO
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -134,3 +136,10 @@ def test_coefficients_find_the_feature_that_decides(c2):
     X = c2.X.assign(t=c2.codes + 0.0)
     table = coefficients(replace(c2, X=X))
     assert table.groupby("feature")["coefficient"].mean().idxmax() == "t"
+
+
+def test_names_with_dollar_signs_are_no_formulas() -> None:
+    name = r"Net $\oops$ $"
+    table = pd.DataFrame({name: [0.5, 0.2], "logreg": [0.1, 0.4]}, index=["A1", "C2"])
+    shown = plots.heatmap(table, "share", limit=1.0, what=name)
+    shown.savefig(BytesIO())

@@ -65,10 +65,10 @@ def test_published_composite_follows_from_the_published_scores() -> None:
         assert mine.loc[row.model, row.group] == pytest.approx(row.value, abs=2e-4), row
 
 
-def test_stored_reference_is_what_was_published(open_data: Path) -> None:
+def test_stored_reference_is_what_was_published(published_files: Path) -> None:
     import json
 
-    text = (open_data / "reference" / "published_baseline_results.json").read_text(encoding="utf-8")
+    text = (published_files / "reference" / "published_baseline_results.json").read_text(encoding="utf-8")
     published = json.loads(text)
     for row in published_scores().itertuples():
         entry = published[row.task][row.model][row.metric]

@@ -19,8 +19,8 @@ def present(folder: Path) -> list[str]:
     return [name for name, table in registry().items() if (folder / "processed" / table.file).is_file()]
 
 
-def test_every_published_table_is_registered_with_its_hashes(open_data: Path) -> None:
-    with (open_data / "MANIFEST.csv").open(newline="") as stream:
+def test_every_published_table_is_registered_with_its_hashes(published_files: Path) -> None:
+    with (published_files / "MANIFEST.csv").open(newline="") as stream:
         published = {
             row["path"]: (row["bytes"], row["sha256"], row["git_blob_sha1"])
             for row in csv.DictReader(stream)
@@ -50,7 +50,7 @@ def test_shapes_and_ids_are_those_of_the_real_tables(open_data: Path) -> None:
             assert (frame[list(table.id)] != "").all(axis=None), name
 
 
-def test_rows_without_id_are_really_not_unique(open_data: Path) -> None:
+def test_rows_without_id_are_really_not_unique(published_files: Path) -> None:
     keys = {
         "conserved_pbmc_to_skin": ["human_gene"],
         "gt_conserved_degs": ["human_gene"],
@@ -59,15 +59,15 @@ def test_rows_without_id_are_really_not_unique(open_data: Path) -> None:
         "metabolomics_rppos_matrix": ["metabolite_name"],
         "metabolomics_rppos_matrix_log10": ["metabolite_name"],
     }
-    without = {name for name in present(open_data) if not registry()[name].id}
+    without = {name for name in present(published_files) if not registry()[name].id}
     assert without == set(keys)
     for name, columns in keys.items():
-        frame = pd.read_csv(open_data / "processed" / f"{name}.csv", dtype=str, keep_default_na=False)
+        frame = pd.read_csv(published_files / "processed" / f"{name}.csv", dtype=str, keep_default_na=False)
         assert frame.duplicated(columns).any() or (frame[columns] == "").any(axis=None), name
 
 
-def test_published_task_definitions_find_their_tables(open_data: Path) -> None:
-    definitions = [json.loads(path.read_text()) for path in sorted((open_data / "tasks").glob("*.json"))]
+def test_published_task_definitions_find_their_tables(published_files: Path) -> None:
+    definitions = [json.loads(path.read_text()) for path in sorted((published_files / "tasks").glob("*.json"))]
     assert len(definitions) == 21
     for definition in definitions:
         for file in [*definition["data_files"], *definition.get("ground_truth_files", [])]:

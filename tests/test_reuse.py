@@ -257,3 +257,13 @@ def test_changed_results_are_noticed(tmp_path: Path) -> None:
     table.assign(value=0.99).to_parquet(tmp_path / "results.parquet")
     with pytest.raises(SombError, match=r"results\.parquet was changed after the run wrote it"):
         somb.load_run(tmp_path)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_file_that_is_edited_during_the_run_stops_it(n_jobs: int, project: Path, tmp_path: Path) -> None:
+    edits = "        with open(__file__, 'a') as file:\n            file.write('# edited\\n')\n"
+    fit = f"    def fit(self, X, y):\n{edits}        return super().fit(X, y)\n"
+    write(project, pk__net=f"{IMPORT}class Model(LogisticRegression):\n{fit}")
+    with pytest.raises(SombError, match=r"module pk\.net is not what it was when the run was started"):
+        score("pk.net:Model", tmp_path / "run", n_jobs=n_jobs)
+    assert not list((tmp_path / "run").glob("jobs/*"))

@@ -25,9 +25,9 @@ def source(open_data: Path) -> FolderSource:
 
 @pytest.mark.parametrize("task_id", sorted(set(catalogue()) - ABSENT))
 @pytest.mark.parametrize("protocol", ["published", "aligned"])
-def test_folds_are_the_published_ones(task_id: str, protocol: str, source: FolderSource, open_data: Path) -> None:
+def test_folds_are_the_published_ones(task_id: str, protocol: str, source: FolderSource, published_files: Path) -> None:
     data = load_task(task_id, protocol, source)  # type: ignore[arg-type]
-    file = open_data / "splits" / f"{FILES.get(task_id, f'feature_split_{task_id}')}.json"
+    file = published_files / "splits" / f"{FILES.get(task_id, f'feature_split_{task_id}')}.json"
     published = json.loads(file.read_text(encoding="utf-8"))
     same = [
         fold.train.tolist() == entry["train_indices"] and fold.test.tolist() == entry["test_indices"]
@@ -37,22 +37,22 @@ def test_folds_are_the_published_ones(task_id: str, protocol: str, source: Folde
     assert all(same) is (protocol == "published" or task_id != "C2")
 
 
-def test_environmental_folds_are_the_published_ones(source: FolderSource, open_data: Path) -> None:
+def test_environmental_folds_are_the_published_ones(source: FolderSource, published_files: Path) -> None:
     metadata = source.load("microbiome_metadata")
     rows = metadata[metadata["source"] == "human"]["timepoint"].tolist()
     rows += metadata[metadata["source"] == "environmental"]["timepoint"].tolist()
-    published = json.loads((open_data / "splits" / "loto_microbiome.json").read_text(encoding="utf-8"))
+    published = json.loads((published_files / "splits" / "loto_microbiome.json").read_text(encoding="utf-8"))
     folds = splits.leave_one_group_out(np.array(rows))
     for fold, entry in zip(folds, published, strict=True):
         assert fold.label == entry["test_timepoint"]
         assert fold.train.tolist() == entry["train_indices"] and fold.test.tolist() == entry["test_indices"]
 
 
-def test_b1_folds_are_the_published_ones(source: FolderSource, open_data: Path) -> None:
+def test_b1_folds_are_the_published_ones(source: FolderSource, published_files: Path) -> None:
     # B1's features are not here; its genes and labels are, in two other tables.
     genes = source.load("gt_hemoglobin_de")["gene"]
     label = genes.isin(source.load("cfrna_466drr")["gene"]).astype(int).to_numpy()
-    published = json.loads((open_data / "splits" / "feature_split_B1.json").read_text(encoding="utf-8"))
+    published = json.loads((published_files / "splits" / "feature_split_B1.json").read_text(encoding="utf-8"))
     for fold, entry in zip(splits.repeated_first_fold(label), published, strict=True):
         assert fold.train.tolist() == entry["train_indices"] and fold.test.tolist() == entry["test_indices"]
 

@@ -23,8 +23,8 @@ def test_stored_schema_is_current() -> None:
 
 
 @pytest.mark.parametrize("task_id", sorted(catalogue()))
-def test_definition_agrees_with_the_published_one(task_id: str, open_data: Path) -> None:
-    published = json.loads((open_data / "tasks" / f"{task_id}.json").read_text(encoding="utf-8"))
+def test_definition_agrees_with_the_published_one(task_id: str, published_files: Path) -> None:
+    published = json.loads((published_files / "tasks" / f"{task_id}.json").read_text(encoding="utf-8"))
     task = get_task(task_id)
     assert task.tier == published["difficulty_tier"]
     assert task.supplementary == published.get("supplementary", False)

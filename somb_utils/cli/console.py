@@ -51,7 +51,9 @@ def print_frame(frame: "pd.DataFrame", format: str, title: str = "") -> None:
     if format == "json":
         print(frame.to_json(orient="records", indent=2, force_ascii=False))
     elif format == "csv":
-        frame.to_csv(sys.stdout, index=False)
+        from somb_utils.escape import spreadsheet
+
+        spreadsheet(frame).to_csv(sys.stdout, index=False)
     elif format == "markdown":
         print(markdown(frame))
     else:

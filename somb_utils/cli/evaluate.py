@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
     from somb_utils.evaluate import Submission
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="One file a task: A1.json or A1.parquet.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", help="One file a task: A1.json, .parquet, .csv or .csv.gz. Or a run folder."),
+]
+Model = Annotated[str | None, typer.Option("--model", help="Which model of a run folder.")]
 Tasks = Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All that have a file: omit.")]
 Protocol = Annotated[str, typer.Option(help="aligned or published: whose folds the predictions are for.")]
 
@@ -24,6 +28,7 @@ def evaluate(
     folder: Folder,
     tasks: Tasks = None,
     protocol: Protocol = "aligned",
+    model: Model = None,
     data: Data = "auto",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write results and predictions here.")] = None,
     format: Print = Format.table,
@@ -32,7 +37,8 @@ def evaluate(
 
     Nothing is scored before every file is valid; all that is wrong is told at once.
 
-    Examples: `somb evaluate mypredictions`, `somb evaluate mypredictions --tasks "A*" --out results/mine`
+    Examples: `somb template mypredictions --tasks "A*"` writes files to fill, then
+    `somb evaluate mypredictions --out results/mine`. `somb evaluate results/mine` scores a run's own predictions.
     """
     from somb_utils.cli.console import print_frame
     from somb_utils.evaluate import score, standing
@@ -40,7 +46,7 @@ def evaluate(
 
     if out is not None and out.resolve() == folder.resolve():
         raise UsageError("--out must be another folder than the predictions'")
-    submissions = _validated(folder, tasks, protocol, data)
+    submissions = _validated(folder, tasks, protocol, data, model)
     result = score(submissions, out)
     table = standing(result)
     if format is not Format.table:
@@ -58,12 +64,18 @@ def evaluate(
             print_frame(counts.reset_index(names="true \\ predicted"), format, title=f"{task.id}: tested rows by class")
 
 
-def validate(folder: Folder, tasks: Tasks = None, protocol: Protocol = "aligned", data: Data = "auto") -> None:
+def validate(
+    folder: Folder,
+    tasks: Tasks = None,
+    protocol: Protocol = "aligned",
+    model: Model = None,
+    data: Data = "auto",
+) -> None:
     """Check predictions without scoring them; all that is wrong is told at once.
 
-    Example: `somb validate mypredictions`
+    Example: `somb template mypredictions`, then `somb validate mypredictions`
     """
-    submissions = _validated(folder, tasks, protocol, data)
+    submissions = _validated(folder, tasks, protocol, data, model)
     print(f"{len(submissions)} files are valid: {', '.join(submissions)}")
 
 
@@ -72,7 +84,9 @@ def template(
     tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All: omit.")] = None,
     protocol: Protocol = "aligned",
     data: Data = "auto",
-    form: Annotated[str, typer.Option(help="json, or parquet (with ids, so that nothing can be misaligned).")] = "json",
+    form: Annotated[
+        str, typer.Option(help="json; or parquet, csv or csv.gz (with ids, so that nothing can be misaligned).")
+    ] = "json",
 ) -> None:
     """Write valid example predictions, the most common answer everywhere, to fill with your own.
 
@@ -88,10 +102,10 @@ def template(
     print(f"{len(files)} files are in {folder}; score them with: somb evaluate {folder}")
 
 
-def _validated(folder: Path, tasks: str | None, protocol: str, data: str) -> "dict[str, Submission]":
+def _validated(folder: Path, tasks: str | None, protocol: str, data: str, model: str | None) -> "dict[str, Submission]":
     from somb_utils.evaluate import validate as check
 
-    submissions, notes = check(folder, tasks, protocol, data)  # type: ignore[arg-type]
+    submissions, notes = check(folder, tasks, protocol, data, model)  # type: ignore[arg-type]
     print(f"data: {next(iter(submissions.values())).data.provenance['described']}", file=sys.stderr)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from somb_utils.load import TaskData
     from somb_utils.results import RunResult
+    from somb_utils.tables import Source
 
 Models = Annotated[
     str | None, typer.Option("--models", help="Baselines or package.module:object, separated by commas.")
@@ -30,7 +31,7 @@ Params = Annotated[
 Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Fold jobs at once; -1: one a core.")]
 Cluster = Annotated[
-    str | None, typer.Option("--cluster", help="A Dask scheduler, tcp://host:8786, or local:N for N processes here.")
+    str | None, typer.Option("--cluster", help="A Dask scheduler, tls://host:8786, or local:N for N processes here.")
 ]
 Timeout = Annotated[float | None, typer.Option(help="Seconds that a fit may take; one that takes longer has failed.")]
 Memory = Annotated[float | None, typer.Option(help="GiB that a fit may allocate (Linux); beyond it, it fails.")]
@@ -56,6 +57,9 @@ def run(
     cluster: Cluster = None,
     seed: Seed = 42,
     out: Out = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, count the fits, and fit nothing.")
+    ] = False,
     format: Print = Format.table,
 ) -> None:
     """Fit models on tasks, score them, and print the summary.
@@ -70,8 +74,18 @@ def run(
     `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (called `rf(n_estimators=300)`)
 
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
+
+    `somb run --dry-run`
     """
     params = parse_params(model_params or [], models)
+    if dry_run:
+        from somb_utils.cli.plan import print_plan
+        from somb_utils.plan import plan
+
+        source, folder = _begin(tasks, protocol, data, out)
+        options: Any = {"protocol": protocol, "source": source, "seed": seed, "n_jobs": jobs, "out": folder}
+        print_plan(plan(tasks, models, model_params=params, **options), format)
+        return
     result = _execute(tasks, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
     _print_summary(result, jobs, format)
     _say_missing(tasks, data)
@@ -128,11 +142,12 @@ def reproduce(
     from somb_utils.cli.console import print_frame
     from somb_utils.published import compare
     from somb_utils.tables import resolve_source
+    from somb_utils.tasks import select_tasks, task_tables
 
-    if resolve_source(data).kind != "open":
+    if resolve_source(data, task_tables(select_tasks(tasks))).kind != "open":
         raise SombError("only real tables can reproduce the published scores; get them with: somb data fetch")
     result = _execute(tasks, None, {}, "published", data, _where(jobs, timeout, memory, cluster), 42, out)
-    table = compare(_summary(result, jobs))
+    table = compare(result.summary(n_jobs=jobs))
     shown = table.assign(**{c: table[c].map("{:.4f}".format) for c in ("published", "here", "difference")})
     print_frame(shown, format, title="Primary metric, published and here")
     _say_missing(tasks, data)
@@ -183,6 +198,24 @@ def _where(jobs: int, timeout: float | None, memory: float | None, cluster: str 
     }
 
 
+def _begin(tasks: "str | list[TaskData] | None", protocol: str, data: str, out: Path | None) -> "tuple[Source, Path]":
+    """Say which tables and which folder a run uses."""
+    from somb_utils.tables import resolve_source
+    from somb_utils.tasks import PROTOCOLS, select_tasks, task_tables
+
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
+    sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
+    try:
+        chosen = [loaded.task for loaded in tasks] if isinstance(tasks, list) else select_tasks(tasks)
+    except UsageError:
+        chosen = []  # whoever uses the source says that a task is unknown
+    source = resolve_source(data, task_tables(chosen) or None)
+    folder = out or Path("results") / f"{source.kind}-{protocol}"
+    print(f"data: {source.describe()}\nrun folder: {folder}", file=sys.stderr)
+    return source, folder
+
+
 def _execute(
     tasks: "str | list[TaskData] | None",
     models: str | None,
@@ -195,23 +228,15 @@ def _execute(
 ) -> "RunResult":
     from somb_utils.cli.console import fit_progress
     from somb_utils.runner import run as run_models
-    from somb_utils.tables import resolve_source
-    from somb_utils.tasks import PROTOCOLS, select_tasks, task_tables
 
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
-    sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
-    chosen = [loaded.task for loaded in tasks] if isinstance(tasks, list) else select_tasks(tasks)
-    source = resolve_source(data, task_tables(chosen))
-    folder = out or Path("results") / f"{source.kind}-{protocol}"
-    print(f"data: {source.describe()}\nrun folder: {folder}", file=sys.stderr)
+    source, folder = _begin(tasks, protocol, data, out)
     try:
         with fit_progress() as progress:
             return run_models(
                 tasks,
                 models,
                 model_params=params,
-                protocol=protocol,
+                protocol=protocol,  # type: ignore[arg-type]
                 source=source,
                 seed=seed,
                 out=folder,
@@ -228,17 +253,10 @@ def _execute(
         raise typer.Exit(130) from None
 
 
-def _summary(result: "RunResult", jobs: int) -> "pd.DataFrame":
-    import joblib
-
-    with joblib.parallel_config(n_jobs=jobs):
-        return result.summary()
-
-
 def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
     from somb_utils.cli.console import print_frame
 
-    summary = _summary(result, jobs)
+    summary = result.summary(n_jobs=jobs)
     if format is Format.table:
         mark = "SIMULATED tables: no score says anything of real biology" if _simulated(result) else "open tables"
         title = f"Primary metric, mean ± SD over folds, 95 % interval; * the task's best or tied with it ({mark})"

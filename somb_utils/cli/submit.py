@@ -1,5 +1,6 @@
 """``somb submit`` and ``somb leaderboard``: pack a run, check what others packed, and list it."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,16 +24,16 @@ def card(
 
     Example: `somb submit card card.yaml`
     """
-    from somb_utils.card import TEMPLATE
+    from somb_utils.card import template
     from somb_utils.paths import replacing
 
     if out is None:
-        print(TEMPLATE, end="")
+        print(template(), end="")
         return
     if out.exists():
         raise UsageError(f"{out} exists already; name another file")
     with replacing(out) as temporary:
-        temporary.write_text(TEMPLATE, encoding="utf-8")
+        temporary.write_text(template(), encoding="utf-8")
     print(f"fill in {out}, then: somb submit pack RUN --card {out}")
 
 
@@ -46,8 +47,7 @@ def pack(
 ) -> None:
     """Check a run and its model card as the maintainers will, and write them to one file.
 
-    Examples: `somb submit pack results/mine --card card.yaml`,
-    `somb submit pack results/open-aligned --card card.yaml --models mymodels:make --out mine.zip`
+    Examples: `somb submit card card.yaml`, then `somb submit pack results/open-aligned --card card.yaml --models rf`
     """
     from somb_utils.card import read_card, slug
     from somb_utils.names import split_names
@@ -58,6 +58,8 @@ def pack(
     names = split_names(models) if models is not None else None
     scores = pack_run(run, described, file, names, data)
     print(f"{file}: {file.stat().st_size / 1024:,.0f} kB, {_counted(scores)}")
+    if described.key is None:
+        print("note: the card has no key, so this submission cannot be replaced by a later one", file=sys.stderr)
 
 
 @app.command()
@@ -90,17 +92,19 @@ def leaderboard(
     data: Data = "auto",
     format: Print = Format.table,
 ) -> None:
-    """Show the listed submissions and rebuild their index and page; with --add, check and list new ones first.
+    """Check the listed submissions again, show them, and rebuild their index and page; --add checks and lists new ones.
 
     Examples: `somb leaderboard`, `somb leaderboard --add mine.zip --add theirs.zip`
     """
-    from somb_utils import entries, listing
+    from somb_utils import listing
     from somb_utils.cli.console import print_frame
 
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; run this in the checkout, or name it with --folder")
-    listing.add(add or (), folder, data)
-    index = entries.table(entries.entries(folder))
+    listed = listing.add(add or (), folder, data)
+    for note in listed.notes:
+        print(note, file=sys.stderr)
+    index = listed.index
     if format is not Format.table:
         print_frame(index, format)
         return
@@ -109,7 +113,7 @@ def leaderboard(
     columns = ["task", "model", "metric", "mean", "sd", "95 % interval", "chance", "authors"]
     for protocol, rows in index.groupby("protocol"):
         print_frame(_shown(rows[columns]), format, title=f"Submissions, {protocol} protocol")
-    pages = f"; {folder / listing.INDEX} and {folder / listing.PAGE} are up to date" if len(index) else ""
+    pages = f"; {folder / listing.INDEX} and {folder / listing.PAGE} are up to date"
     n = index["file"].nunique()
     print(f"{n} {'submission is' if n == 1 else 'submissions are'} listed{pages}")
 

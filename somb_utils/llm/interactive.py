@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from somb_utils.escape import embedded_json
 from somb_utils.extras import missing_extra
 from somb_utils.llm.bank import DIMENSIONS
 from somb_utils.llm.judge import FLAGS
@@ -79,14 +80,6 @@ def explorer_data(evaluation: Evaluation) -> dict[str, Any]:
     return {"dimensions": list(DIMENSIONS), "questions": questions, "answers": rows}
 
 
-def _embedded(data: Any) -> str:
-    """Return JSON that cannot end the script element it stands in."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for mark in "<>&\u2028\u2029":
-        text = text.replace(mark, f"\\u{ord(mark):04x}")
-    return text
-
-
 @lru_cache
 def _template(name: str) -> "Template":
     try:
@@ -107,7 +100,7 @@ def start_part() -> str:
 
 def figure_part(name: str, made: "Figure") -> str:
     """Return a figure as a part of a page that holds `start_part` and serves plotly.js beside its other scripts."""
-    return str(_macros().part(_macros().figure(name, FIGURES[name], _embedded(json.loads(made.to_json())))))
+    return str(_macros().part(_macros().figure(name, FIGURES[name], embedded_json(json.loads(made.to_json())))))
 
 
 def tables_part(summary: Summary, names: Collection[str]) -> str:
@@ -117,7 +110,7 @@ def tables_part(summary: Summary, names: Collection[str]) -> str:
 
 def explorer_part(evaluation: Evaluation) -> str:
     """Return the question explorer as a part of a page that holds `start_part`."""
-    return str(_macros().part(_macros().explorer(_embedded(explorer_data(evaluation)))))
+    return str(_macros().part(_macros().explorer(embedded_json(explorer_data(evaluation)))))
 
 
 def html(summary: Summary, evaluation: Evaluation) -> str:
@@ -136,8 +129,8 @@ def html(summary: Summary, evaluation: Evaluation) -> str:
     return _template("report.html").render(
         lead=lead(summary, evaluation),
         method=METHOD,
-        figures=[(n, FIGURES[n], _embedded(json.loads(made.to_json()))) for n, made in drawn.items() if made],
+        figures=[(n, FIGURES[n], embedded_json(json.loads(made.to_json()))) for n, made in drawn.items() if made],
         sections=list(sections(summary)),
-        explorer=_embedded(explorer_data(evaluation)),
+        explorer=embedded_json(explorer_data(evaluation)),
         plotlyjs=get_plotlyjs(),
     )

@@ -184,8 +184,8 @@ class Session:
         """
         if not hasattr(self, "result"):
             raise SombError("no results yet: call session.run() first")
-        with joblib.parallel_config(n_jobs=self.parameters.n_jobs):
-            table = self.result.summary(self.parameters.n_bootstrap, self.parameters.seed)
+        p = self.parameters
+        table = self.result.summary(p.n_bootstrap, p.seed, p.n_jobs)
         reference = published_primary().rename(columns={"mean": "published"})
         table = table.merge(reference[["task", "model", "published"]], on=["task", "model"], how="left")
         return table.assign(rows=[len(self.tasks[name].X) for name in table["task"]])

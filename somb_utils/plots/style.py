@@ -1,14 +1,18 @@
 """The one style of all figures: fixed colours and markers, and the mark of simulated data."""
 
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Tick
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.category import StrCategoryFormatter
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
 # Okabe & Ito (2008), without the yellow that vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5195", "#8C564B", "#7F7F7F")
@@ -57,12 +61,30 @@ def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     def styled(*args: Any, source: str = "open", **options: Any) -> Figure:
         with mpl.rc_context(sns.axes_style("whitegrid") | _STYLE):
             made = draw(*args, **options)
+            _take_literally(made)
             if source == "simulated":
                 made.suptitle("SIMULATED DATA", x=0.995, ha="right", color="#B00020", size=10, weight="bold")
                 made.text(0.5, 0.45, "SIMULATED", size=46, color="#B00020", alpha=0.08, rotation=18, ha="center")
         return made
 
     return styled
+
+
+def _take_literally(drawn: Figure) -> None:
+    """Show each text as it is: names of models and columns may hold dollar signs, and are no formulas."""
+    ticks = {id(text) for tick in drawn.findobj(Tick) for text in tick.findobj(Text)}
+    for text in drawn.findobj(Text):
+        if id(text) not in ticks:
+            text.set_parse_math(False)
+    for axes in drawn.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            if isinstance(formatter, FixedFormatter | FuncFormatter | StrCategoryFormatter):
+                axis.set_major_formatter(FuncFormatter(partial(_escaped, formatter)))
+
+
+def _escaped(formatter: Formatter, value: float, place: int | None = None) -> str:
+    return formatter(value, place).replace("$", r"\$")
 
 
 def new(width: float = 8.0, height: float = 4.0, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:

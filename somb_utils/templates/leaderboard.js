@@ -78,7 +78,7 @@
             || "No code is named, so nobody can make these predictions again."}</p></details>`).join("")}`;
     }
 
-    const TIED = "the best of its task, or not told apart from it: the 95 % interval of their paired difference holds 0";
+    const TIED = "the best of its task, or not significantly different from it: the 95 % interval of their paired difference holds 0";
     const star = (r) => r.tied ? `<abbr class="tied" title="${TIED}">*</abbr>` : "";
     const interval = (r) => r.low === null || r.low === undefined ? "" : `, 95 % interval ${fixed(r.low, r.metric)} to ${fixed(r.high, r.metric)}`;
 

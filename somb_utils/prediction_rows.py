@@ -1,30 +1,109 @@
-"""Prediction files with ids: Parquet, one row a tested id (and label, if multilabel), in any order."""
+"""Prediction files with ids, Parquet or CSV: one row a tested id (and label, if multilabel), in any order."""
 
+import csv
+import zlib
 from collections.abc import Sequence
+from gzip import GzipFile
+from io import BytesIO, StringIO
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
-from somb_utils.cells import Cells, OtherProtocol, Problems, check_stated, is_blank, other_folds, show, tested_ids
+from somb_utils.cells import (
+    Cells,
+    OtherProtocol,
+    Problems,
+    check_stated,
+    clipped,
+    is_blank,
+    other_folds,
+    show,
+    tested_ids,
+)
 from somb_utils.errors import SombError
 from somb_utils.load import TaskData
 from somb_utils.parquet import read_bounded
 from somb_utils.splits import Fold
 
+Columns = dict[str, list[Any]]
 MAX_UNPACKED = 64 * 2**20
 _COLUMNS = ("id", "fold", "label", "y_pred", "y_score", "y_true", "task", "protocol", "model")
 
 
-def read_parquet(
-    content: bytes, data: TaskData, other: OtherProtocol, problems: Problems, notes: list[str]
-) -> list[Cells]:
-    columns = _parse_parquet(content, data)
+def parse_parquet(content: bytes, data: TaskData) -> Columns:
+    """Return the columns of a Parquet file."""
+    table = read_bounded(content, lambda names: _chosen(names, data), _most_rows(data), MAX_UNPACKED)
+    return {name: _values(table[name]) for name in table.column_names}
+
+
+def parse_csv(content: bytes, data: TaskData) -> Columns:
+    """Return the columns of a CSV file, as pandas or R write it; it may be packed with gzip."""
+    if content.startswith(b"\x1f\x8b"):
+        content = _unpacked(content)
+    try:
+        reader = csv.reader(StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        header = next(reader, [])
+        kept = set(_chosen([name for name in header if name], data))  # R names the column of its row names ""
+        rows = list(islice(reader, _most_rows(data) + 1))
+    except UnicodeDecodeError as error:
+        raise SombError(f"is not UTF-8 text: byte {error.start} is {content[error.start]:#04x}") from None
+    except csv.Error as error:
+        raise SombError(f"is not CSV: {clipped(str(error))}") from None
+    if len(rows) > _most_rows(data):
+        raise SombError(f"has more rows than the {_most_rows(data):,} that are read")
+    uneven = next((i for i, row in enumerate(rows) if len(row) != len(header)), None)
+    if uneven is not None:
+        raise SombError(f"row {uneven} has {len(rows[uneven])} values, the header {len(header)}; separate by commas")
+    by_name = {name: [row[i] for row in rows] for i, name in enumerate(header) if name in kept}
+    return {name: [_number(v) if name == "y_score" else _text(v) for v in values] for name, values in by_name.items()}
+
+
+def _unpacked(content: bytes) -> bytes:
+    try:
+        with GzipFile(fileobj=BytesIO(content)) as stream:
+            text = stream.read(MAX_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SombError(f"is not readable gzip: {clipped(str(error))}") from None
+    if len(text) > MAX_UNPACKED:
+        raise SombError(f"unpacks to more than {MAX_UNPACKED >> 20} MB")
+    return text
+
+
+def _text(value: str) -> str | None:
+    return None if value in ("", "NA") else value
+
+
+def _number(value: str) -> float | str | None:
+    try:
+        return value if "_" in value else float(value)
+    except ValueError:
+        return _text(value)
+
+
+def _most_rows(data: TaskData) -> int:
+    n_labels = len(data.task.classes) if data.task.type == "multilabel" else 1
+    return 2 * sum(len(fold.test) for fold in data.folds) * n_labels
+
+
+def check_rows(columns: Columns, data: TaskData, other: OtherProtocol, problems: Problems) -> list[Cells]:
+    """Return the values of each fold in the order of its test rows; note all that is wrong with the rows.
+
+    Parameters
+    ----------
+    columns : dict of list
+        `id`, `fold`, `y_pred`, `y_score` and others of the file, by name.
+    data : TaskData
+    other : callable
+        Returns the same task in the other protocol.
+    problems : Problems
+    """
     check_stated({name: columns[name] for name in ("task", "protocol") if name in columns}, data, problems)
     if len({show(value) for value in columns.get("model", ())}) > 1:
         problems.add("holds predictions of several models; keep those of one")
         return []
     if data.task.type != "multilabel":
-        for row, label in enumerate(columns.pop("label", ())):
+        for row, label in enumerate(columns.get("label", ())):
             if not is_blank(label):
                 problems.add(f"has a label, but {data.task.id} is {data.task.type}", place=f"row {row}")
     given: dict[str, list[str]] = {}
@@ -36,16 +115,10 @@ def read_parquet(
         return []
     rows = _by_id(columns, data, problems)
     names = [name for name in ("y_pred", "y_score", "y_true") if name in columns]
-    if data.task.type == "multiclass" and all(map(is_blank, columns.get("y_score", ()))):
-        names = [name for name in names if name != "y_score"]
-    return [_parquet_cells(data, fold, rows[fold.label], columns, names) for fold in data.folds]
-
-
-def _parse_parquet(content: bytes, data: TaskData) -> dict[str, list[Any]]:
-    n_labels = len(data.task.classes) if data.task.type == "multilabel" else 1
-    n_due = sum(len(fold.test) for fold in data.folds) * n_labels
-    table = read_bounded(content, lambda names: _chosen(names, data), 2 * n_due, MAX_UNPACKED)
-    return {name: _values(table[name]) for name in table.column_names}
+    optional = {"multiclass": "y_score", "binary": "y_pred"}.get(data.task.type, "")
+    if all(map(is_blank, columns.get(optional, ()))):
+        names = [name for name in names if name != optional]
+    return [_cells(data, fold, rows[fold.label], columns, names) for fold in data.folds]
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
@@ -60,11 +133,12 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _chosen(names: list[str], data: TaskData) -> list[str]:
-    needed = ["id", "fold", "y_pred"]
+    needed = ["id", "fold"]
+    needed += ["y_pred"] if data.task.type != "binary" else []
     needed += ["label"] if data.task.type == "multilabel" else []
     needed += ["y_score"] if data.task.type != "multiclass" else []
     wrong = [f"column '{name}' is missing" for name in needed if name not in names]
-    wrong += [f"column '{name}' stands twice" for name in _COLUMNS if names.count(name) > 1]
+    wrong += [f"column '{name}' is duplicated" for name in _COLUMNS if names.count(name) > 1]
     unknown = [name for name in names if name not in _COLUMNS and not name.startswith("__index_level_")]
     wrong += [f"unknown column {show(name)} (known: {', '.join(_COLUMNS)})" for name in unknown]
     if wrong:
@@ -72,7 +146,7 @@ def _chosen(names: list[str], data: TaskData) -> list[str]:
     return [name for name in names if name in _COLUMNS]
 
 
-def _by_id(columns: dict[str, list[Any]], data: TaskData, problems: Problems) -> dict[str, dict[Any, int | None]]:
+def _by_id(columns: Columns, data: TaskData, problems: Problems) -> dict[str, dict[Any, int | None]]:
     """Return the row of each expected key (id, or id and label) by fold; None where there is none."""
     multilabel = data.task.type == "multilabel"
     ids = data.X.index.to_numpy(dtype=object)
@@ -99,7 +173,7 @@ def _by_id(columns: dict[str, list[Any]], data: TaskData, problems: Problems) ->
                     f"not tested in this fold{'' if ident in known else ', nor a row of the task'}", fold, place
                 )
             elif rows[fold][key] is not None:
-                problems.add(f"stands twice{f' (label {show(label)})' if multilabel else ''}", fold, place)
+                problems.add(f"is duplicated{f' (label {show(label)})' if multilabel else ''}", fold, place)
             else:
                 rows[fold][key] = row
     for fold, expected in rows.items():
@@ -114,9 +188,7 @@ def _by_id(columns: dict[str, list[Any]], data: TaskData, problems: Problems) ->
     return rows
 
 
-def _parquet_cells(
-    data: TaskData, fold: Fold, rows: dict[Any, int | None], columns: dict[str, list[Any]], names: Sequence[str]
-) -> Cells:
+def _cells(data: TaskData, fold: Fold, rows: dict[Any, int | None], columns: Columns, names: Sequence[str]) -> Cells:
     found = [row for row in rows.values() if row is not None]
     values = {name: [columns[name][row] for row in found] for name in names}
     truth = data.codes[fold.test].ravel()[[row is not None for row in rows.values()]]
