@@ -148,7 +148,7 @@ def _unpacked(path: Path) -> BytesIO:
             left -= member.file_size
             if member.file_size > LARGEST_MEMBER or left < 0:
                 raise BadZipFile(f"it unpacks to more than a log can hold (at {member.filename[:80]})")
-        for member in members:
+        for member in {member.filename: member for member in members}.values():  # the last of a name counts
             plain.writestr(member.filename, file.read(member))
     copy.seek(0)
     return copy
