@@ -248,7 +248,10 @@ def _folds(data: TaskData, *labels: Any) -> tuple[Fold, ...]:
         (lambda d: {"folds": (Fold("a", np.arange(9), np.arange(9, 99)),)}, "names a row that is not among the 28"),
         (lambda d: {"folds": (Fold("a", np.arange(20), np.arange(20, 28)),)}, r"rows of one group \(crew\)"),
         (lambda d: {"X": d.X.set_axis(range(d.X.shape[1]), axis=1)}, r"\(X.columns\) must be text"),
-        (lambda d: {"X": d.X.set_axis(range(28))}, r"\(X.index\) must be text"),
+        (
+            lambda d: {part: getattr(d, part).set_axis(range(28)) for part in ("X", "y", "groups")},
+            r"\(X.index\) must be text",
+        ),
         (lambda d: {"X": d.X.replace(d.X.iloc[0, 0], np.inf)}, "is infinite"),
         (lambda d: {"X": d.X.astype(str)}, "features must be numbers"),
         (lambda d: {"y": d.y.replace("in_flight", "else").replace("pre_flight", "other")}, "is not one of"),

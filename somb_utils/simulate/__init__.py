@@ -87,8 +87,6 @@ def simulate_table(
         raise UsageError(f"n_features is {n_features}, but must be at least 1")
     if not 0 <= effect <= MOST_EFFECT:
         raise UsageError(f"effect is {effect}, but must be from 0 to {MOST_EFFECT}")
-    if seed < 0:
-        raise UsageError(f"seed is {seed}, but must be at least 0")
     if not 3 <= n_timepoints <= clinical.MOST_TIMEPOINTS:
         raise UsageError(
             f"n_timepoints is {n_timepoints}, but must be from 3, one a phase, to {clinical.MOST_TIMEPOINTS}"
