@@ -143,7 +143,7 @@ def from_parquet(content: bytes, columns: list[str], name: str) -> pd.DataFrame:
         return columns
 
     try:
-        table = read_bounded(content, choose, MAX_ROWS, 4 * LIMITS[name])
+        table = read_bounded(content, columns, choose, MAX_ROWS, 4 * LIMITS[name])
     except SombError as error:
         raise SombError(f"{name} {error}") from None
     return pd.DataFrame({c: _floats(table[c], name, c) if c in numbers else _texts(table[c], name, c) for c in columns})

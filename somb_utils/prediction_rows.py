@@ -33,7 +33,7 @@ _COLUMNS = ("id", "fold", "label", "y_pred", "y_score", "y_true", "task", "proto
 
 def parse_parquet(content: bytes, data: TaskData) -> Columns:
     """Return the columns of a Parquet file."""
-    table = read_bounded(content, lambda names: _chosen(names, data), _most_rows(data), MAX_UNPACKED)
+    table = read_bounded(content, _COLUMNS, lambda names: _chosen(names, data), _most_rows(data), MAX_UNPACKED)
     return {name: _values(table[name]) for name in table.column_names}
 
 

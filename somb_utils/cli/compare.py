@@ -119,6 +119,7 @@ def _rounded(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _write(made: "Comparison", gaps: "pd.DataFrame", reference: str, out: Path) -> None:
+    from somb_utils.escape import spreadsheet
     from somb_utils.paths import replacing
     from somb_utils.plots import compare as plots
 
@@ -135,7 +136,7 @@ def _write(made: "Comparison", gaps: "pd.DataFrame", reference: str, out: Path) 
         figures[f"calibration_{task}"] = plots.reliability(made.curves, task, source=made.source)
     for name, frame in frames.items():
         with replacing(out / f"{name}.csv") as temporary:
-            frame.assign(source=made.source).to_csv(temporary, index=False)
+            spreadsheet(frame.assign(source=made.source)).to_csv(temporary, index=False)
     for name, drawn in figures.items():
         with replacing(out / f"{name}.png") as temporary:
             drawn.savefig(temporary, dpi=140, format="png")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from somb_utils.errors import SombError
+from somb_utils.escape import spreadsheet
 from somb_utils.llm.interactive import html
 from somb_utils.llm.logs import Evaluation
 from somb_utils.llm.reading import METHOD, TITLES, lead, sections
@@ -45,7 +46,7 @@ def write_tables(evaluation: Evaluation, out: Path) -> list[Path]:
             path = out / f"{name}.{suffix}"
             with replacing(path) as temporary:
                 if suffix == "csv":
-                    frame.to_csv(temporary, index=False)
+                    spreadsheet(frame).to_csv(temporary, index=False)
                 else:
                     frame.to_parquet(temporary, index=False)
             written.append(path)
@@ -79,7 +80,7 @@ def write_report(
             (out / "tables" / f"{name}.csv").unlink(missing_ok=True)
         for name, table in summary.tables.items():
             with replacing(out / "tables" / f"{name}.csv") as temporary:
-                table.to_csv(temporary, index=False)
+                spreadsheet(table).to_csv(temporary, index=False)
             written.append(out / "tables" / f"{name}.csv")
     except OSError as error:
         raise SombError(f"The report cannot be written to {out}: {error.strerror}") from error

@@ -45,6 +45,14 @@ def test_prints_scores_differences_ranks_and_calibration(runs: Path, command: Co
     assert pd.read_csv(tmp_path / "c" / "scores.csv")["source"].eq("simulated").all()
 
 
+def test_written_tables_hold_no_formula(command: Command, tmp_path: Path) -> None:
+    somb.run("A1", {"=1+1": "majority", "b": "logreg"}, source="simulated", out=tmp_path / "run", n_jobs=1)
+    options = ("--n-permutations", 99, "--out", tmp_path / "c")
+    code, _, err = command("compare", tmp_path / "run", *options)
+    assert code == 0, err
+    assert set(pd.read_csv(tmp_path / "c" / "scores.csv")["model"]) == {"'=1+1", "b"}
+
+
 def test_a_model_that_two_runs_made_alike_counts_once(runs: Path) -> None:
     joined = gather([runs / "base", runs / "mine", runs / "jan" / "mine"])
     assert list(joined.results["model"].unique()) == ["majority", "logreg", "rf", "lightgbm", "net"]
