@@ -100,6 +100,10 @@ def _not_replacing(holder: Entry, card: Card) -> str:
             f"the name '{card.name}' is taken; if the entry is yours, give the key of its card as `previous_key`, "
             "else choose another name in the card"
         )
+    if card.lock == holder.card.lock:
+        return (
+            "this file shows the key that it repeats; give a new `key` for the next time (`somb submit card` draws one)"
+        )
     return ""
 
 

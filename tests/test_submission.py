@@ -467,6 +467,8 @@ def test_an_entry_is_replaced_by_who_holds_its_key_and_changes_are_told(
     assert code == 1 and "give the key of its card as `previous_key`" in err
     assert add(previous_key="another key of twenty signs")[0] == 1
     assert "ada@example.org" in (tmp_path / "leaderboard" / "ridge-of-ada.json").read_text()
+    code, _, err = add(models="logreg", previous_key=KEY, key=KEY)
+    assert code == 1 and "give a new `key` for the next time" in err
     code, _, err = add(models="logreg", contact="new@example.org", previous_key=KEY, key=KEY + "2")
     assert code == 0 and "Ridge of Ada replaces the entry of" in err
     assert "contact: 'ada@example.org' becomes 'new@example.org'" in err
