@@ -40,8 +40,8 @@ class Recipe:
     code : Code or None
         The code of a model that is not a baseline; None if it is in no file.
     digest : str or None
-        Hash of the above and of the estimator made; None if finished folds cannot be told apart by it, so that none
-        is kept.
+        Hash of the above and of the estimator made; None if it does not tell one model from another, so that no
+        finished fold is kept.
     """
 
     model: Model

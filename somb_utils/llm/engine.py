@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich.errors import MarkupError
+from rich.markup import render
+
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm import cost, logs
 from somb_utils.llm.bank import DIMENSIONS, Question, load_bank
@@ -135,11 +138,21 @@ def _display() -> Display:
     return "rich" if sys.stderr.isatty() and sys.stdout.isatty() else "none"
 
 
+def _need_showable(names: Sequence[str]) -> None:
+    """Refuse names that Inspect's display, which reads brackets as markup, would end a paid run with."""
+    for name in names:
+        try:
+            render(name)
+        except MarkupError as error:
+            raise UsageError(f"{name!r} cannot be used: Inspect reads its brackets as markup ({error})") from None
+
+
 def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: Settings, **extra: Any) -> list[Path]:
     """Run every task with every model and return the logs; what is complete there is not run again."""
     from inspect_ai import eval_set
     from inspect_ai.model import BatchConfig
 
+    _need_showable([str(log_dir), *map(str, models), *(task.name for task in tasks)])
     if "INSPECT_CACHE_DIR" not in os.environ:
         os.environ["INSPECT_CACHE_DIR"] = str(writable_cache_dir() / "llm")
     try:

@@ -11,7 +11,7 @@ from somb_utils.errors import UsageError
 from somb_utils.seeds import checked_seed
 from somb_utils.stats import kernels
 from somb_utils.stats.design import GROUPED, Design, design, each_protocol, rows_of
-from somb_utils.tasks import Task
+from somb_utils.tasks import Task, catalogue
 
 N_BOOTSTRAP = 1000
 SEED = 42
@@ -101,8 +101,13 @@ def all_replicates(
 
 
 def batches(predictions: pd.DataFrame) -> Iterator[tuple[str, Design, dict[str, pd.DataFrame]]]:
-    """Yield task, design and the predictions by model, of models that were tested on the same ids."""
+    """Yield task, design and the predictions by model, of models that were tested on the same ids.
+
+    A task that is not in the catalogue is left out: predictions do not say what its design is.
+    """
     for name, rows in predictions.groupby("task", sort=False):
+        if str(name).partition("_")[0] not in catalogue():
+            continue
         made: list[tuple[Design, dict[str, pd.DataFrame]]] = []
         for model, own in rows.groupby("model", sort=False):
             same = next((models for other, models in made if other.fits(own)), None)
@@ -166,9 +171,9 @@ def with_intervals(
     Returns
     -------
     DataFrame
-        The summary with `low` and `high`, NaN where there is no interval, and `tied`: the model has the best mean of
-        its task and protocol, or the interval of its paired difference to the best holds 0. Models with failed folds
-        are neither.
+        The summary with `low` and `high`, NaN where there is no interval (as for a task of your own), and `tied`:
+        the model has the best mean of its task and protocol, or the interval of its paired difference to the best
+        holds 0. Models with failed folds are neither.
     """
     parts = [_with_intervals(*part, n_bootstrap, seed, n_jobs) for part in each_protocol(summary, predictions)]
     return pd.concat(parts).loc[summary.index]

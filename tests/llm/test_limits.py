@@ -190,6 +190,12 @@ def test_brackets_in_names_are_shown(somb_llm: Any) -> None:
     assert result.code == 0 and "offline/demo[bold]" in result.text and "\x1b" not in result.text
 
 
+@pytest.mark.parametrize(("model", "folder"), [("offline/lr[/x]", "logs"), ("offline/m", "logs[/x]")])
+def test_brackets_that_end_inspects_display_are_refused_beforehand(somb_llm: Any, model: str, folder: str) -> None:
+    refused = somb_llm("run", "-m", model, "--sample", 1, "--log-dir", folder)
+    assert refused.code == 2 and "cannot be used: Inspect reads its brackets as markup" in refused.text
+
+
 def test_a_missing_extra_comes_with_advice_that_works(somb_llm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     result = somb_llm("report", "logs")
