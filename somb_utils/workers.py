@@ -14,6 +14,7 @@ from typing import Any
 
 import cloudpickle
 import loky
+from loky import process_executor
 from loky.process_executor import ProcessPoolExecutor
 
 from somb_utils.errors import SombError, UsageError
@@ -185,6 +186,7 @@ def _prepare(parent: int, memory: int | None) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     import somb_utils.fit  # noqa: F401  loaded before any time is taken
 
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize  # a large fold is no leak, and no reason for a new worker
     if memory is not None:
         import resource
 
