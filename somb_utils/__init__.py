@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from somb_utils import stats as stats
     from somb_utils.errors import SombError, UsageError
     from somb_utils.load import TaskData, load_task
-    from somb_utils.results import RunResult, load_run
+    from somb_utils.results import RunResult
+    from somb_utils.run_folder import load_run
     from somb_utils.runner import run
     from somb_utils.tables import load_table
     from somb_utils.tasks import get_task, select_tasks
@@ -30,7 +31,7 @@ _HOME = {
     "TaskData": "load",
     "load_task": "load",
     "RunResult": "results",
-    "load_run": "results",
+    "load_run": "run_folder",
     "run": "runner",
     "load_table": "tables",
     "get_task": "tasks",

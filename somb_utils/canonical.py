@@ -9,7 +9,8 @@ import pandas as pd
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA, replacing
-from somb_utils.results import composite_of, joined_provenance, load_run
+from somb_utils.results import composite_of
+from somb_utils.run_folder import joined_provenance, load_run
 from somb_utils.stats import with_p_values
 from somb_utils.tasks import Task, catalogue
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from somb_utils import stats
 from somb_utils.errors import UsageError
-from somb_utils.results import RunResult, joined_provenance, load_run
+from somb_utils.results import RunResult
+from somb_utils.run_folder import joined_provenance, load_run
 from somb_utils.tasks import catalogue
 
 TRIVIAL = ("random", "majority")

@@ -35,7 +35,8 @@ from somb_utils.predictions import (
 )
 from somb_utils.predictions import check as check_columns
 from somb_utils.record import PREDICTION_COLUMNS, outcome_rows, prediction_rows, provenance
-from somb_utils.results import RunResult, check_folder, save
+from somb_utils.results import RunResult
+from somb_utils.run_folder import check_folder, save
 from somb_utils.runner import load_tasks
 from somb_utils.tables import Source, SourceLike, resolve_source
 from somb_utils.tasks import PROTOCOLS, Protocol, Task, catalogue, select_tasks, task_tables

@@ -12,7 +12,8 @@ from somb_utils.entries import FOLDER, Entry
 from somb_utils.errors import SombError, UsageError
 from somb_utils.leaderboard_page import NO_SUBMISSIONS, html, payload
 from somb_utils.notebook import Parameters, Session, check, show
-from somb_utils.results import RunResult, composite_of, joined_provenance, load_run
+from somb_utils.results import RunResult, composite_of
+from somb_utils.run_folder import joined_provenance, load_run
 from somb_utils.tasks import catalogue
 
 

@@ -13,7 +13,7 @@ from somb_utils.jobs import Job
 from somb_utils.load import TaskData, load_task
 from somb_utils.models import SEED, Model, resolve_models
 from somb_utils.names import split_names
-from somb_utils.results import check_content
+from somb_utils.run_folder import check_content
 from somb_utils.runner import finished, fold_jobs, unavailable
 from somb_utils.tables import Source, SourceLike, resolve_source
 from somb_utils.tasks import Protocol, Task, select_tasks

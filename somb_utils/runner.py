@@ -20,7 +20,8 @@ from somb_utils.load import TaskData, load_task, missing_message
 from somb_utils.models import SEED, Model, resolve_models, supports
 from somb_utils.own_code import Code, code_of, verify
 from somb_utils.record import outcome_rows, prediction_rows, provenance
-from somb_utils.results import RunResult, check_folder, load_run, replaced, save
+from somb_utils.results import RunResult
+from somb_utils.run_folder import check_folder, replaced, save
 from somb_utils.seeds import checked_seed
 from somb_utils.tables import Source, SourceLike, missing_tables, resolve_source
 from somb_utils.tasks import Protocol, Task, select_tasks, task_tables
@@ -136,8 +137,9 @@ def run(
     jobs = fold_jobs(loaded, chosen, seed)
     told = provenance(loaded, jobs)
     if folder is not None:
-        check_folder(folder, loaded, [model.name for model in chosen])
-        _say_replaced(folder, told)
+        before = check_folder(folder, loaded, [model.name for model in chosen])
+        for sentence in replaced(before, told) if before else ():
+            print(f"NOTE: {folder.name}: {sentence}", file=sys.stderr)
     done = finished(jobs, folder)
     todo = sorted((i for i in range(len(jobs)) if i not in done), key=lambda i: -jobs[i].cost)
     on_start(len(todo), sum(jobs[i].cost for i in todo))
@@ -236,8 +238,9 @@ def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int) ->
 
 def _recipe(model: Model, task: Task, seed: int) -> Recipe:
     estimator, states = model.check(task, seed)
+    parts = [estimator, dict(model.params), *([] if model.is_baseline else [model.imported()])]
     try:
-        code = Code({}, {}) if model.is_baseline else code_of(model.imported(), dict(model.params), estimator)
+        code = Code({}, {}) if model.is_baseline and not model.params else code_of(*parts)
     except UsageError as error:
         raise UsageError(f"model '{model.name}': {error}") from None
     return Recipe.of(model, seed, states, code, estimator)
@@ -249,12 +252,6 @@ def finished(jobs: Sequence[Job], folder: Path | None) -> dict[int, Outcome]:
         return {}
     kept = ((i, job.key and restore(folder, job.key)) for i, job in enumerate(jobs))
     return {i: outcome for i, outcome in kept if outcome}
-
-
-def _say_replaced(folder: Path, told: Mapping[str, Any]) -> None:
-    if (folder / "provenance.json").is_file():
-        for sentence in replaced(load_run(folder).provenance, told):
-            print(f"NOTE: {folder.name}: {sentence}", file=sys.stderr)
 
 
 def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterator[tuple[int, Outcome]]:

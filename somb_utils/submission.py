@@ -27,7 +27,8 @@ from somb_utils.predictions import check as check_columns
 from somb_utils.predictions import other_protocol
 from somb_utils.record import KEY, PREDICTION_COLUMNS, RESULT_COLUMNS
 from somb_utils.registry import table_info
-from somb_utils.results import RunResult, load_run
+from somb_utils.results import RunResult
+from somb_utils.run_folder import load_run
 from somb_utils.submitted import MAX_MODELS, MAX_TASKS, Provenance
 from somb_utils.tables import SourceLike, resolve_source
 from somb_utils.tasks import PROTOCOLS, catalogue, task_tables

@@ -146,7 +146,7 @@ def test_own_models_of_a_run_folder_are_shown(simulated: RunResult) -> None:
 
 
 def test_run_folder_of_other_data_is_refused(simulated: RunResult, tmp_path: Path) -> None:
-    from somb_utils.results import save
+    from somb_utils.run_folder import save
 
     save(relabelled(simulated, "open"), tmp_path)
     with pytest.raises(UsageError, match="never shown together"):

@@ -24,7 +24,7 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.evaluate import score, standing, template, validate
 from somb_utils.load import TaskData, load_task
 from somb_utils.predictions import FORMS, MAX_BYTES, encode
-from somb_utils.results import load_run
+from somb_utils.run_folder import load_run
 from somb_utils.tables import FolderSource, SimulatedSource
 
 REAL = ["A1", "A2", "B2", "C1", "C2", "D1", "E1", "F4", "G1", "H1", "I2"]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from somb_utils import notebook
 from somb_utils.errors import SombError, UsageError
-from somb_utils.results import load_run
+from somb_utils.run_folder import load_run
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))

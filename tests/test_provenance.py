@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import somb_utils as somb
-from somb_utils import results
+from somb_utils import run_folder
 from somb_utils.errors import SombError, UsageError
 from somb_utils.tables import SimulatedSource
 
@@ -59,6 +59,8 @@ def test_rows_on_other_data_are_replaced_together_or_not_at_all(tmp_path: Path) 
     with pytest.raises(UsageError, match=r"holds A2 of random on other features, labels or folds"):
         run("A2", "majority", tmp_path, source=changed)
     run("A2", "majority,random", tmp_path, source=changed)
+    with pytest.raises(UsageError, match="holds A2 of random on other features"):  # as if written meanwhile
+        run_folder.save(run("A2", "majority", source=tables), tmp_path)
     assert {entry["run"] for entry in told(tmp_path).values()} == set(somb.load_run(tmp_path).provenance["runs"])
 
 
@@ -134,7 +136,7 @@ def test_a_save_that_is_interrupted_before_all_is_written_has_changed_nothing(
     run("A1", "majority", tmp_path)
     before = somb.load_run(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(results.json, "dumps", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(run_folder.json, "dumps", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run("A1", "random", tmp_path)
     after = somb.load_run(tmp_path)

@@ -160,7 +160,7 @@ def test_what_does_not_compare_is_refused(runs: Path, command: Command, words: l
 def test_runs_on_other_data_do_not_compare(runs: Path, tmp_path: Path) -> None:
     run = somb.load_run(runs / "mine")
     run.provenance["tasks"]["C2/aligned"]["data_sha256"] = "0" * 64
-    from somb_utils.results import save
+    from somb_utils.run_folder import save
 
     (tmp_path / "other").mkdir()
     save(run, tmp_path / "other")
