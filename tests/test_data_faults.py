@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, Command
 
 import somb_utils as somb
 from somb_utils.derive import derive
@@ -23,6 +23,9 @@ from somb_utils.simulate import SIMULATED, simulate_table
 from somb_utils.splits import Fold
 from somb_utils.tables import SimulatedSource
 from somb_utils.tasks import get_task, read_task
+
+Command = Callable[..., tuple[int, str, str]]
+ROOT = Path(__file__).parent.parent
 
 SOURCE = SimulatedSource()
 

@@ -4,13 +4,13 @@ import os
 import random
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from conftest import Command
 from lightgbm import LGBMClassifier
 from sklearn.ensemble import AdaBoostClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -27,6 +27,8 @@ import somb_utils as somb
 from somb_utils.errors import UsageError
 from somb_utils.models import resolve_models
 from somb_utils.seeds import MAX_SEED
+
+Command = Callable[..., tuple[int, str, str]]
 
 RUN = ("run", "--data", "simulated", "--jobs", 1, "--format", "csv")
 

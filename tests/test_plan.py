@@ -5,13 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Command
 
 import somb_utils as somb
 from somb_utils.plan import plan
+
+Command = Callable[..., tuple[int, str, str]]
 
 WORDS = ("run", "--data", "simulated", "--tasks", "A1,C2", "--models", "majority,logreg", "--out", "out")
 
