@@ -19,7 +19,7 @@ from somb_utils import tasks as t
 from somb_utils.derive import membership
 from somb_utils.errors import SombError, printable
 from somb_utils.paths import DATA
-from somb_utils.tables import first_not_text
+from somb_utils.tables import first_not_text, numbers
 
 Load = Callable[[str], pd.DataFrame]
 
@@ -314,19 +314,17 @@ def _unique(ids: pd.Series) -> pd.Index:
 
 def _numbers(table: pd.DataFrame, name: str, task: t.Task) -> pd.DataFrame:
     """Return columns of the table `name` as float64, a blank cell as NaN; refuse text, wherever it is."""
-    if not all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
-        found = table.apply(lambda column: pd.to_numeric(column.astype(object), errors="coerce"))
-        _refuse(found.isna() & table.notna(), "is not a number (missing values are blank)", table, name, task)
-        table = found
-    table = table.astype(np.float64)
-    _refuse(table.isin([np.inf, -np.inf]), "is infinite", table, name, task)
-    return table
+    found, wrong = numbers(table)
+    _refuse(wrong, "is not a number (missing values are blank)", table, name, task)
+    found = found.astype(np.float64)
+    _refuse(found.isin([np.inf, -np.inf]).to_numpy(), "is infinite", found, name, task)
+    return found
 
 
-def _refuse(wrong: pd.DataFrame, why: str, table: pd.DataFrame, name: str, task: t.Task) -> None:
+def _refuse(wrong: np.ndarray, why: str, table: pd.DataFrame, name: str, task: t.Task) -> None:
     """Raise an error that names the first cell that is `wrong`, if there is one."""
-    if wrong.to_numpy().any():
-        row, column = np.argwhere(wrong.to_numpy())[0]
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
         raise SombError(
             f"{task.id}: {name}.csv, row {row + 2} ('{printable(table.index[row])}'), column "
             f"'{printable(table.columns[column])}': '{printable(table.iat[row, column])}' {why}"

@@ -277,11 +277,24 @@ def first_not_text(column: pd.Series) -> Any:
     return next((value for value in column.dropna() if not isinstance(value, str)), None)
 
 
-def numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table's cells as numbers; one that is none is missing."""
-    if all(pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes):
-        return table
-    return table.apply(pd.to_numeric, errors="coerce")
+def numbers(table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return a table's cells as numbers, and which of them are text that is no number; blanks are missing.
+
+    Parameters
+    ----------
+    table : DataFrame
+
+    Returns
+    -------
+    found : DataFrame
+        NaN where a cell is blank or no number.
+    wrong : ndarray of bool
+        Of the table's shape.
+    """
+    if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
+        return table, np.zeros(table.shape, dtype=bool)
+    found = table.apply(lambda column: pd.to_numeric(column.astype(object), errors="coerce"))
+    return found, (found.isna() & table.notna()).to_numpy()
 
 
 def _is_plain(value: object) -> bool:

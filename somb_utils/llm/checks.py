@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from somb_utils.errors import SombError
+from somb_utils.errors import SombError, printable
 from somb_utils.llm.conditions import check_pattern, condition_columns, rows
 from somb_utils.tables import numbers
 
@@ -124,14 +124,26 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 
 def _numbers(frame: pd.DataFrame, check: Check) -> pd.DataFrame:
-    """Return the column or matching columns as numbers, text that is no number as missing."""
+    """Return the column or matching columns as numbers."""
     if check.match:
         chosen = [c for c in frame.columns if re.search(check.match, str(c))]
     else:
         chosen = [check.column] if check.column else []
     if not chosen or not set(chosen) <= set(frame.columns):
         raise SombError(f"{check.table} has no column {check.match or check.column!r}")
-    return numbers(frame[chosen])
+    return _as_numbers(frame[chosen], check.table)
+
+
+def _as_numbers(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Return columns as numbers, a blank as missing; refuse text, wherever it is."""
+    found, wrong = numbers(frame)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise SombError(
+            f"{table}.csv, row {frame.index[row] + 2}, column '{printable(frame.columns[column])}': "
+            f"'{printable(frame.iat[row, column])}' is not a number (missing values are blank)"
+        )
+    return found
 
 
 def _column(frame: pd.DataFrame, name: str | None, table: str) -> pd.Series:
@@ -140,11 +152,15 @@ def _column(frame: pd.DataFrame, name: str | None, table: str) -> pd.Series:
     return frame[name]
 
 
+def _number(frame: pd.DataFrame, name: str | None, table: str) -> pd.Series:
+    return _as_numbers(_column(frame, name, table).to_frame(), table).iloc[:, 0]
+
+
 def _paired(check: Check, load: Loader) -> tuple[pd.Series, pd.Series]:
     """Return the two columns compared; two tables are joined by identifiers that each holds once."""
     left = rows(load(check.table), check.where)
     if check.other is None:
-        return _column(left, check.column, check.table), _column(left, check.other_column, check.table)
+        return _number(left, check.column, check.table), _number(left, check.other_column, check.table)
     right = rows(load(check.other), check.other_where)
     sides = []
     for frame, key, column, table in (
@@ -153,7 +169,7 @@ def _paired(check: Check, load: Loader) -> tuple[pd.Series, pd.Series]:
     ):
         ids = _column(frame, key, table)
         once = frame[~ids.duplicated(keep=False) & ids.notna()]
-        sides.append(_column(once, column, table).set_axis(once[key]))
+        sides.append(_number(once, column, table).set_axis(once[key]))
     shared = sides[0].index.intersection(sides[1].index)
     if shared.empty:
         raise SombError(f"{check.table} and {check.other} share no {check.on!r}")
@@ -222,7 +238,7 @@ def _difference(check: Check, load: Loader) -> Value:
 
 
 def _corr(check: Check, load: Loader) -> Value:
-    pair = numbers(pd.concat(_paired(check, load), axis=1, keys=["a", "b"]))
+    pair = pd.concat(_paired(check, load), axis=1, keys=["a", "b"])
     if check.method == "spearman":
         pair = pair.dropna().rank()
     return float(pair["a"].corr(pair["b"]))
@@ -242,9 +258,10 @@ def _overlap(check: Check, load: Loader) -> Value:
 
 
 def _auroc(check: Check, load: Loader) -> Value:
-    """Chance that a row that meets `where` has a larger value than one that does not; ties count half."""
-    base = rows(load(check.table), check.given).reset_index(drop=True)
-    ranks = _numbers(base, check)[check.column].rank()
+    """Chance that a row that meets `where` has a larger value than one that does not; ties count half, blanks not."""
+    base = rows(load(check.table), check.given)
+    ranks = _numbers(base, check)[check.column].dropna().rank()
+    base = base.loc[ranks.index]
     positive = base.index.isin(rows(base, check.where).index)
     n, m = int(positive.sum()), int((~positive).sum())
     if not n or not m:
@@ -253,7 +270,7 @@ def _auroc(check: Check, load: Loader) -> Value:
 
 
 def _extreme(check: Check, load: Loader) -> Value:
-    found = rows(load(check.table), check.where).reset_index(drop=True)
+    found = rows(load(check.table), check.where)
     values = _numbers(found, check)[check.column]
     if values.isna().all():
         raise SombError(f"{check.table}: no number in {check.column!r}")

@@ -324,6 +324,28 @@ def test_a_check_that_does_not_fit_its_table_says_so(fields: dict[str, str], mes
         evaluate(Check(table="left", value=0, **fields), LOAD)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"op": "mean", "column": "v"}, {"op": "missing", "column": "v"}, {"op": "sum", "match": "^v$"},
+        {"op": "difference", "column": "v", "where": "g == 'a'", "other_where": "g == 'a'", "given": "n < 9"},
+        {"op": "auroc", "column": "v", "where": "g == 'a'"}, {"op": "top", "column": "v", "id": "g"},
+        {"op": "corr", "column": "n", "other_column": "v"},
+        {"op": "agreement", "other": "t", "column": "v", "on": "g"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("text", ["1,5", "<0.5", "ND", "1,234"])
+def test_text_among_numbers_is_refused_not_taken_for_missing(fields: dict[str, str], text: str) -> None:
+    table = pd.DataFrame({"g": ["b", "a", "c"], "v": ["2", text, None], "n": [1, 2, 3]})
+    with pytest.raises(SombError, match=re.escape(f"t.csv, row 3, column 'v': '{text}' is not a number")):
+        evaluate(Check(table="t", value=0, **fields), frame_loader(t=table))
+
+
+def test_a_blank_is_no_case_of_an_auroc() -> None:
+    table = pd.DataFrame({"g": ["a", "a", "b", "b"], "v": [2.0, None, 1.0, None]})
+    assert evaluate(Check(op="auroc", table="t", value=1, column="v", where="g == 'a'"), frame_loader(t=table)) == 1.0
+
+
 def test_values_agree_within_their_tolerance() -> None:
     assert not agrees(5, Check(op="count", table="t", value=4))
     assert agrees(5, Check(op="count", table="t", value=4, tolerance=1))

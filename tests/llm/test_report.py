@@ -10,7 +10,7 @@ import pytest
 from synthetic import FAIR, make
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm import imports, interactive, pages, reading, report
+from somb_utils.llm import figures, imports, interactive, pages, reading, report
 from somb_utils.llm.judge import FLAGS, neutralised, read_reply, weighted
 from somb_utils.llm.logs import Evaluation, load
 from somb_utils.llm.simulated import Judge
@@ -172,6 +172,17 @@ def test_what_models_and_judges_wrote_is_never_markup(made: Evaluation) -> None:
         assert "<script" not in figure and "<img" not in figure and "<a " not in figure
     text = report.markdown(summary, evaluation)
     assert "<script" not in text and "<img" not in text and not re.search(r"(?<!\\)\[[^\]]*\]\(", text)
+
+
+def test_labels_of_figures_are_literal_and_of_one_model() -> None:
+    models = ["a/<b>x", "together/llama", "groq/llama", 'p/"<a href=y>z"']
+    names = ["&lt;b&gt;x", "together/llama", "groq/llama", '"&lt;a href=y&gt;z"']
+    means = pd.DataFrame({"modality": "clinical", "model": models, "mean": [1.0, 2.0, 3.0, 4.0]})
+    [heat] = figures.heatmap(means, models).data
+    assert list(heat.x) == names and heat.z.tolist() == [[1.0, 2.0, 3.0, 4.0]]
+    answers = pd.DataFrame({"model": models, "question_id": "<i>q</i>", "words": 3.0, "score": 2.0})
+    points = figures.length(answers, models).data
+    assert [p.name for p in points] == names and all(list(p.customdata) == ["&lt;i&gt;q&lt;/i&gt;"] for p in points)
 
 
 def test_page_needs_no_other_host(made: Evaluation) -> None:
