@@ -134,8 +134,8 @@ def guarded(model: "Model", retry_wait: float | None = None) -> "Model":
         secrets = _secrets()
         if isinstance(output, Exception):
             _clean_error(output)
-        elif (text := output.model_dump_json()) != (clean := redact(text, secrets)):
-            output = ModelOutput.model_validate_json(clean)
+        elif (said := output.model_dump(mode="json")) != (clean := _clean(said, secrets)):
+            output = ModelOutput.model_validate(clean)
         if call is not None:
             for name in ("request", "response", "error"):
                 if getattr(call, name, None) is not None:

@@ -168,6 +168,16 @@ def test_a_password_in_an_address_is_nowhere(
     assert not server.calls and "hunter42" not in result.text + everything(world)
 
 
+def test_a_secret_that_json_writes_otherwise_is_in_no_log(
+    server: Loopback, somb_llm: Any, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SECRET", 'quo"ted\\back')
+    server.reply = lambda call: 'the word is quo"ted\\back'
+    assert somb_llm("run", "-m", LOCAL, "--sample", 1).code == 0
+    written = everything(world)
+    assert "the word is [MY_SECRET]" in written and "ted\\" not in written
+
+
 def test_fewer_repeats_keep_what_was_answered(server: Loopback, somb_llm: Any, world: Path) -> None:
     command = ("run", "-m", LOCAL, "--sample", 2)
     assert somb_llm(*command, "--repeats", 3).code == 0
