@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.notebook import files
+from somb_utils.paths import try_writing
 from somb_utils.tables import SourceLike, resolve_source
 
 ROOT = Path(__file__).parent.parent
@@ -89,8 +89,7 @@ def _check_target(target: Path) -> None:
     if not existing.is_dir():
         raise UsageError(f"{existing} is not a folder; name another one with --out")
     try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
+        try_writing(existing)
         holds = {path.name for path in target.iterdir()} if existing == target else set()
     except OSError as error:
         raise SombError(f"cannot write {target}: {error.strerror}; name another folder with --out") from None

@@ -34,9 +34,8 @@ def writable_cache_dir() -> Path:
 @cache
 def _writable(folder: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
+        try_writing(folder)
+        return folder
     except OSError as error:
         instead = Path(tempfile.mkdtemp(prefix="spaceomicsbench-"))
         atexit.register(shutil.rmtree, instead, ignore_errors=True)
@@ -46,6 +45,19 @@ def _writable(folder: Path) -> Path:
             file=sys.stderr,
         )
         return instead
+
+
+def try_writing(folder: Path) -> None:
+    """Make a folder if it is not there, and write in it, leaving nothing.
+
+    Raises
+    ------
+    OSError
+        If either cannot be done.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from filelock import FileLock
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.load import TaskData
-from somb_utils.paths import replacing
+from somb_utils.paths import replacing, try_writing
 from somb_utils.record import FORMAT, KEY
 from somb_utils.results import RunResult
 
@@ -44,9 +43,7 @@ def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[st
         If it holds results of other tables, which this run would not replace.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try_writing(folder)
         with FileLock(folder / ".lock"):
             pass
     except (OSError, NotImplementedError) as error:

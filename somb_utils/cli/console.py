@@ -37,7 +37,7 @@ def write_anything() -> None:
             stream.reconfigure(errors="somb-plainer")
 
 
-def printable(text: str) -> str:
+def stripped(text: str) -> str:
     """Return text without the characters that control a terminal or the direction of writing."""
     return "".join(c for c in text if c in "\n\t" or not unicodedata.category(c).startswith("C"))
 
@@ -66,7 +66,7 @@ def _print_tables(frame: "pd.DataFrame", title: str) -> None:
         console = Console(width=max(console.width, 160))
 
     def text(value: object) -> Text:
-        shown = printable(str(value)).encode(console.encoding, "somb-plainer").decode(console.encoding)
+        shown = stripped(str(value)).encode(console.encoding, "somb-plainer").decode(console.encoding)
         return Text(shown, overflow="fold")
 
     columns = [[text(value) for value in (name, *frame[name])] for name in frame]

@@ -310,12 +310,12 @@ def _say_missing(tasks: str | None, data: str) -> None:
 
 
 def _report_failures(result: "RunResult") -> None:
-    from somb_utils.cli.console import printable
+    from somb_utils.cli.console import stripped
 
     failures = result.failures()
     if len(failures):
         for row in failures.itertuples():
-            print(printable(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}"), file=sys.stderr)
+            print(stripped(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}"), file=sys.stderr)
         raise SombError(
             f"{len(failures)} fold jobs failed and are left out of the means; fix the model and run the same command"
         )

@@ -4,7 +4,6 @@ import ast
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from somb_utils.errors import SombError, UsageError
 from somb_utils.extras import missing_extra
 from somb_utils.notebook.parameters import check
-from somb_utils.paths import cache_dir, replacing
+from somb_utils.paths import cache_dir, replacing, try_writing
 
 QUIET = ["--IPKernelApp.log_level=50"]  # a kernel complains of its own transport and shutdown
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
@@ -127,9 +126,7 @@ def execute(
 
 def _check_writable(output: Path) -> None:
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
+        try_writing(output.parent)
     except OSError as error:
         raise SombError(f"cannot write {output}: {error.strerror}; name another file with --out") from None
 
