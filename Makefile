@@ -48,6 +48,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 audit: setup  ## Look for known faults of the pinned packages and for weak places of the workflows (needs a network)
 	$(BIN)/zizmor --offline .github

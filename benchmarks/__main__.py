@@ -14,11 +14,11 @@ from pathlib import Path
 import bootstrap
 import speed
 
-from somb_utils.jobs import LIBRARIES
 from somb_utils.paths import replacing
-from somb_utils.runner import load_tasks
-from somb_utils.tables import resolve_source
-from somb_utils.tasks import select_tasks, task_tables
+from somb_utils.runs.cache import LIBRARIES
+from somb_utils.runs.runner import load_tasks
+from somb_utils.tables.sources import resolve_source
+from somb_utils.tasks.definitions import select_tasks, task_tables
 
 PAGE = Path(__file__).parent.parent / "book" / "benchmarks.md"
 

@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from somb_utils.fit import fit_fold, prepare
-from somb_utils.load import load_task
 from somb_utils.metrics import Scores
-from somb_utils.models import BASELINES, Model, supports
-from somb_utils.runner import run as run_models
-from somb_utils.tables import FolderSource, SimulatedSource, Source
+from somb_utils.runs.fit import fit_fold, prepare
+from somb_utils.runs.models import BASELINES, Model, supports
+from somb_utils.runs.runner import run as run_models
+from somb_utils.tables.sources import FolderSource, SimulatedSource, Source
+from somb_utils.tasks.task_data import load_task
 
 Key = tuple[str, str, int]
 MB = 2**20

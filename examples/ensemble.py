@@ -12,10 +12,10 @@ import typer
 
 import somb_utils as somb
 from somb_utils.errors import SombError, UsageError
-from somb_utils.names import split_names
 from somb_utils.paths import replacing
-from somb_utils.predictions import encode
-from somb_utils.tasks import Protocol
+from somb_utils.predictions.codec import encode
+from somb_utils.runs.names import split_names
+from somb_utils.tasks.definitions import Protocol
 
 
 def combine(predictions: pd.DataFrame, data: somb.TaskData) -> pd.DataFrame:

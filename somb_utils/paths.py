@@ -15,7 +15,8 @@ import platformdirs
 from somb_utils.errors import SombError
 
 _PACKAGE = Path(__file__).parent
-DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent / "data"
+CHECKOUT = _PACKAGE.parent  # where pages and notebooks are, unless the package is an installed wheel
+DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else CHECKOUT / "data"
 
 
 def cache_dir() -> Path:

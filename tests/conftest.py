@@ -11,7 +11,7 @@ from hypothesis import settings
 from platformdirs import user_cache_dir
 
 from somb_utils import cli
-from somb_utils.registry import COMMIT, registry
+from somb_utils.tables.registry import COMMIT, registry
 
 # The same examples on every machine and in every run; `make explore` draws other ones, ten times as many.
 # A busy machine makes any example slow; slowness is not what these tests are about.
@@ -58,7 +58,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     """Run ``somb`` in an empty folder; return exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SOMB_DATA", raising=False)
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "helpers"))
 
     def call(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["somb", *map(str, words)])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import somb_utils as somb
-from somb_utils.tables import SimulatedSource
+from somb_utils.tables.sources import SimulatedSource
 
 
 def test_the_reference_loop_and_the_run_give_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:

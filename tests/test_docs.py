@@ -2,25 +2,30 @@
 
 import doctest
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pandas as pd
 import pytest
 
 import somb_utils as somb
-from somb_utils import canonical
 from somb_utils.cli.readme import filled
 from somb_utils.errors import UsageError
+from somb_utils.reference import canonical
 
 README = Path(__file__).parent.parent / "README.md"
 
 
-@pytest.mark.parametrize(
-    "name", ["somb_utils", "somb_utils.load", "somb_utils.runner", "somb_utils.names", "somb_utils.cli.values"]
-)
-def test_docstring_examples_run(name: str) -> None:
-    module = import_module(name)
-    found = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+def with_examples() -> list[str]:
+    names = [module.name for module in walk_packages(somb.__path__, "somb_utils.")]
+    return ["somb_utils", *(name for name in names if ">>> " in Path(str(find_spec(name).origin)).read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("name", with_examples())
+def test_docstring_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert found.attempted > 0 and found.failed == 0
 
 

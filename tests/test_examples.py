@@ -11,7 +11,7 @@ import pytest
 
 import somb_utils as somb
 from somb_utils.errors import SombError, UsageError
-from somb_utils.evaluate import score, validate
+from somb_utils.predictions.evaluate import score, validate
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,11 +10,11 @@ import pandas as pd
 
 from somb_utils.audit.leaks import column_auroc
 from somb_utils.errors import SombError
-from somb_utils.features import SAMPLE_COLUMNS
-from somb_utils.load import TaskData
 from somb_utils.metrics import chance_auprc, score_binary
-from somb_utils.models import SEED
-from somb_utils.runner import run
+from somb_utils.runs.models import SEED
+from somb_utils.runs.runner import run
+from somb_utils.tasks.features import SAMPLE_COLUMNS
+from somb_utils.tasks.task_data import TaskData
 
 
 def equal_columns(tables: Mapping[str, pd.DataFrame], tolerance: float = 1e-6) -> pd.DataFrame:
@@ -147,7 +147,7 @@ def rescored(predictions: pd.DataFrame, positive: str, kept: Collection[str]) ->
 
     Parameters
     ----------
-    predictions : of one binary task, as :attr:`somb_utils.results.RunResult.predictions` holds them
+    predictions : of one binary task, as :attr:`somb_utils.runs.results.RunResult.predictions` holds them
     positive : name of the positive class
     kept : identifiers of the rows to score
 
@@ -176,9 +176,9 @@ def scored_on(
     Parameters
     ----------
     data : the task
-    models : see :func:`somb_utils.models.resolve_models`
+    models : see :func:`somb_utils.runs.models.resolve_models`
     kept : identifiers of the rows to score, by a name for them
-    seed, n_jobs : see :func:`somb_utils.runner.run`
+    seed, n_jobs : see :func:`somb_utils.runs.runner.run`
 
     Returns
     -------

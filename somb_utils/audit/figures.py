@@ -10,11 +10,11 @@ import pandas as pd
 
 from somb_utils.audit import evidence, leaks, pairing, stability
 from somb_utils.errors import SombError, UsageError
-from somb_utils.load import TaskData, load_task
 from somb_utils.paths import DATA, replacing
-from somb_utils.published import published_primary
-from somb_utils.runner import run
-from somb_utils.tables import Source, SourceLike, resolve_source
+from somb_utils.reference.published import published_primary
+from somb_utils.runs.runner import run
+from somb_utils.tables.sources import Source, SourceLike, resolve_source
+from somb_utils.tasks.task_data import TaskData, load_task
 
 STORED = DATA / "reference" / "audit_figures.json"
 I1_MEANS = {

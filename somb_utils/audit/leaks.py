@@ -13,9 +13,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, QuantileTransformer, StandardScaler
 
 from somb_utils.errors import UsageError
-from somb_utils.load import TaskData
-from somb_utils.runner import run
+from somb_utils.runs.runner import run
 from somb_utils.stats import bootstrap_interval
+from somb_utils.tasks.task_data import TaskData
 
 DIGITS = 9
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from somb_utils.audit.stability import spread
-from somb_utils.leaderboard import Board, fit
-from somb_utils.load import TaskData, load_task
-from somb_utils.models import SEED
+from somb_utils.leaderboard.board import Board, fit
 from somb_utils.notebook import Parameters, Session
-from somb_utils.published import published_primary, published_scores
-from somb_utils.runner import run
-from somb_utils.tasks import PROTOCOLS, catalogue
+from somb_utils.reference.published import published_primary, published_scores
+from somb_utils.runs.models import SEED
+from somb_utils.runs.runner import run
+from somb_utils.tasks.definitions import PROTOCOLS, catalogue
+from somb_utils.tasks.task_data import TaskData, load_task
 
 MISPAIRED = ("C2", "D1", "F1", "F2", "F3", "F4", "F5", "G1")
 
@@ -153,8 +153,8 @@ def by_column_order(
     Parameters
     ----------
     aligned, published : a task in both protocols, with the same columns
-    models : see :func:`somb_utils.models.resolve_models`
-    seed, n_jobs : see :func:`somb_utils.runner.run`
+    models : see :func:`somb_utils.runs.models.resolve_models`
+    seed, n_jobs : see :func:`somb_utils.runs.runner.run`
 
     Returns
     -------

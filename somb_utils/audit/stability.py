@@ -7,15 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from somb_utils import measured
 from somb_utils.errors import UsageError
-from somb_utils.jobs import LIBRARIES
-from somb_utils.load import TaskData
 from somb_utils.paths import DATA, replacing
-from somb_utils.results import RunResult
-from somb_utils.runner import run
+from somb_utils.runs.cache import LIBRARIES
+from somb_utils.runs.results import RunResult
+from somb_utils.runs.runner import run
 from somb_utils.stats.design import GROUPED
-from somb_utils.tasks import get_task
+from somb_utils.studies import grid as measured
+from somb_utils.tasks.definitions import get_task
+from somb_utils.tasks.task_data import TaskData
 
 STORED = DATA / "reference" / "seed_scores.csv"
 PROVENANCE = DATA / "reference" / "seed_scores_provenance.json"
@@ -41,7 +41,7 @@ def seed_scores(loaded: Sequence[TaskData], models: Any, seeds: Sequence[int], n
     Parameters
     ----------
     loaded : tasks
-    models : see :func:`somb_utils.models.resolve_models`
+    models : see :func:`somb_utils.runs.models.resolve_models`
     seeds : seeds of the models; folds stay
     n_jobs : fold jobs at once
 

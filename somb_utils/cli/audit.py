@@ -25,7 +25,7 @@ def tasks(
 
     from somb_utils.audit.leaks import feature_census, row_census
     from somb_utils.cli.console import print_frame
-    from somb_utils.runner import load_tasks
+    from somb_utils.runs.runner import load_tasks
 
     loaded = load_tasks(tasks, protocol, data)  # type: ignore[arg-type]
     rows = pd.DataFrame([{**row_census(task), **feature_census(task)} for task in loaded])
@@ -48,7 +48,7 @@ def seeds(
     """
     from somb_utils.audit import stability
     from somb_utils.cli.console import print_frame
-    from somb_utils.runner import load_tasks
+    from somb_utils.runs.runner import load_tasks
 
     loaded = load_tasks(tasks, protocol, data)  # type: ignore[arg-type]
     scores = stability.seed_scores(loaded, models, stability.seeds_from(42, number))

@@ -26,8 +26,8 @@ def book(
 
     Examples: `somb book`, `somb book --data simulated`, `somb book --logs logs/llm`
     """
-    from somb_utils import book as book_module
-    from somb_utils.workers import count
+    from somb_utils.book import build as book_module
+    from somb_utils.runs.workers import count
 
     count(jobs)
     started = time.monotonic()

@@ -13,7 +13,7 @@ from somb_utils.errors import SombError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from somb_utils.compare import Comparison
+    from somb_utils.runs.compare import Comparison
 
 
 def compare(
@@ -46,11 +46,11 @@ def compare(
 
     `somb compare results/base results/mine --against logreg --out comparison`
     """
-    from somb_utils.compare import against as turned
-    from somb_utils.compare import compare as made_of
-    from somb_utils.compare import gather
-    from somb_utils.names import split_names
-    from somb_utils.workers import count
+    from somb_utils.runs.compare import against as turned
+    from somb_utils.runs.compare import compare as made_of
+    from somb_utils.runs.compare import gather
+    from somb_utils.runs.names import split_names
+    from somb_utils.runs.workers import count
 
     count(jobs)
     run = gather(runs, split_names(tasks), split_names(models), protocol)
@@ -68,7 +68,7 @@ def compare(
 
 
 def _reference(name: str, models: list[str]) -> str:
-    from somb_utils.compare import named
+    from somb_utils.runs.compare import named
 
     return name if name in models else next(iter(named(models, name)), name)
 
@@ -119,7 +119,7 @@ def _rounded(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _write(made: "Comparison", gaps: "pd.DataFrame", reference: str, out: Path) -> None:
-    from somb_utils.escape import spreadsheet
+    from somb_utils._escape import spreadsheet
     from somb_utils.paths import replacing
     from somb_utils.plots import compare as plots
 

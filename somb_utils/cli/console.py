@@ -51,10 +51,12 @@ def print_frame(frame: "pd.DataFrame", format: str, title: str = "") -> None:
     if format == "json":
         print(frame.to_json(orient="records", indent=2, force_ascii=False))
     elif format == "csv":
-        from somb_utils.escape import spreadsheet
+        from somb_utils._escape import spreadsheet
 
         spreadsheet(frame).to_csv(sys.stdout, index=False)
     elif format == "markdown":
+        from somb_utils.labels import markdown
+
         print(markdown(frame))
     else:
         _print_tables(frame, title)
@@ -110,13 +112,6 @@ def _parts(keys: int, needed: Sequence[int], width: int) -> Iterator[list[int]]:
             part = list(range(keys))
         part.append(i)
     yield part
-
-
-def markdown(frame: "pd.DataFrame") -> str:
-    """Return a data frame as a GitHub Markdown table."""
-    lines = [list(map(str, frame.columns)), ["---"] * frame.shape[1]]
-    lines += [[str(value).replace("|", "\\|") for value in row] for row in frame.itertuples(index=False)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 class FitProgress:

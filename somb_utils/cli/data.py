@@ -8,7 +8,7 @@ import typer
 from somb_utils.errors import SombError
 
 if TYPE_CHECKING:
-    from somb_utils.tables import Source
+    from somb_utils.tables.sources import Source
 
 app = typer.Typer(help="Get, check, simulate and rebuild the tables.", no_args_is_help=True)
 
@@ -22,8 +22,8 @@ def fetch(tasks: Tasks = None) -> None:
 
     Examples: `somb data fetch`, `somb data fetch --tasks A1,F*`
     """
-    from somb_utils.fetch import fetch as fetch_tables
-    from somb_utils.registry import open_folder
+    from somb_utils.tables.fetch import fetch as fetch_tables
+    from somb_utils.tables.registry import open_folder
 
     names = _names(tasks)
     fetch_tables(names)
@@ -40,8 +40,8 @@ def status(tasks: Tasks = None, data: Data = "auto") -> None:
     from rich.filesize import decimal
 
     from somb_utils.cli.console import print_frame
-    from somb_utils.registry import file_problem, table_info
-    from somb_utils.tables import FolderSource
+    from somb_utils.tables.registry import file_problem, table_info
+    from somb_utils.tables.sources import FolderSource
 
     names = _names(tasks)
     source = _source(data, names)
@@ -75,8 +75,8 @@ def verify(tasks: Tasks = None, data: Data = "auto") -> None:
 
     Examples: `somb data verify`, `somb data verify --tasks A1 --data open`
     """
-    from somb_utils.registry import file_problem, table_info
-    from somb_utils.tables import FolderSource
+    from somb_utils.tables.registry import file_problem, table_info
+    from somb_utils.tables.sources import FolderSource
 
     names = _names(tasks)
     source = _source(data, names)
@@ -105,7 +105,7 @@ def simulate(
     Examples: `somb data simulate simulated/`, `somb data simulate null/ --effect 0`
     """
     from somb_utils.paths import replacing
-    from somb_utils.simulate import SIMULATED, simulate_table
+    from somb_utils.tables.simulate import SIMULATED, simulate_table
 
     for name in SIMULATED:
         table = simulate_table(name, seed=seed, n_crew=crew, effect=effect, n_timepoints=timepoints)
@@ -125,8 +125,8 @@ def derive(
     """
     from pandas.testing import assert_frame_equal
 
-    from somb_utils.derive import DERIVED, derive_all
     from somb_utils.paths import replacing
+    from somb_utils.tables.derive import DERIVED, derive_all
 
     source = _source(data, [*DERIVED, *(name for rule in DERIVED.values() for name in rule.inputs)])
     if source.kind == "simulated":
@@ -149,16 +149,16 @@ def derive(
 
 def _source(data: str, names: list[str]) -> "Source":
     """Return the source; ``auto`` is the cache if it holds any of the tables, since files are asked for here."""
-    from somb_utils.registry import open_folder
-    from somb_utils.tables import FolderSource, resolve_source
+    from somb_utils.tables.registry import open_folder
+    from somb_utils.tables.sources import FolderSource, resolve_source
 
     kept = FolderSource(open_folder())
     return resolve_source(data, [name for name in names if kept.has(name)] or names)
 
 
 def _names(tasks: str | None) -> list[str]:
-    from somb_utils.registry import registry
-    from somb_utils.tasks import select_tasks
+    from somb_utils.tables.registry import registry
+    from somb_utils.tasks.definitions import select_tasks
 
     if tasks is None:
         return list(registry())

@@ -13,7 +13,7 @@ from somb_utils.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from somb_utils.evaluate import Submission
+    from somb_utils.predictions.evaluate import Submission
 
 Folder = Annotated[
     Path,
@@ -41,8 +41,8 @@ def evaluate(
     `somb evaluate mypredictions --out results/mine`. `somb evaluate results/mine` scores a run's own predictions.
     """
     from somb_utils.cli.console import print_frame
-    from somb_utils.evaluate import score, standing
     from somb_utils.metrics import confusion
+    from somb_utils.predictions.evaluate import score, standing
 
     if out is not None and out.resolve() == folder.resolve():
         raise UsageError("--out must be another folder than the predictions'")
@@ -92,9 +92,9 @@ def template(
 
     Examples: `somb template mypredictions`, `somb template mypredictions --tasks A1 --form parquet`
     """
-    from somb_utils.evaluate import template as write_template
-    from somb_utils.tables import resolve_source
-    from somb_utils.tasks import select_tasks, task_tables
+    from somb_utils.predictions.evaluate import template as write_template
+    from somb_utils.tables.sources import resolve_source
+    from somb_utils.tasks.definitions import select_tasks, task_tables
 
     source = resolve_source(data, task_tables(select_tasks(tasks)))
     print(f"data: {source.describe()}", file=sys.stderr)
@@ -103,7 +103,7 @@ def template(
 
 
 def _validated(folder: Path, tasks: str | None, protocol: str, data: str, model: str | None) -> "dict[str, Submission]":
-    from somb_utils.evaluate import validate as check
+    from somb_utils.predictions.evaluate import validate as check
 
     submissions, notes = check(folder, tasks, protocol, data, model)  # type: ignore[arg-type]
     print(f"data: {next(iter(submissions.values())).data.provenance['described']}", file=sys.stderr)
@@ -115,11 +115,13 @@ def _validated(folder: Path, tasks: str | None, protocol: str, data: str, model:
 def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
+    from somb_utils.labels import plus_minus
+
     def cells(row: Any) -> dict[str, str]:
         return {
             "task": row.task,
             "metric": row.metric,
-            "score": _plus_minus(row.mean, row.sd) + (f" ({row.undefined} undefined)" if row.undefined else ""),
+            "score": plus_minus(row.mean, row.sd) + (f" ({row.undefined} undefined)" if row.undefined else ""),
             "95 % interval": "" if pd.isna(row.low) else f"{row.low:.3f} to {row.high:.3f}",
             "chance": f"{row.chance:.3f}",
             "best baseline": ""
@@ -128,10 +130,6 @@ def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
         }
 
     return pd.DataFrame([cells(row) for row in table.itertuples()])
-
-
-def _plus_minus(mean: float, sd: float) -> str:
-    return "" if mean != mean else f"{mean:.3f} ± {sd:.3f}"
 
 
 def _every_metric(results: "pd.DataFrame") -> "pd.DataFrame":

@@ -31,7 +31,7 @@ def notebook(
     Example: `somb notebook A --models logreg,sklearn.svm:SVC --model-params logreg.C=0.1 --out out.ipynb`
     """
     from somb_utils import notebook as nb
-    from somb_utils.names import split_names
+    from somb_utils.runs.names import split_names
 
     if refresh:
         for path in nb.refresh(names or ()):

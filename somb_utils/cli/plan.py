@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from somb_utils.cli.console import print_frame
 from somb_utils.errors import SombError
-from somb_utils.plan import Plan
+from somb_utils.runs.plan import Plan
 
 
 def print_plan(plan: Plan, format: str) -> None:

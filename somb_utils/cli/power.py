@@ -25,7 +25,7 @@ def power(jobs: Jobs = 1, missions: Missions = None, out: Out = None, format: Pr
 
     Examples: `somb power`, `somb power --missions 10 --out quick.csv`
     """
-    from somb_utils import power as module
+    from somb_utils.studies import power as module
 
     _measure(module, module.power, jobs, missions, out, format)
 
@@ -37,7 +37,7 @@ def coverage(jobs: Jobs = 1, missions: Missions = None, out: Out = None, format:
 
     Examples: `somb coverage`, `somb coverage --missions 50 --out quick.csv`
     """
-    from somb_utils import coverage as module
+    from somb_utils.studies import coverage as module
 
     _measure(module, module.coverage, jobs, missions, out, format)
 

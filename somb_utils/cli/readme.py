@@ -20,8 +20,8 @@ def readme(
     Examples: `somb readme`, `somb readme --update`,
     `somb readme --store results/open-aligned --store results/open-published --update`
     """
-    from somb_utils.canonical import store as store_runs
     from somb_utils.paths import replacing
+    from somb_utils.reference.canonical import store as store_runs
 
     if store:
         print(f"stored {len(store_runs(store))} scores as the canonical run")
@@ -47,8 +47,8 @@ def filled(text: str) -> str:
     SombError
         If a table's markers are missing.
     """
-    from somb_utils.canonical import tables
-    from somb_utils.cli.console import markdown
+    from somb_utils.labels import markdown
+    from somb_utils.reference.canonical import tables
 
     for name, table in tables().items():
         start, end = f"<!-- somb:{name} -->", f"<!-- /somb:{name} -->"

@@ -13,9 +13,9 @@ from somb_utils.errors import SombError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from somb_utils.load import TaskData
-    from somb_utils.results import RunResult
-    from somb_utils.tables import Source
+    from somb_utils.runs.results import RunResult
+    from somb_utils.tables.sources import Source
+    from somb_utils.tasks.task_data import TaskData
 
 Models = Annotated[
     str | None, typer.Option("--models", help="Baselines or package.module:object, separated by commas.")
@@ -80,7 +80,7 @@ def run(
     params = parse_params(model_params or [], models)
     if dry_run:
         from somb_utils.cli.plan import print_plan
-        from somb_utils.plan import plan
+        from somb_utils.runs.plan import plan
 
         source, folder = _begin(tasks, protocol, data, out)
         options: Any = {"protocol": protocol, "source": source, "seed": seed, "n_jobs": jobs, "out": folder}
@@ -110,9 +110,9 @@ def ablate(
 
     Example: `somb ablate B1 --models logreg,lightgbm`
     """
-    from somb_utils.load import load_task
-    from somb_utils.tables import resolve_source
-    from somb_utils.tasks import get_task
+    from somb_utils.tables.sources import resolve_source
+    from somb_utils.tasks.definitions import get_task
+    from somb_utils.tasks.task_data import load_task
 
     definition = get_task(task.upper())
     if not definition.ablations:
@@ -140,9 +140,9 @@ def reproduce(
     Example: `somb reproduce --tasks A1` (after `somb data fetch`)
     """
     from somb_utils.cli.console import print_frame
-    from somb_utils.published import compare
-    from somb_utils.tables import resolve_source
-    from somb_utils.tasks import select_tasks, task_tables
+    from somb_utils.reference.published import compare
+    from somb_utils.tables.sources import resolve_source
+    from somb_utils.tasks.definitions import select_tasks, task_tables
 
     if resolve_source(data, task_tables(select_tasks(tasks))).kind != "open":
         raise SombError("only real tables can reproduce the published scores; get them with: somb data fetch")
@@ -167,7 +167,7 @@ def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, An
         If a pair lacks ``=``, names no model while several run, or its value is not YAML.
     """
     from somb_utils.cli.values import read_value
-    from somb_utils.names import split_names
+    from somb_utils.runs.names import split_names
 
     names = split_names(models)
     parsed: dict[str, dict[str, Any]] = {}
@@ -200,8 +200,8 @@ def _where(jobs: int, timeout: float | None, memory: float | None, cluster: str 
 
 def _begin(tasks: "str | list[TaskData] | None", protocol: str, data: str, out: Path | None) -> "tuple[Source, Path]":
     """Say which tables and which folder a run uses."""
-    from somb_utils.tables import resolve_source
-    from somb_utils.tasks import PROTOCOLS, select_tasks, task_tables
+    from somb_utils.tables.sources import resolve_source
+    from somb_utils.tasks.definitions import PROTOCOLS, select_tasks, task_tables
 
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
@@ -227,7 +227,7 @@ def _execute(
     out: Path | None,
 ) -> "RunResult":
     from somb_utils.cli.console import fit_progress
-    from somb_utils.runner import run as run_models
+    from somb_utils.runs.runner import run as run_models
 
     source, folder = _begin(tasks, protocol, data, out)
     try:
@@ -255,6 +255,7 @@ def _execute(
 
 def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
     from somb_utils.cli.console import print_frame
+    from somb_utils.labels import wide
 
     summary = result.summary(n_jobs=jobs)
     if format is Format.table:
@@ -269,26 +270,6 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
         print_frame(summary, format)
 
 
-def wide(summary: "pd.DataFrame", newline: str = "\n") -> "pd.DataFrame":
-    """Return the summary with one row a task and one column a model, as text; an asterisk marks tied scores."""
-    import pandas as pd
-
-    def cell(row: Any) -> str:
-        counts = {"failed": row.failed, "undefined": row.undefined}
-        lost = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
-        score = "" if pd.isna(row.mean) else f"{row.mean:.3f} ± {row.sd:.3f}{' *' if row.tied else ''}"
-        ends = "" if pd.isna(row.low) else f"[{row.low:.3f}, {row.high:.3f}]"
-        return newline.join(part for part in (score, ends, lost and f"({lost})") if part)
-
-    cells = summary.assign(cell=[cell(row) for row in summary.itertuples()])
-    table = cells.pivot(index="task", columns="model", values="cell").fillna("")
-    first = cells.drop_duplicates("task").set_index("task")
-    table = table[list(dict.fromkeys(summary["model"]))]
-    table.insert(0, "metric", first["metric"])
-    table.insert(1, "chance", first["chance"].map("{:.3f}".format))
-    return table.reset_index()
-
-
 def _has_composite(summary: "pd.DataFrame") -> bool:
     aligned = set(summary["protocol"]) == {"aligned"}
     random = summary.loc[summary["model"] == "random", "task"]
@@ -300,9 +281,9 @@ def _simulated(result: "RunResult") -> bool:
 
 
 def _say_missing(tasks: str | None, data: str) -> None:
-    from somb_utils.runner import unavailable
-    from somb_utils.tables import resolve_source
-    from somb_utils.tasks import select_tasks, task_tables
+    from somb_utils.runs.runner import unavailable
+    from somb_utils.tables.sources import resolve_source
+    from somb_utils.tasks.definitions import select_tasks, task_tables
 
     chosen = select_tasks(tasks)
     for message in unavailable(chosen, resolve_source(data, task_tables(chosen))).values():

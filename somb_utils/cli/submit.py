@@ -24,7 +24,7 @@ def card(
 
     Example: `somb submit card card.yaml`
     """
-    from somb_utils.card import template
+    from somb_utils.leaderboard.model_card import template
     from somb_utils.paths import replacing
 
     if out is None:
@@ -49,9 +49,9 @@ def pack(
 
     Examples: `somb submit card card.yaml`, then `somb submit pack results/open-aligned --card card.yaml --models rf`
     """
-    from somb_utils.card import read_card, slug
-    from somb_utils.names import split_names
-    from somb_utils.submission import pack as pack_run
+    from somb_utils.leaderboard.model_card import read_card, slug
+    from somb_utils.leaderboard.submission import pack as pack_run
+    from somb_utils.runs.names import split_names
 
     described = read_card(card)
     file = out or Path(f"{slug(described.name)}.zip")
@@ -73,7 +73,7 @@ def check(
     Example: `somb submit check mine.zip`
     """
     from somb_utils.cli.console import print_frame
-    from somb_utils.submission import check as check_file
+    from somb_utils.leaderboard.submission import check as check_file
 
     packed, scores = check_file(file, data)
     primary = scores.loc[scores["primary"], ["task", "protocol", "model", "metric", "mean", "sd", "chance"]]
@@ -96,8 +96,8 @@ def leaderboard(
 
     Examples: `somb leaderboard`, `somb leaderboard --add mine.zip --add theirs.zip`
     """
-    from somb_utils import listing
     from somb_utils.cli.console import print_frame
+    from somb_utils.leaderboard import register as listing
 
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; run this in the checkout, or name it with --folder")

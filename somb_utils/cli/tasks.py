@@ -27,7 +27,7 @@ def tasks(
     import pandas as pd
 
     from somb_utils.cli.console import print_frame
-    from somb_utils.tasks import get_task, select_tasks
+    from somb_utils.tasks.definitions import get_task, select_tasks
 
     if task is None:
         chosen = select_tasks()
@@ -78,12 +78,12 @@ def doctor() -> None:
     import platform
     from importlib.metadata import metadata, version
 
-    from somb_utils.extras import missing_extra
-    from somb_utils.jobs import library_versions
+    from somb_utils._extras import missing_extra
     from somb_utils.paths import DATA, cache_dir
-    from somb_utils.runner import unavailable
-    from somb_utils.tables import resolve_source
-    from somb_utils.tasks import select_tasks
+    from somb_utils.runs.cache import library_versions
+    from somb_utils.runs.runner import unavailable
+    from somb_utils.tables.sources import resolve_source
+    from somb_utils.tasks.definitions import select_tasks
 
     print(f"somb-utils {version('somb-utils')}, Python {platform.python_version()}, {os.cpu_count()} cores")
     print("libraries  " + ", ".join(f"{name} {it}{_load_problem(name)}" for name, it in library_versions().items()))

@@ -9,13 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from somb_utils._extras import missing_extra
 from somb_utils.errors import SombError, UsageError
-from somb_utils.extras import missing_extra
 from somb_utils.notebook.parameters import check
-from somb_utils.paths import cache_dir, replacing, try_writing
+from somb_utils.paths import CHECKOUT, cache_dir, replacing, try_writing
 
 QUIET = ["--IPKernelApp.log_level=50"]  # a kernel complains of its own transport and shutdown
-FOLDER = Path(__file__).parent.parent.parent / "notebooks"
+FOLDER = CHECKOUT / "notebooks"
 
 
 def need(module: str) -> Any:

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from somb_utils._seeds import MAX_SEED
 from somb_utils.errors import UsageError
-from somb_utils.models import resolve_models
-from somb_utils.names import split_names
-from somb_utils.seeds import MAX_SEED
-from somb_utils.tasks import Protocol, catalogue, select_tasks
+from somb_utils.runs.models import resolve_models
+from somb_utils.runs.names import split_names
+from somb_utils.tasks.definitions import Protocol, catalogue, select_tasks
 
 
 class Parameters(BaseModel):

@@ -12,16 +12,16 @@ import joblib
 import pandas as pd
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.load import TaskData, load_task
 from somb_utils.notebook.display import Bar, literal, note, show
 from somb_utils.notebook.files import need
 from somb_utils.notebook.parameters import Parameters, check
 from somb_utils.paths import writable_cache_dir
-from somb_utils.published import published_primary
-from somb_utils.results import RunResult
-from somb_utils.runner import run, unavailable
-from somb_utils.tables import Source, missing_tables, remedy_for, resolve_source
-from somb_utils.tasks import catalogue, select_tasks, task_tables
+from somb_utils.reference.published import published_primary
+from somb_utils.runs.results import RunResult
+from somb_utils.runs.runner import run, unavailable
+from somb_utils.tables.sources import Source, missing_tables, remedy_for, resolve_source
+from somb_utils.tasks.definitions import catalogue, select_tasks, task_tables
+from somb_utils.tasks.task_data import TaskData, load_task
 
 
 def start(category: str, **parameters: Any) -> "Session":
@@ -202,7 +202,7 @@ class Session:
     def show_coefficients(self, name: str, **options: Any) -> None:
         """Show which features of a task a logistic regression uses, and how steadily over folds."""
         from somb_utils import plots
-        from somb_utils.importance import coefficients
+        from somb_utils.runs.coefficients import coefficients
 
         def draw(data: TaskData, source: str) -> Any:
             return plots.coefficients(data, coefficients(data, **options), source=source)

@@ -4,7 +4,7 @@ Every function returns a matplotlib figure, names units and N in its labels, and
 simulated tables are marked so.
 """
 
-from somb_utils.extras import missing_extra
+from somb_utils._extras import missing_extra
 
 try:
     from somb_utils.plots.features import counts, distribution, heatmap, scatter, volcano

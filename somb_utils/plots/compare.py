@@ -14,7 +14,7 @@ def differences(table: pd.DataFrame, reference: str) -> Figure:
 
     Parameters
     ----------
-    table : see :func:`somb_utils.compare.against`
+    table : see :func:`somb_utils.runs.compare.against`
     reference : the model at 0
     """
     tasks, models = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["model"]))
@@ -53,7 +53,7 @@ def reliability(curves: pd.DataFrame, task: str) -> Figure:
 
     Parameters
     ----------
-    curves : see :attr:`somb_utils.compare.Comparison.curves`
+    curves : see :attr:`somb_utils.runs.compare.Comparison.curves`
     task : which task
     """
     rows = curves[curves["task"] == task]

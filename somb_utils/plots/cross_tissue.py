@@ -6,8 +6,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from somb_utils.load import TaskData
 from somb_utils.plots.style import DIVERGING, PALETTE, figure, new, words
+from somb_utils.tasks.task_data import TaskData
 
 _LABEL = ("#EEEEEE", "#000000")
 _SIDES = {"not tested": "#EEEEEE", "all copies in test": PALETTE[0], "copies in both": PALETTE[1]}

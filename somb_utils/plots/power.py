@@ -25,7 +25,7 @@ def by_crew(table: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    table : rows of :func:`somb_utils.power.stored` that differ in crew and effect
+    table : rows of :func:`somb_utils.studies.power.stored` that differ in crew and effect
     """
     made, (left, right) = new(9.5, 4.2, 1, 2, gridspec_kw={"wspace": 0.08})
     power_panel(left, table, "crew")
@@ -99,7 +99,7 @@ def coverage(table: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    table : of :func:`somb_utils.coverage.stored`, with a column ``design`` that describes a cell in words
+    table : of :func:`somb_utils.studies.coverage.stored`, with a column ``design`` that describes a cell in words
     """
     made, axes = new(8.5, 1.6 + 0.235 * len(table))
     place = np.arange(len(table))

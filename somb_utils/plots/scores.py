@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from somb_utils.load import TaskData
 from somb_utils.plots.style import colours_of, figure, in_order, new, short, words
+from somb_utils.tasks.task_data import TaskData
 
 METRICS = {
     "macro_f1": "macro F1",
@@ -125,7 +125,7 @@ def coefficients(data: TaskData, table: pd.DataFrame, n: int = 12) -> Figure:
     Parameters
     ----------
     data : the task
-    table : see :func:`somb_utils.importance.coefficients`
+    table : see :func:`somb_utils.runs.coefficients.coefficients`
     n : how many features, by the largest absolute mean
     """
     mean = table.groupby(["feature", "output"], sort=False)["coefficient"].mean().unstack("output")

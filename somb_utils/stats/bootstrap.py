@@ -7,11 +7,11 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy import stats
 
+from somb_utils._seeds import checked_seed
 from somb_utils.errors import UsageError
-from somb_utils.seeds import checked_seed
 from somb_utils.stats import kernels
 from somb_utils.stats.design import GROUPED, Design, design, each_protocol, rows_of
-from somb_utils.tasks import Task, catalogue
+from somb_utils.tasks.definitions import Task, catalogue
 
 N_BOOTSTRAP = 1000
 SEED = 42
@@ -29,7 +29,7 @@ def bootstrap_interval(
 
     Parameters
     ----------
-    predictions : the model's rows of :attr:`somb_utils.results.RunResult.predictions` for this task
+    predictions : the model's rows of :attr:`somb_utils.runs.results.RunResult.predictions` for this task
     task : the definition or its id
     n_bootstrap : replicates
     seed : the same seed draws the same rows for every model, so that models compare in pairs
@@ -48,7 +48,7 @@ def bootstrap_interval(
     that their variance lacks; the factor is that of a 95 % interval, 1.87 for four crew.
 
     The interval speaks of these fitted models on new crew, days or genes; that other training rows would have made
-    other models is not in it. How often it holds the truth is measured in :mod:`somb_utils.coverage`.
+    other models is not in it. How often it holds the truth is measured in :mod:`somb_utils.studies.coverage`.
     """
     return _of_score(replicates(predictions, task, n_bootstrap, seed), level)
 
@@ -83,7 +83,7 @@ def all_replicates(
     Parameters
     ----------
     predictions
-        Of one protocol, as :attr:`somb_utils.results.RunResult.predictions` holds them.
+        Of one protocol, as :attr:`somb_utils.runs.results.RunResult.predictions` holds them.
     n_bootstrap, seed
         Replicates, and the seed of their draws.
     n_jobs

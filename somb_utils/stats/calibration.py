@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss
 
 from somb_utils.errors import UsageError
-from somb_utils.tasks import Task, get_task
+from somb_utils.tasks.definitions import Task, get_task
 
 
 class Calibration(NamedTuple):
@@ -34,7 +34,7 @@ def calibration(predictions: pd.DataFrame, task: Task | str, n_bins: int = 10) -
 
     Parameters
     ----------
-    predictions : one model's rows of :attr:`somb_utils.results.RunResult.predictions` for this task
+    predictions : one model's rows of :attr:`somb_utils.runs.results.RunResult.predictions` for this task
     task : the definition or its id
     n_bins : at most as many bins; rows with one score stay together
 

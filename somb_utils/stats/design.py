@@ -26,7 +26,7 @@ import pandas as pd
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
-from somb_utils.tasks import Task, get_task
+from somb_utils.tasks.definitions import Task, get_task
 
 GROUPED = ("loco", "loto")
 METRICS = {
@@ -106,7 +106,7 @@ def design(predictions: pd.DataFrame, task: Task | str) -> Design:
 
     Parameters
     ----------
-    predictions : rows of :attr:`somb_utils.results.RunResult.predictions` of one task and model
+    predictions : rows of :attr:`somb_utils.runs.results.RunResult.predictions` of one task and model
     task : the definition or its id
 
     Raises

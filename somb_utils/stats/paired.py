@@ -9,7 +9,7 @@ from scipy import stats
 from somb_utils.errors import UsageError
 from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, all_replicates, interval
 from somb_utils.stats.design import GROUPED, each_protocol
-from somb_utils.tasks import get_task
+from somb_utils.tasks.definitions import get_task
 
 # A repetition tests a fifth of the rows and trains on the other four.
 TEST_PER_TRAIN = 0.25
@@ -80,7 +80,7 @@ def differences(
     Parameters
     ----------
     results, predictions
-        Of one data source, as :class:`somb_utils.results.RunResult` holds them.
+        Of one data source, as :class:`somb_utils.runs.results.RunResult` holds them.
     n_bootstrap, seed
         Replicates and seed of the paired bootstrap.
     n_jobs

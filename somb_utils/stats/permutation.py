@@ -7,12 +7,12 @@ import pandas as pd
 from joblib import Parallel, delayed
 from scipy.stats import false_discovery_control
 
+from somb_utils._seeds import checked_seed
 from somb_utils.errors import SombError, UsageError
-from somb_utils.seeds import checked_seed
 from somb_utils.stats import kernels
 from somb_utils.stats.bootstrap import SEED, batches
 from somb_utils.stats.design import Design, constant_label, contiguous, design, each_protocol, rows_of, signatures
-from somb_utils.tasks import Task
+from somb_utils.tasks.definitions import Task
 
 N_PERMUTATIONS = 999
 
@@ -24,7 +24,7 @@ def permutation_p(
 
     Parameters
     ----------
-    predictions : one model's rows of :attr:`somb_utils.results.RunResult.predictions` for this task
+    predictions : one model's rows of :attr:`somb_utils.runs.results.RunResult.predictions` for this task
     task : the definition or its id
     n_permutations : shuffles; the p-value is at least 1 / (1 + n_permutations)
     seed : of the shuffles

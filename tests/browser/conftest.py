@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from somb_utils import book
+from somb_utils.book import build as book
+from somb_utils.paths import CHECKOUT
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -28,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = tmp_path_factory.mktemp("book")
     book.copy_pages(tree, "simulated")
     for name in book.notebooks():
-        shutil.copy(book.ROOT / "notebooks" / f"{name}.ipynb", tree / "notebooks")
+        shutil.copy(CHECKOUT / "notebooks" / f"{name}.ipynb", tree / "notebooks")
     return book.sphinx(tree)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from somb_utils import book
+from somb_utils.book import build as book
 
 PAGES = [*book.chapters(), "search", "genindex"]
 SHOTS = os.environ.get("SOMB_SCREENSHOTS")  # a folder to keep a picture of each page in

@@ -15,7 +15,7 @@ from loopback import Loopback
 from typer.testing import CliRunner
 
 from somb_utils.errors import SombError
-from somb_utils.llm.checks import Loader, folder_loader
+from somb_utils.llm.bank.checks import Loader, folder_loader
 
 DRIVER = Path(__file__).parent / "fixture_bank.py"
 
@@ -56,7 +56,7 @@ def _package_found_once() -> Iterator[None]:
 @pytest.fixture
 def world(bank_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The fixture bank, an empty cache, no keys, and a folder to work in."""
-    from somb_utils.llm import bank
+    from somb_utils.llm.bank import questions as bank
 
     real = bank.LLM
     for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL"))]:
@@ -82,7 +82,7 @@ def server(world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
 @pytest.fixture
 def somb_llm(world: Path) -> Command:
     """Run ``somb llm`` in this process."""
-    from somb_utils.llm.cli import app
+    from somb_utils.cli.llm import app
 
     def command(*args: object) -> Result:
         result = CliRunner().invoke(app, [str(a) for a in args])

@@ -12,9 +12,9 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm import bank
-from somb_utils.llm.checks import Check, Loader, NotEvaluable, agrees, evaluate, failures, folder_loader, holds
-from somb_utils.llm.conditions import rows
+from somb_utils.llm.bank import questions as bank
+from somb_utils.llm.bank.checks import Check, Loader, NotEvaluable, agrees, evaluate, failures, folder_loader, holds
+from somb_utils.llm.bank.conditions import rows
 
 ROOT = Path(__file__).parents[2]
 OPEN = Path(os.environ.get("SOMB_OPEN_DATA") or ROOT.parent / "shared" / "open-data")
@@ -139,7 +139,7 @@ def test_no_question_is_a_published_one() -> None:
 
 
 def test_the_schema_file_is_current() -> None:
-    assert bank.SCHEMA.read_text() == bank.schema(), "run python -m somb_utils.llm.bank --schema"
+    assert bank.SCHEMA.read_text() == bank.schema(), "run python -m somb_utils.llm.bank.questions --schema"
 
 
 def test_the_rubric_has_the_published_weights_and_the_rules_on_small_n() -> None:

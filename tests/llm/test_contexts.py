@@ -10,7 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm import bank, contexts
+from somb_utils.llm.bank import contexts
+from somb_utils.llm.bank import questions as bank
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,7 +16,7 @@ import yaml
 from inspect_ai.log import read_eval_log
 from loopback import DIMENSIONS, Call, Loopback, verdict
 
-from somb_utils.llm.logs import load
+from somb_utils.llm.run.logs import load
 
 CLAUDE, GPT, LOCAL = "anthropic/claude-sonnet-4-6", "openai/gpt-4o", "openai-api/loop/local-model"
 STREAMED = "anthropic/claude-opus-4-7"  # reasons, so it may answer at length, so its replies are streamed
@@ -340,7 +340,7 @@ INJECTIONS = yaml.safe_load((Path(__file__).parent / "injections.yaml").read_tex
 
 
 def test_injections_reach_the_judge_as_fenced_data(server: Loopback, somb_llm: Any, world: Path) -> None:
-    from somb_utils.llm.judge import marker, neutralised
+    from somb_utils.llm.judge.prompts import marker, neutralised
 
     assert len(INJECTIONS) >= 10
     numbers: dict[str, int] = {}
@@ -374,7 +374,7 @@ def test_injections_reach_the_judge_as_fenced_data(server: Loopback, somb_llm: A
 
 
 def test_marker_depends_on_the_whole_answer() -> None:
-    from somb_utils.llm.judge import marker
+    from somb_utils.llm.judge.prompts import marker
 
     assert marker("Q", "a") != marker("Q", "b") != marker("R", "b")
 
@@ -388,7 +388,7 @@ def test_inspect_entry_point(world: Path, bank_folder: Path) -> None:
     (site / "entry.py").write_text(
         f"import sys, pathlib\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         f"import fixture_bank\nfixture_bank.use(pathlib.Path({str(bank_folder)!r}))\n"
-        "import somb_utils.llm.tasks\n"
+        "import somb_utils.llm.run.tasks\n"
     )
     command = [
         sys.executable, "-m", "inspect_ai", "eval", "somb_utils/spaceomics", "--model", "offline/demo",
@@ -414,7 +414,7 @@ def test_listing_for_the_register() -> None:
 def test_wrong_task_argument_is_told_without_a_traceback() -> None:
     from inspect_ai._util.error import PrerequisiteError
 
-    from somb_utils.llm.tasks import spaceomics
+    from somb_utils.llm.run.tasks import spaceomics
 
     with pytest.raises(PrerequisiteError, match=r"Unknown modality: nope. Choose from clinical"):
         spaceomics(modality="nope")

@@ -13,9 +13,10 @@ from test_engine import LOCAL, everything
 from test_report import scored_file
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm import cost, engine, judges, logs
-from somb_utils.llm.checks import Check
-from somb_utils.llm.models import Settings, redact
+from somb_utils.llm.bank.checks import Check
+from somb_utils.llm.report import judges
+from somb_utils.llm.run import cost, engine, logs
+from somb_utils.llm.run.models import Settings, redact
 
 RUN, JUDGE = ("run", "-m", "offline/demo", "--sample", 1), ("judge", "logs/llm", "-j", "offline/judge")
 WRONG = [

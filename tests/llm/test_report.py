@@ -10,11 +10,17 @@ import pytest
 from synthetic import FAIR, make
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm import figures, imports, interactive, pages, reading, report
-from somb_utils.llm.judge import FLAGS, neutralised, read_reply, weighted
-from somb_utils.llm.logs import Evaluation, load
-from somb_utils.llm.simulated import Judge
-from somb_utils.llm.summary import summarise
+from somb_utils.llm.judge.prompts import FLAGS, neutralised, read_reply, weighted
+from somb_utils.llm.report import figures
+from somb_utils.llm.report import files as report
+from somb_utils.llm.report import html as interactive
+from somb_utils.llm.report import notebook as pages
+from somb_utils.llm.report import text as reading
+from somb_utils.llm.report.simulated import Judge
+from somb_utils.llm.report.summary import summarise
+from somb_utils.llm.run import imports
+from somb_utils.llm.run.evaluation import Evaluation
+from somb_utils.llm.run.logs import load
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> </script> | `x` [a](javascript:alert(3)) \u2028"
 

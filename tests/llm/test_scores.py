@@ -6,8 +6,8 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 from synthetic import FAIR, MODELS, make, words_of
 
-from somb_utils.llm import judges, scores
-from somb_utils.llm.simulated import Judge
+from somb_utils.llm.report import judges, scores
+from somb_utils.llm.report.simulated import Judge
 
 
 def found(panel: list[Judge], seed: int = 0, length_of: float = 0.0) -> set[tuple[str, str]]:

@@ -16,7 +16,7 @@ from somb_utils import stats
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
 from somb_utils.stats.design import design, rows_of
-from somb_utils.tasks import get_task
+from somb_utils.tasks.definitions import get_task
 
 PHASES = ["post_flight", "pre_flight", "recovery"]
 SPREAD_OF_FOUR = scipy_stats.t.ppf(0.975, 3) / scipy_stats.norm.ppf(0.975) * np.sqrt(4 / 3)

@@ -1,0 +1,32 @@
+from . import plots, stats
+from .errors import SombError, UsageError
+from .predictions.evaluate import evaluate
+from .runs.compare import Comparison, compare
+from .runs.folder import load_run
+from .runs.results import RunResult
+from .runs.runner import run
+from .tables.sources import load_table
+from .tasks.definitions import Task, get_task, read_task, select_tasks
+from .tasks.splits import Fold
+from .tasks.task_data import TaskData, load_task
+
+__all__ = [
+    "Comparison",
+    "Fold",
+    "RunResult",
+    "SombError",
+    "Task",
+    "TaskData",
+    "UsageError",
+    "compare",
+    "evaluate",
+    "get_task",
+    "load_run",
+    "load_table",
+    "load_task",
+    "plots",
+    "read_task",
+    "run",
+    "select_tasks",
+    "stats",
+]

@@ -1,0 +1,170 @@
+"""The book's generated parts, as a Sphinx extension: task catalogue, table of tables, data-source banner.
+
+A page holds a marker such as ``<!-- somb:tasks -->``; it is replaced while Sphinx reads the page, so nothing
+generated is stored and plain ``jupyter-book build .`` gives the same pages as ``somb book``.
+"""
+
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from somb_utils.labels import markdown, metric_name
+from somb_utils.tables.registry import COMMIT, TableInfo, registry
+from somb_utils.tasks.definitions import Task, catalogue
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
+
+SPLITS = {
+    "loco": "leave one crew member out (LOCO)",
+    "loto": "leave one time point out (LOTO)",
+    "skf5": "first fold of five stratified 5-fold splits (SKF5)",
+    "sss5": "five stratified shuffles, 80 % to train (SSS5)",
+}
+BANNERS = {
+    "simulated": "<strong>SIMULATED DATA.</strong> Notebooks and scores of this book were computed on invented "
+    "tables. No number says anything about a real person.",
+    "open": "<strong>Open data.</strong> Computed on the published tables, each checked against its hash.",
+    "custom": "<strong>Custom data.</strong> Computed on a user's own tables, not on the published ones.",
+}
+
+
+def task_pages() -> str:
+    """Return the task catalogue: an overview table, then a section a task with the anchor ``task-a1``."""
+    tasks = list(catalogue().values())
+    rows = [
+        f"| [{t.id}](#task-{t.id.lower()}) | {t.name} | {t.modality} | {_tier(t)} | {_shape(t)} | "
+        f"{metric_name(t.metrics.primary)} | {t.split.upper()} |"
+        for t in tasks
+    ]
+    head = ["| task | name | modality | tier | rows × features | metric | split |", "|---|---|---|---|--:|---|---|"]
+    sections = []
+    for category, members in groupby(tasks, key=lambda task: task.category):
+        sections += [f"## {category}", *map(_task_section, members)]
+    return "\n".join(head + rows) + "\n\n" + "\n\n".join(sections)
+
+
+def _task_section(task: Task) -> str:
+    counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in task.class_counts.items())
+    facts = {
+        "Tier": _tier(task) + ("; supplementary: reported, left out of composites" if task.supplementary else ""),
+        "Missions": ", ".join(task.missions),
+        "Rows × features": _shape(task),
+        "Labels" if task.type == "multilabel" else "Classes": counts,
+        "Split": SPLITS[task.split],
+        "Primary metric": metric_name(task.metrics.primary),
+        "Also reported": ", ".join(map(metric_name, task.metrics.secondary)),
+        "Principal components": ", ".join(f"{n} of {block or 'all features'}" for block, n in task.pca.items()),
+        "Ablations": ", ".join(f"`{name}`" for name in task.ablations),
+        "Tables": ", ".join(f"[{name}](#table-{name.lower().replace('_', '-')})" for name in task.tables),
+    }
+    lines = [f":{key}: {value}" for key, value in facts.items() if value]
+    notes = [f"- {note}" for note in task.notes]
+    return "\n".join(
+        [f"(task-{task.id.lower()})=", f"### {task.id} · {task.name}", "", task.question, "", *lines, "", *notes]
+    )
+
+
+def _tier(task: Task) -> str:
+    return task.tier + ("\\*" if task.supplementary else "")
+
+
+def _shape(task: Task) -> str:
+    return f"{task.n_rows:,} × {task.n_features:,}"
+
+
+def table_pages() -> str:
+    """Return the open tables, a section a study: file, shape, accession, paper, licence, tasks."""
+    tables = sorted(registry().values(), key=lambda table: (table.study.split(";")[0], table.name))
+    parts = [f"{len(tables)} tables, all from commit `{COMMIT[:7]}` of the source repository."]
+    for study, members in groupby(tables, key=lambda table: table.study.split(";")[0]):
+        parts += [f"## {study}", "\n".join([*_TABLE_HEAD, *map(_table_row, members)])]
+    return "\n\n".join(parts)
+
+
+_TABLE_HEAD = [
+    "| table | rows × columns | accession | paper | licence | tasks |",
+    "|---|--:|---|---|---|---|",
+]
+
+
+def _table_row(table: TableInfo) -> str:
+    shape = f"{table.rows:,} × {table.columns:,}" if table.rows and table.columns else "not recorded"
+    accession = "<br>".join(f"[{a}](https://osdr.nasa.gov/bio/repo/data/studies/{a})" for a in _parts(table.accession))
+    tasks = " ".join(f"[{task}](#task-{task.lower()})" for task in table.tasks)
+    others = _parts(table.study)[1:]
+    name = f"[]{{#table-{table.name.lower().replace('_', '-')}}}`{table.name}`"
+    return (
+        f"| {name}{' (with ' + ', '.join(others) + ')' if others else ''} | {shape} | {accession} | "
+        f"{{cite:t}}`{table.paper}` | {table.licence} | {tasks} |"
+    )
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in text.split(";") if part]
+
+
+def coverage_table() -> str:
+    """Return how often intervals hold the truth, a line a metric and what was sampled."""
+    from somb_utils.studies.coverage import stored, summary
+
+    return markdown(summary(stored()))
+
+
+MARKERS: dict[str, Callable[[], str]] = {"tasks": task_pages, "tables": table_pages, "coverage": coverage_table}
+
+
+def fill(text: str) -> str:
+    """Return a page's text with each marker replaced by what it stands for."""
+    from somb_utils.book import audit_parts
+
+    for name, make in (MARKERS | audit_parts.MARKERS).items():
+        marker = f"<!-- somb:{name} -->"
+        if marker in text:
+            text = text.replace(marker, make())
+    return audit_parts.fill_figures(text)
+
+
+def banner(source: str) -> str:
+    """Return the announcement that stands on every page: which data the book was computed on."""
+    return f'<div class="somb-banner somb-{source}">{BANNERS[source]}</div>'
+
+
+def _on_read(app: "Sphinx", page: str, source: list[str]) -> None:
+    if not app.env.doc2path(page).endswith(".ipynb"):
+        source[0] = fill(source[0])
+
+
+def _on_config(app: "Sphinx", config: "Config") -> None:
+    # The theme below would draw a second search field in a bar of its own.
+    no_bar: dict[str, list[str]] = {f"navbar_{part}": [] for part in ("start", "center", "end", "persistent")}
+    config.html_theme_options = {**config.html_theme_options, **no_bar, "announcement": banner(config.somb_source)}
+
+
+def _on_page(app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    # Live cells (thebe) would be fetched from another host; the book launches Binder instead.
+    context["script_files"] = [
+        file
+        for file in context.get("script_files", [])
+        if "thebe" not in f"{getattr(file, 'filename', file)} {getattr(file, 'attributes', {}).get('body', '')}"
+    ]
+
+
+def _on_finish(app: "Sphinx", error: Exception | None) -> None:
+    """Serve plotly.js, which the interactive figures load, from the site itself."""
+    from plotly.offline import get_plotlyjs
+
+    if error is None and app.builder.format == "html":
+        (Path(app.outdir) / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+
+
+def setup(app: "Sphinx") -> dict[str, Any]:
+    """Register with Sphinx; ``somb_source`` says what the notebooks of this build were executed on."""
+    app.add_config_value("somb_source", "simulated", "env")
+    app.connect("config-inited", _on_config)
+    app.connect("source-read", _on_read)
+    app.connect("html-page-context", _on_page, priority=900)
+    app.connect("build-finished", _on_finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

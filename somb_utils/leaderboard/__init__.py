@@ -1,0 +1,1 @@
+"""The leaderboard: submissions are packed, checked and listed, and shown beside the baselines."""

@@ -1,0 +1,104 @@
+"""The interactive leaderboard page: one piece of HTML made of scores, and what it shows as plain data."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from somb_utils._escape import embedded_json
+from somb_utils.labels import metric_name
+from somb_utils.leaderboard.entries import Entry
+from somb_utils.tasks.definitions import catalogue
+
+_SHOWN = ("mean", "sd", "low", "high", "chance")
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def document(sources: list[dict[str, Any]], listed: Sequence[Entry]) -> dict[str, Any]:
+    """Return sources of rows, and what the page must know of the tasks, metrics, models and submissions in them."""
+    used = {row["metric"] for source in sources for row in source["rows"]}
+    models = dict.fromkeys(row["model"] for source in sources for row in source["rows"])
+    return {
+        "sources": sources,
+        "models": list(models),
+        "submissions": [_card(entry) for entry in listed if any(entry.marked(s.model) in models for s in entry.scores)],
+        "metrics": {metric: metric_name(metric) for metric in _metric_order() if metric in used},
+        "tasks": {
+            task.id: {
+                "name": task.name,
+                "question": task.question,
+                "category": task.category,
+                "modality": task.modality,
+                "missions": task.missions,
+                "tier": task.tier,
+                "supplementary": task.supplementary,
+                "rows": task.n_rows,
+                "features": task.n_features,
+                "classes": task.class_counts if len(task.classes) <= 4 else {"classes": len(task.classes)},
+                "split": task.split,
+                "metric": task.metrics.primary,
+                "metrics": [task.metrics.primary, *task.metrics.secondary],
+                "notes": task.notes,
+            }
+            for task in catalogue().values()
+        },
+    }
+
+
+def _metric_order() -> list[str]:
+    return list(
+        dict.fromkeys(m for task in catalogue().values() for m in (task.metrics.primary, *task.metrics.secondary))
+    )
+
+
+def _card(entry: Entry) -> dict[str, Any]:
+    kept = {"name", "authors", "licence", "description", "training_data", "tuning", "features", "code", "url"}
+    labels = dict.fromkeys(entry.marked(score.model) for score in entry.scores)
+    return {"labels": list(labels), "added": str(entry.added), **entry.card.model_dump(include=kept)}
+
+
+def html(data: Mapping[str, Any]) -> str:
+    """Return the leaderboard page: one piece of HTML that needs no other file and no other host.
+
+    Its tables stand in the page itself, so that they can be read without a script; the script adds filters and figures.
+    """
+    parts = {suffix: (TEMPLATES / f"leaderboard.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js")}
+    page = Template((TEMPLATES / "leaderboard.html").read_text(encoding="utf-8"))
+    return page.substitute(data=embedded_json(data), **parts, **_static(data))
+
+
+def _static(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the first source's badge, composite and scores on primary metrics, and the submissions' cards, as HTML."""
+    source, tasks = data["sources"][0], data["tasks"]
+    scores = [
+        (
+            row["task"],
+            row["model"],
+            data["metrics"].get(row["metric"], row["metric"]),
+            *map(_fixed, map(row.get, _SHOWN)),
+        )
+        for row in source["rows"]
+        if row["metric"] == tasks[row["task"]]["metric"]
+    ]
+    composite = [(row["model"], _fixed(row["composite"]), row["n"]) for row in source["composite"]]
+    cards = [
+        f"<p><b>{escape(', '.join(card['labels']))}</b> · {escape(', '.join(card['authors']))} · {card['added']}<br>"
+        f"{escape(card['description'])}</p>"
+        for card in data["submissions"]
+    ]
+    return {
+        "source": f"<b>{escape(source['badge'])}</b> {escape(source['note'])}",
+        "ranking": f"<table>{_row(('model', 'composite', 'groups'), 'th')}{''.join(map(_row, composite))}</table>",
+        "thead": _row(("task", "model", "metric", *_SHOWN), "th"),
+        "tbody": "".join(map(_row, scores)),
+        "submissions": "".join(["<h3>Submissions</h3>", *cards]) if cards else "",
+    }
+
+
+def _row(values: Sequence[Any], tag: str = "td") -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(str(value))}</{tag}>' for value in values)}</tr>"
+
+
+def _fixed(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,51 @@
+"""The provenance that a submission holds, with bounds on all that it lists."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from somb_utils.leaderboard.model_card import Line
+from somb_utils.tasks.definitions import PROTOCOLS, catalogue
+
+MAX_MODELS = 10
+MAX_TASKS = len(PROTOCOLS) * len(catalogue())
+
+
+class _Entry(BaseModel):
+    """What a submission's provenance says of one task."""
+
+    tables: dict[str, str]
+    data_sha256: str
+
+
+class _Model(BaseModel):
+    """How the rows of one task, protocol and model were made."""
+
+    task: str
+    protocol: str
+    model: str
+    target: str
+    params: dict[str, Any]
+    seed: int | None
+    code: dict[str, dict[str, str]] | None = None
+    run: str
+
+
+class _Run(BaseModel):
+    versions: Annotated[dict[Line, Line], Field(max_length=100)]
+
+
+class Provenance(BaseModel):
+    """What a submission says of how its rows were made: the form of a run's provenance, format 2."""
+
+    format: Literal[2]
+    source: Line
+    tasks: Annotated[dict[str, _Entry], Field(max_length=MAX_TASKS)]
+    models: Annotated[tuple[_Model, ...], Field(max_length=MAX_TASKS * MAX_MODELS)]
+    runs: Annotated[dict[Line, _Run], Field(max_length=MAX_TASKS * MAX_MODELS)]
+
+    @model_validator(mode="after")
+    def _of_known_runs(self) -> "Provenance":
+        if unknown := sorted({record.run for record in self.models} - self.runs.keys()):
+            raise ValueError(f"a model is of the run {unknown[0][:60]!r}, which is not described")
+        return self

@@ -1,0 +1,213 @@
+"""Listing submissions: check them, keep each file with its scores, and make the index and the page of all."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from somb_utils._escape import spreadsheet
+from somb_utils.errors import SombError, UsageError
+from somb_utils.leaderboard.archive import MAX_BYTES
+from somb_utils.leaderboard.entries import Entry, Score, entries, read_entry, table
+from somb_utils.leaderboard.html import document, html
+from somb_utils.leaderboard.model_card import Card, skeleton, slug
+from somb_utils.leaderboard.sources import canonical_sources, published_source
+from somb_utils.leaderboard.submission import Packed, check
+from somb_utils.paths import read_file, replacing
+from somb_utils.tables.sources import SourceLike
+
+INDEX = "index.csv"
+PAGE = "index.html"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What was added, the index of all that is listed, and what replacements change."""
+
+    added: tuple[Entry, ...]
+    index: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def add(files: Sequence[Path], folder: Path, source: SourceLike = "auto") -> Listing:
+    """Check submissions and list them: all of them or, if any is refused, none.
+
+    A submission takes the place of an earlier one of its name if its card gives the earlier card's key.
+
+    Parameters
+    ----------
+    files : as ``somb submit pack`` writes them.
+    folder : the leaderboard's folder.
+    source : the published tables.
+
+    Raises
+    ------
+    UsageError
+        If a file does not exist.
+    SombError
+        Naming all that is wrong in any file, a name that is taken or looks like a listed one, or what cannot be
+        written.
+    """
+    added: dict[str, tuple[Entry, bytes]] = {}
+    lines: list[str] = []
+    notes: list[str] = []
+    with FileLock(_made(folder) / ".lock"):
+        listed = {skeleton(entry.card.name): entry for entry in entries(folder)}
+        for file in files:
+            try:
+                packed, scores = check(file, source)
+                content = file.read_bytes()
+            except UsageError:
+                raise
+            except SombError as error:
+                lines.append(str(error))
+                continue
+            entry = _entry(packed, scores, content, datetime.now(UTC).date())
+            look = skeleton(packed.card.name)
+            holder = listed.get(look)
+            if look in added:
+                lines.append(f"{file}: refused\nanother of these files has the name '{packed.card.name}'")
+            elif holder and holder.sha256 == entry.sha256:
+                notes.append(f"{packed.card.name} is listed already, with this very file")
+                continue
+            elif holder and (why := _not_replacing(holder, packed.card)):
+                lines.append(f"{file}: refused\n{why}")
+            elif holder:
+                notes += changes(holder, entry)
+            added[look] = (entry, content)
+        if lines:
+            raise SombError("nothing was added\n" + "\n".join(lines))
+        for entry, content in added.values():
+            name = slug(entry.card.name)
+            with replacing(folder / f"{name}.zip") as temporary:
+                temporary.write_bytes(content)
+            with replacing(folder / f"{name}.json") as temporary:
+                temporary.write_text(entry.model_dump_json(indent=1, exclude_none=True) + "\n", encoding="utf-8")
+        new = tuple(entry for entry, _ in added.values())
+        return Listing(new, rebuild(folder, source, new), tuple(notes))
+
+
+def _not_replacing(holder: Entry, card: Card) -> str:
+    """Return why a submission may not take an entry's place, or nothing."""
+    if slug(holder.card.name) != slug(card.name):
+        return f"the name '{card.name}' looks like '{holder.card.name}', which is listed; choose another in the card"
+    if not card.opens(holder.card):
+        return (
+            f"the name '{card.name}' is taken; if the entry is yours, give the key of its card as `previous_key`, "
+            "else choose another name in the card"
+        )
+    if card.lock == holder.card.lock:
+        return (
+            "this file shows the key that it repeats; give a new `key` for the next time (`somb submit card` draws one)"
+        )
+    return ""
+
+
+def changes(before: Entry, now: Entry) -> list[str]:
+    """Return a line for what a submission that replaces another changes: fields of the card, and scores."""
+    lines = [f"{now.card.name} replaces the entry of {before.added}"]
+    old, new = (entry.card.model_dump(exclude={"key", "previous_key"}) for entry in (before, now))
+    lines += [f"  {field}: {old[field]!r} becomes {new[field]!r}" for field in old if old[field] != new[field]]
+    was, is_ = ({(s.task, s.protocol, s.model, s.metric): s.mean for s in e.scores if s.primary} for e in (before, now))
+    for key in dict.fromkeys([*was, *is_]):
+        if key not in is_ or key not in was:
+            lines.append(f"  {' '.join(key)}: {'no longer listed' if key in was else 'new'}")
+        elif was[key] != is_[key]:
+            lines.append(f"  {' '.join(key)}: {was[key]} becomes {is_[key]}")
+    return lines
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SombError(f"cannot write {folder}: {error.strerror}") from None
+    return folder
+
+
+def _entry(packed: Packed, scores: pd.DataFrame, content: bytes, added: date) -> Entry:
+    rows = scores.astype(object).where(scores.notna(), None).to_dict("records")
+    for row in rows:
+        row["values"] = {fold: None if np.isnan(value) else value for fold, value in row["values"].items()}
+    return Entry(
+        card=packed.card.model_copy(update={"previous_key": None}),
+        sha256=hashlib.sha256(content).hexdigest(),
+        added=added,
+        versions={run: told["versions"] for run, told in packed.run.provenance["runs"].items()},
+        scores=tuple(Score.model_validate(row) for row in rows),
+    )
+
+
+def checked(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = ()) -> tuple[list[Entry], list[str]]:
+    """Score the submissions of a folder again from their files.
+
+    Nothing that an entry states is shown but the day it was added: card and scores are those of its file.
+
+    Parameters
+    ----------
+    folder : Path
+    source : str, Path or Source
+        The published tables.
+    known : sequence of Entry
+        Entries that were checked a moment ago.
+
+    Returns
+    -------
+    list of Entry
+        Those whose file is there, is the one that was listed, and passes the check.
+    list of str
+        Why each other one is not shown.
+    """
+    found, reasons = [], []
+    for file in sorted(folder.glob("*.json")):
+        try:
+            stated = read_entry(file)
+            packed_file = file.with_suffix(".zip")
+            content = read_file(packed_file, MAX_BYTES)
+            if hashlib.sha256(content).hexdigest() != stated.sha256:
+                raise SombError(f"{packed_file.name} is not the file that was listed")
+            entry = next((one for one in known if one == stated), None)
+            if entry is None:
+                packed, scores = check(packed_file, source)
+                entry = _entry(packed, scores, content, stated.added)
+            if slug(entry.card.name) != file.stem:
+                raise SombError(f"its name is '{entry.card.name}'")
+            found.append(entry)
+        except SombError as error:
+            reasons.append(f"{file.name} is no checked submission: {error}; restore or remove it")
+    return found, reasons
+
+
+def rebuild(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = ()) -> pd.DataFrame:
+    """Check all that is listed, write the index and the interactive page, and return the index.
+
+    Raises
+    ------
+    SombError
+        Naming what is no checked submission, or if the folder cannot be written.
+    """
+    listed, reasons = checked(folder, source, known)
+    if reasons:
+        raise SombError(f"{folder}: nothing was rebuilt\n" + "\n".join(reasons))
+    index = table(listed)
+    with replacing(folder / INDEX) as temporary:
+        spreadsheet(index).to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    with replacing(folder / PAGE) as temporary:
+        temporary.write_text(page(listed), encoding="utf-8")
+    return index
+
+
+def page(listed: Sequence[Entry]) -> str:
+    """Return the interactive page: submissions among the canonical run's models, each protocol apart."""
+    used = {score.protocol for entry in listed for score in entry.scores} or {"aligned"}
+    protocols = [protocol for protocol in ("aligned", "published") if protocol in used]
+    shown = html(document([*canonical_sources(listed, protocols), published_source()], listed))
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += "<title>SpaceOmicsBench: submissions</title><style>body { font: 1rem sans-serif; margin: 1rem }</style>"
+    body = f"<h1>SpaceOmicsBench: submissions</h1>\n{shown}"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'

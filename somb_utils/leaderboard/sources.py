@@ -1,0 +1,172 @@
+"""What the leaderboard page shows, as plain data: a run, the canonical run and the published scores."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from somb_utils.leaderboard.entries import Entry
+from somb_utils.reference.canonical import SCORES, canonical_scores
+from somb_utils.reference.published import published_scores
+from somb_utils.runs.results import composite_of
+from somb_utils.tasks.definitions import catalogue
+
+NOTE = (
+    "Models marked † are submissions, scored again by the maintainers from the predictions sent in. The labels are "
+    "public, so the check proves the arithmetic and not the model: read what each says of itself."
+)
+NO_SUBMISSIONS = "Submissions are scored on the published tables and stand beside no other scores: none is shown here."
+
+
+def run_source(
+    results: pd.DataFrame, summary: pd.DataFrame, composite: pd.DataFrame, listed: Sequence[Entry], n_bootstrap: int
+) -> dict[str, Any]:
+    """Return the scores of one run, and the submissions on its tasks and protocol beside them.
+
+    Parameters
+    ----------
+    results, summary, composite : the run's, of one protocol; the summary with intervals of `n_bootstrap` replicates
+    listed : checked submissions
+    """
+    kind, protocol = str(summary["source"].iloc[0]), str(summary["protocol"].iloc[0])
+    badge = {"simulated": "SIMULATED DATA", "open": "Open data", "custom": "Custom data"}[kind]
+    said = {"simulated": "No score says anything about real biology."}.get(kind, "Computed in this book.")
+    tasks = set(summary["task"])
+    rows = [row for row in submission_rows(listed, protocol) if row["task"] in tasks]
+    return {
+        "id": "run",
+        "kind": kind,
+        "label": f"this run, {protocol} protocol",
+        "badge": badge,
+        "note": f"{said} {protocol.capitalize()} protocol; intervals from {n_bootstrap} bootstrap replicates. "
+        + (NO_SUBMISSIONS if kind != "open" else _said_of(rows)),
+        "rows": _rows(results, summary) + rows,
+        "composite": _composite(composite),
+    }
+
+
+def _said_of(rows: list[dict[str, Any]]) -> str:
+    return NOTE if rows else ""
+
+
+def submission_rows(listed: Sequence[Entry], protocol: str) -> list[dict[str, Any]]:
+    """Return the scores of checked submissions under one protocol; intervals and chance are those of the check."""
+    rows = []
+    for entry in listed:
+        for score in entry.scores:
+            if score.protocol == protocol and "[" not in score.metric:
+                scored = [value for value in score.values.values() if value is not None]
+                numbers = {key: _number(getattr(score, key)) for key in ("mean", "sd", "low", "high", "chance")}
+                counts = {
+                    "folds": len(scored),
+                    "failed": 0,
+                    "undefined": len(score.values) - len(scored),
+                    "tied": False,
+                }
+                rows.append(
+                    {
+                        **{"task": score.task, "model": entry.marked(score.model), "metric": score.metric},
+                        **numbers,
+                        **counts,
+                        "values": [_number(value) for value in scored] if score.primary else [],
+                    }
+                )
+    return rows
+
+
+def _rows(results: pd.DataFrame, summary: pd.DataFrame) -> list[dict[str, Any]]:
+    results = results[~results["metric"].str.contains("[", regex=False)]
+    chance = summary.drop_duplicates("task").set_index("task")["chance"]
+    ends = summary.set_index(["task", "model", "metric"])[["low", "high", "tied"]].to_dict("index")
+    rows = []
+    for key, part in results.groupby(["task", "model", "metric"], sort=False):
+        task, model, metric = map(str, key)
+        values = part["value"].dropna()
+        interval = ends.get((task, model, metric), {"low": np.nan, "high": np.nan, "tied": False})
+        primary = metric == catalogue()[task].metrics.primary
+        rows.append(
+            {
+                "task": task,
+                "model": model,
+                "metric": metric,
+                "mean": _number(values.mean()),
+                "sd": _number(np.std(values) if len(values) else np.nan),
+                "low": _number(interval["low"]),
+                "high": _number(interval["high"]),
+                "tied": bool(interval["tied"]),
+                "chance": _number(chance[task] if primary else 0.5 if metric == "auroc" else np.nan),
+                "folds": len(values),
+                "failed": int(part["status"].str.startswith("failed").sum()),
+                "undefined": int((part["status"] == "undefined").sum()),
+                "values": [_number(value) for value in values] if primary else [],
+            }
+        )
+    return rows
+
+
+def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the canonical run under each protocol, with the submissions among its models."""
+    if not SCORES.is_file():
+        return []
+    scores = canonical_scores()
+    sources = []
+    for protocol in protocols:
+        table, rows = scores[scores["protocol"] == protocol], submission_rows(listed, protocol)
+        sources.append(
+            {
+                "id": "canonical" if protocol == "aligned" else f"canonical-{protocol}",
+                "kind": "open",
+                "label": f"canonical run, {protocol} protocol",
+                "badge": "Canonical run",
+                "note": f"The project's own run on the published tables, {protocol} protocol, as stored in "
+                f"data/reference. {_said_of(rows)}",
+                "rows": [_reference_row(row) for row in table.to_dict("records")] + rows,
+                "composite": _composite(composite_of(table)),
+            }
+        )
+    return sources
+
+
+def published_source() -> dict[str, Any]:
+    """Return the scores of the original benchmark."""
+    table = published_scores()
+    table = table[table["task"].isin(list(catalogue()))].assign(
+        model=lambda t: t["model"].str.removeprefix("multilabel_")
+    )
+    return {
+        "id": "published",
+        "kind": "published",
+        "label": "published scores, positional pairing",
+        "badge": "Published scores",
+        "note": "As published, with rows paired by position: shown for reference, not for comparison with a new model.",
+        "rows": [_reference_row(row) for row in table.to_dict("records")],
+        "composite": [],
+    }
+
+
+def _reference_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    numbers = {key: _number(row.get(key, np.nan)) for key in ("mean", "sd", "low", "high", "chance")}
+    counts = {key: int(row[key]) if key in row else None for key in ("folds", "failed", "undefined")}
+    counts["tied"] = bool(row.get("tied", False))
+    return {
+        **{key: row[key] for key in ("task", "model", "metric")}, **numbers, **counts,
+        "values": [],
+    }  # fmt: skip
+
+
+def _composite(table: pd.DataFrame) -> list[dict[str, Any]]:
+    groups = [column for column in table if column not in ("composite", "groups")]
+    return [
+        {
+            "model": model,
+            "composite": _number(row["composite"]),
+            "n": int(row["groups"]),
+            "groups": {str(group): _number(row[str(group)]) for group in groups},
+        }
+        for model, row in table.iterrows()
+    ]
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else round(float(value), 5)

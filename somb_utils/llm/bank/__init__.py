@@ -1,0 +1,1 @@
+"""The question bank: questions, executable key facts, and contexts."""

@@ -1,0 +1,1 @@
+"""Judging: what a judge is told and what it may reply."""

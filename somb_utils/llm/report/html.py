@@ -1,0 +1,136 @@
+"""The interactive report: figures and question explorer, as one page of its own and as parts of a notebook."""
+
+import json
+from collections.abc import Collection
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from somb_utils._escape import embedded_json
+from somb_utils._extras import missing_extra
+from somb_utils.llm.bank.questions import DIMENSIONS
+from somb_utils.llm.judge.prompts import FLAGS
+from somb_utils.llm.report.judges import SIMULATED
+from somb_utils.llm.report.summary import Summary, answer_scores
+from somb_utils.llm.report.text import METHOD, lead, sections
+from somb_utils.llm.run.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from plotly.graph_objects import Figure
+
+TEMPLATES = Path(__file__).parent / "templates"
+FIGURES = {
+    "ranking": "Ranking, with 95 % intervals",
+    "radar": "Dimensions",
+    "heatmap": "Modality × model",
+    "difficulty": "Difficulty profile",
+    "agreement": "Judge agreement (weighted kappa)",
+    "length": "Score against length",
+}
+
+
+def figure(name: str, summary: Summary, evaluation: Evaluation) -> "Figure | None":
+    """Return a figure of the report, or None if there is nothing to draw (one judge alone has no agreement).
+
+    Parameters
+    ----------
+    name
+        One of `FIGURES`.
+    summary, evaluation
+        The report's tables, and what they were computed from.
+    """
+    from somb_utils.llm.report import figures
+
+    tables = summary.tables
+    if "ranking" not in tables:
+        return None
+    models = [str(m) for m in tables["ranking"]["model"]]
+    made = {
+        "ranking": lambda: figures.ranking(tables["ranking_by_judge"], models),
+        "radar": lambda: figures.radar(tables["dimension"], models),
+        "heatmap": lambda: figures.heatmap(tables["modality"], models),
+        "difficulty": lambda: figures.difficulty(tables["difficulty"], models),
+        "agreement": lambda: figures.agreement(tables["agreement"]),
+        "length": lambda: figures.length(answer_scores(evaluation), models),
+    }[name]()
+    if made is not None and any(model.startswith(SIMULATED) for model in models):
+        figures.mark_simulated(made)
+    return made
+
+
+def explorer_data(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the questions, and the answers with their verdicts, for the question explorer."""
+    verdicts: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    texts = ["justification", "strengths", "weaknesses", "missed_points", "reason"]
+    for row in evaluation.judgements.to_dict("records"):
+        levels = [int(row[d]) for d in DIMENSIONS] if row["status"] == "scored" else None
+        entry: dict[str, Any] = {"judge": row["judge"], "levels": levels}
+        entry["flags"] = [f for f in FLAGS if levels and bool(row[f])]
+        entry["score"] = float(row["weighted_score"]) if levels else None
+        entry |= {name: row[name] for name in texts if isinstance(row[name], str) and row[name]}
+        verdicts.setdefault((row["model"], row["question_id"], row["epoch"]), []).append(entry)
+    about = ["modality", "difficulty", "kind", "question"]
+    questions, rows = {}, []
+    for row in evaluation.answers.to_dict("records"):
+        questions[row["question_id"]] = {name: row[name] for name in about}
+        entry = {name: row[name] for name in ("model", "question_id", "epoch", "status", "answer")}
+        entry["verdicts"] = verdicts.get((row["model"], row["question_id"], row["epoch"]), [])
+        rows.append(entry)
+    return {"dimensions": list(DIMENSIONS), "questions": questions, "answers": rows}
+
+
+@lru_cache
+def _template(name: str) -> "Template":
+    try:
+        from jinja2 import Environment, FileSystemLoader
+    except ImportError as error:
+        raise missing_extra("the report's page", "llm", error) from error
+    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True).get_template(name)
+
+
+def _macros() -> Any:
+    return _template("parts.html").module
+
+
+def start_part() -> str:
+    """Return the style and script that the parts of a notebook's report need, once and before them."""
+    return str(_macros().start())
+
+
+def figure_part(name: str, made: "Figure") -> str:
+    """Return a figure as a part of a page that holds `start_part` and serves plotly.js beside its other scripts."""
+    return str(_macros().part(_macros().figure(name, FIGURES[name], embedded_json(json.loads(made.to_json())))))
+
+
+def tables_part(summary: Summary, names: Collection[str]) -> str:
+    """Return the named tables as a part of a page that holds `start_part`, the first of them open."""
+    return str(_macros().part(_macros().tables([entry for entry in sections(summary) if entry[0] in names])))
+
+
+def explorer_part(evaluation: Evaluation) -> str:
+    """Return the question explorer as a part of a page that holds `start_part`."""
+    return str(_macros().part(_macros().explorer(embedded_json(explorer_data(evaluation)))))
+
+
+def html(summary: Summary, evaluation: Evaluation) -> str:
+    """Return the report as one page: no other host, every text from a model or judge escaped.
+
+    Raises
+    ------
+    UsageError
+        If plotly or jinja2 is not installed.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise missing_extra("the report's page", "llm", error) from error
+    drawn = {name: figure(name, summary, evaluation) for name in FIGURES}
+    return _template("report.html").render(
+        lead=lead(summary, evaluation),
+        method=METHOD,
+        figures=[(n, FIGURES[n], embedded_json(json.loads(made.to_json()))) for n, made in drawn.items() if made],
+        sections=list(sections(summary)),
+        explorer=embedded_json(explorer_data(evaluation)),
+        plotlyjs=get_plotlyjs(),
+    )

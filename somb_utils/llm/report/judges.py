@@ -1,0 +1,289 @@
+"""Statistics of judges: agreement, leniency, self-preference and love of length, each with its interval."""
+
+import re
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import cohen_kappa_score
+
+from somb_utils.llm.bank.questions import DIMENSIONS
+from somb_utils.llm.report.scores import Floats, interval, question_means, resample_weights, spearman
+
+LEVELS = [1, 2, 3, 4, 5]
+# Makers by the first word of a model's name, and by the name of the maker's own service.
+_MAKERS = {
+    "claude": "anthropic", "gpt": "openai", "chatgpt": "openai", "o1": "openai", "o3": "openai", "o4": "openai",
+    "gemini": "google", "gemma": "google", "llama": "meta", "deepseek": "deepseek", "mistral": "mistral",
+    "mixtral": "mistral", "magistral": "mistral", "ministral": "mistral", "codestral": "mistral", "qwen": "qwen",
+    "qwq": "qwen", "grok": "xai",
+}  # fmt: skip
+_SERVICES = {
+    "anthropic": "anthropic", "openai": "openai", "google": "google", "mistral": "mistral", "mistralai": "mistral",
+    "grok": "xai", "xai": "xai", "x-ai": "xai", "deepseek": "deepseek", "deepseek-ai": "deepseek",
+    "meta-llama": "meta", "qwen": "qwen",
+}  # fmt: skip
+# Names whose first word or maker says something else.
+_NAMED = {"gpt-neox": "eleutherai", "gpt-neo": "eleutherai", "gpt-j": "eleutherai", "gpt4all": "nomic"}
+MATERIAL = 0.1
+SIMULATED = "simulated/"  # before the names of invented models, as in simulated/MAKER-SIZE
+
+
+def family(model: str) -> str:
+    """Return the maker of a model as the first word of its name or its service tells it, else the name itself."""
+    *services, bare = model.lower().removesuffix(" (per dimension)").split("/")
+    if model.startswith(SIMULATED):
+        return bare.partition("-")[0]
+    for name in _NAMED:
+        if f"{bare}-".startswith(f"{name}-"):
+            return _NAMED[name]
+    # Bedrock writes region and maker before the name (us.anthropic.claude-...); llama3.1 and qwen2.5 end in a version.
+    word = re.split(r"[-_.:@ ]", re.sub(r"^([a-z]+\.)+", "", bare))[0]
+    if maker := _MAKERS.get(word) or _MAKERS.get(word.rstrip("0123456789")):
+        return maker
+    return next((_SERVICES[name] for name in reversed(services) if name in _SERVICES), bare)
+
+
+def rated(scored: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Return answers x judges: one row a model, question and repeat."""
+    return scored.pivot_table(index=["question_id", "model", "epoch"], columns="judge", values=value)
+
+
+def weighted_kappa(first: Floats, second: Floats) -> float:
+    """Return Cohen's kappa with quadratic weights over the levels 1 to 5 (Cohen 1968).
+
+    NaN if neither judge's levels vary.
+    """
+    if len(first) == 0 or (np.ptp(first) == 0 and np.ptp(second) == 0):
+        return float("nan")
+    a, b = first.astype(int), second.astype(int)
+    return float(cohen_kappa_score(a, b, weights="quadratic", labels=LEVELS))
+
+
+def krippendorff_alpha(ratings: Floats) -> float:
+    """Return Krippendorff's alpha for ordinal ratings; judges may be missing.
+
+    Parameters
+    ----------
+    ratings
+        Units x judges, NaN where a judge did not rate.
+
+    Notes
+    -----
+    Coincidence matrix and ordinal difference of Krippendorff, "Computing Krippendorff's alpha-reliability"
+    (2011). NaN if there are no pairs or the ratings do not vary.
+    """
+    values = np.unique(ratings[np.isfinite(ratings)])
+    counts = np.stack([(ratings == value).sum(axis=1) for value in values], axis=1).astype(float)
+    per_unit = counts.sum(axis=1)
+    counts, per_unit = counts[per_unit > 1], per_unit[per_unit > 1]
+    if len(counts) == 0 or len(values) < 2:
+        return float("nan")
+    weighted = counts / (per_unit - 1)[:, None]
+    coincidence = weighted.T @ counts - np.diag(weighted.sum(axis=0))
+    totals = coincidence.sum(axis=1)
+    midpoints = np.cumsum(totals) - totals / 2
+    delta = (midpoints[:, None] - midpoints[None, :]) ** 2
+    expected = (np.outer(totals, totals) * delta).sum() / (totals.sum() - 1)
+    return float(1 - (coincidence * delta).sum() / expected) if expected > 0 else float("nan")
+
+
+def agreement(scored: pd.DataFrame) -> pd.DataFrame:
+    """Return for each dimension and pair of judges the weighted kappa, exact agreement and mean difference.
+
+    Pairs are those answers that both judged; `alpha` is over all judges of the dimension.
+    """
+    rows = []
+    for name in DIMENSIONS:
+        table = rated(scored, name)
+        alpha = krippendorff_alpha(table.round().to_numpy(dtype=float))
+        for first, second in combinations(table.columns, 2):
+            both = table[[first, second]].dropna().round()
+            a, b = both[first].to_numpy(), both[second].to_numpy()
+            rows.append(
+                {
+                    "dimension": name, "judge": first, "other": second, "n": len(both),
+                    "kappa": weighted_kappa(a, b), "same": float((a == b).mean()) if len(both) else np.nan,
+                    "shift": float((a - b).mean()) if len(both) else np.nan, "alpha": alpha,
+                }
+            )  # fmt: skip
+    columns = ["dimension", "judge", "other", "n", "kappa", "same", "shift", "alpha"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def rank_agreement(scored: pd.DataFrame) -> pd.DataFrame:
+    """Return for each pair of judges Kendall's tau and Spearman's rho of their rankings of the models."""
+    means = {judge: question_means(rows).mean() for judge, rows in scored.groupby("judge")}
+    rows = []
+    for first, second in combinations(means, 2):
+        both = pd.concat([means[first], means[second]], axis=1).dropna()
+        enough = len(both) > 2
+        tau = float(stats.kendalltau(both.iloc[:, 0], both.iloc[:, 1]).statistic) if enough else np.nan
+        rho = spearman(both.iloc[:, 0].to_numpy(), both.iloc[:, 1].to_numpy())
+        rows.append({"judge": first, "other": second, "models": len(both), "tau": tau, "rho": rho})
+    return pd.DataFrame(rows, columns=["judge", "other", "models", "tau", "rho"])
+
+
+def _cube(scored: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return answers that every judge scored as questions/models x judges, repeats averaged."""
+    table = rated(scored, "weighted_score").groupby(["question_id", "model"]).mean().dropna()
+    return table, [str(judge) for judge in table.columns]
+
+
+def _families_of(table: pd.DataFrame) -> NDArray[np.object_]:
+    """Return the maker of each row's model."""
+    return np.array([family(str(m)) for m in table.index.get_level_values("model")], dtype=object)
+
+
+def _ratio_interval(top: Floats, bottom: Floats, n_bootstrap: int, seed: int) -> tuple[float, float, float]:
+    """Return sum(top) / sum(bottom) over questions, with its bootstrap interval."""
+    weights = resample_weights(len(top), n_bootstrap, seed)
+    with np.errstate(all="ignore"):
+        low, high = interval((weights @ top) / (weights @ bottom))
+        return float(top.sum() / bottom.sum()), float(low), float(high)
+
+
+def leniency(scored: pd.DataFrame, n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
+    """Return each judge's mean shift from the mean of the other judges on the same answers.
+
+    Over answers of other makers than the judge's own (where there are any), so that self-preference is not taken
+    for leniency. It is relative: with two judges a lenient one and a strict other cannot be separated.
+    """
+    table, judges = _cube(scored)
+    families = _families_of(table)
+    rows = []
+    for judge in judges if len(judges) > 1 and len(table) else []:
+        foreign = families != family(judge)
+        part = table[foreign] if foreign.any() else table
+        shift = part[judge] - part.drop(columns=judge).mean(axis=1)
+        by_question = shift.groupby("question_id").agg(["sum", "count"]).to_numpy(dtype=float)
+        value, low, high = _ratio_interval(by_question[:, 0], by_question[:, 1], n_bootstrap, seed)
+        rows.append({"judge": judge, "shift": value, "low": low, "high": high})
+    return pd.DataFrame(rows, columns=["judge", "shift", "low", "high"])
+
+
+def _centred(matrix: Floats) -> Floats:
+    return (
+        matrix - matrix.mean(axis=-1, keepdims=True) - matrix.mean(axis=-2, keepdims=True)
+        + matrix.mean(axis=(-2, -1), keepdims=True)
+    )  # fmt: skip
+
+
+def self_preference(
+    scored: pd.DataFrame, words: pd.Series | None = None, n_bootstrap: int = 1000, seed: int = 42
+) -> pd.DataFrame:
+    """Return how many points each judge adds for models of its own family, beyond what all judges see in them.
+
+    The judge family x model family interaction: least squares with an effect for each answer and each judge, a
+    taste for length a judge if `words` is given, and one own-family term a judge, estimated jointly, resampled
+    by question. Where the terms cannot be separated (two judges and no model of a third family), one common
+    term stands for all judges. See Panickssery et al. 2024 (arXiv:2404.13076) on judges that favour their own
+    text.
+
+    Parameters
+    ----------
+    scored
+        Judgements of at least two judges.
+    words
+        Length of each answer, indexed by ``question_id`` and ``model``.
+    """
+    table, judges = _cube(scored)
+    families = _families_of(table)
+    own = {j: families == family(j) for j in judges}
+    names = [j for j in judges if own[j].any() and not own[j].all()]
+    if len(judges) < 2 or not names:
+        return pd.DataFrame(columns=["judge", "preference", "low", "high"])
+    unit = dict(zip(judges, np.eye(len(judges)), strict=True))
+    terms = [np.outer(own[j], unit[j]) for j in names]
+    nuisance: list[Floats] = []
+    if words is not None:
+        log = _log_words(words, table)
+        nuisance = [np.outer(log, unit[j]) for j in judges[:-1]] if np.ptp(log) > 1e-9 else []
+    normal, moments = _equations(table, terms + nuisance)
+    if np.linalg.matrix_rank(normal.sum(axis=0), tol=1e-8) < len(terms) + len(nuisance):
+        names = ["all"]
+        normal, moments = _equations(table, [np.sum(terms, axis=0), *nuisance])
+    weights = resample_weights(len(normal), n_bootstrap, seed)
+    draws = np.einsum("bij,bj->bi", np.linalg.pinv(np.einsum("bq,qij->bij", weights, normal)), weights @ moments)
+    estimate = np.linalg.lstsq(normal.sum(axis=0), moments.sum(axis=0), rcond=None)[0]
+    low, high = interval(draws)
+    k = len(names)
+    return pd.DataFrame({"judge": names, "preference": estimate[:k], "low": low[:k], "high": high[:k]})
+
+
+def _log_words(words: pd.Series, table: pd.DataFrame) -> Floats:
+    """Return the centred log2 length of the table's answers."""
+    log = np.log2(words.groupby(["question_id", "model"]).mean().reindex(table.index).clip(lower=1))
+    return (log - log.mean()).fillna(0.0).to_numpy()
+
+
+def _equations(table: pd.DataFrame, terms: list[Floats]) -> tuple[Floats, Floats]:
+    """Return each question's normal matrix and moments of the terms, answer and judge effects taken out."""
+    normal, moments = [], []
+    values, x = table.to_numpy(dtype=float), np.stack(terms)
+    for rows in table.groupby("question_id").indices.values():
+        y = _centred(values[rows]).ravel()
+        part = _centred(x[:, rows]).reshape(len(terms), -1)
+        normal.append(part @ part.T)
+        moments.append(part @ y)
+    return np.stack(normal), np.stack(moments)
+
+
+def length_preference(scored: pd.DataFrame, words: pd.Series, n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
+    """Return how many points more than the other judges a judge gives for each doubling of an answer's length.
+
+    Measured within each model's answers, so that liking a wordy model is not mistaken for liking words.
+
+    Parameters
+    ----------
+    scored
+        Judgements of at least two judges.
+    words
+        Length of each answer, indexed by ``question_id`` and ``model``.
+    """
+    table, judges = _cube(scored)
+    columns = ["judge", "per_doubling", "low", "high", "spearman"]
+    if len(judges) < 2 or table.empty:
+        return pd.DataFrame(columns=columns)
+    models = table.index.get_level_values("model")
+    log = pd.Series(_log_words(words, table), index=table.index)
+    x = log - log.groupby(models).transform("mean")
+    rows = []
+    for judge in judges:
+        excess = table[judge] - table.drop(columns=judge).mean(axis=1)
+        y = excess - excess.groupby(models).transform("mean")
+        sums = pd.DataFrame({"xy": x * y, "xx": x * x}).groupby("question_id").sum().to_numpy()
+        if sums[:, 1].sum() < 1e-9:
+            continue
+        slope, low, high = _ratio_interval(sums[:, 0], sums[:, 1], n_bootstrap, seed)
+        rho = spearman(x.to_numpy(), y.round(9).to_numpy())
+        rows.append({"judge": judge, "per_doubling": slope, "low": low, "high": high, "spearman": rho})
+    return pd.DataFrame(rows, columns=columns)
+
+
+def findings(
+    scored: pd.DataFrame, words: pd.Series, n_bootstrap: int = 1000, seed: int = 42
+) -> list[tuple[str, str, str]]:
+    """Return (judge, bias, sentence) for each bias whose interval lies above zero and whose size matters.
+
+    A size matters from 0.1 points on the scale of 1 to 5.
+    """
+    found = []
+    for bias, frame, column, text in (
+        ("lenient", leniency(scored, n_bootstrap, seed), "shift", "points above the other judges"),
+        (
+            "self-preferring", self_preference(scored, words, n_bootstrap, seed), "preference",
+            "points more for its own family",
+        ),
+        (
+            "length-loving", length_preference(scored, words, n_bootstrap, seed), "per_doubling",
+            "points more than the others for each doubling of length",
+        ),
+    ):  # fmt: skip
+        for row in frame.to_dict("records"):
+            if row["low"] > 0 and row[column] >= MATERIAL:
+                size = f"{row[column]:+.2f} {text} (95 % interval {row['low']:+.2f} to {row['high']:+.2f})"
+                found.append((str(row["judge"]), bias, size))
+    return found

@@ -1,0 +1,164 @@
+"""Every table of the report, computed from an evaluation: one function, one dictionary of tidy frames."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from somb_utils.errors import UsageError
+from somb_utils.llm.bank.questions import DIFFICULTIES, DIMENSIONS, KINDS, MODALITIES
+from somb_utils.llm.judge.prompts import FLAGS
+from somb_utils.llm.report import judges, scores
+from somb_utils.llm.run.evaluation import KEY, Evaluation
+from somb_utils.llm.run.imports import differing_scores
+from somb_utils.paths import DATA
+
+PUBLISHED = DATA / "llm" / "published_scores.csv"
+STATUSES = ["ok", "truncated", "refused", "empty", "failed", "not_asked"]
+ORDERS = {"difficulty": DIFFICULTIES, "modality": MODALITIES, "kind": KINDS}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The tables of a report by name, the notes a reader needs with them, and what was found about judges."""
+
+    tables: dict[str, pd.DataFrame]
+    notes: list[str]
+    findings: list[tuple[str, str, str]]
+
+
+def answer_scores(evaluation: Evaluation) -> pd.DataFrame:
+    """Return one row an answer: score averaged over judges, and its words."""
+    mean = evaluation.scored.groupby(KEY)["weighted_score"].mean().rename("score").reset_index()
+    answers = evaluation.answers.assign(words=scores.words(evaluation.answers["answer"]))
+    return mean.merge(answers[[*KEY, "modality", "difficulty", "kind", "words"]], on=KEY)
+
+
+def counts(evaluation: Evaluation) -> pd.DataFrame:
+    """Return for each model how its answers ended, and how many judgements count and do not."""
+    ended = pd.crosstab(evaluation.answers["model"], evaluation.answers["status"])
+    judged = pd.crosstab(evaluation.judgements["model"], evaluation.judgements["status"])
+    table = ended.reindex(columns=STATUSES, fill_value=0).join(
+        judged.reindex(columns=["scored", "unscored"], fill_value=0), how="outer"
+    )
+    table.columns.name = None
+    return table.fillna(0).astype(int).rename_axis("model").reset_index()
+
+
+def unscored(evaluation: Evaluation) -> pd.DataFrame:
+    """Return how often each judge's verdict did not count, by model and reason."""
+    rows = evaluation.judgements[evaluation.judgements["status"] != "scored"]
+    reason = rows["reason"].map(lambda text: str(text).partition(":")[0])
+    return rows.groupby(["judge", "model", reason]).size().rename("n").reset_index()
+
+
+def flags(scored: pd.DataFrame) -> pd.DataFrame:
+    """Return for each judge and model how many answers carry each flag."""
+    table = scored.groupby(["judge", "model"])[list(FLAGS)].sum().astype(int)
+    return table.join(scored.groupby(["judge", "model"]).size().rename("n")).reset_index()
+
+
+def usage(evaluation: Evaluation) -> pd.DataFrame:
+    """Return tokens, cost and latency of each model's answers and of each judge's verdicts."""
+    parts = []
+    for role, frame, name in (
+        ("answers", evaluation.answers, "model"),
+        ("judges", evaluation.judgements, "judge"),
+    ):
+        grouped = frame.groupby(name)
+        part = grouped[["input_tokens", "output_tokens"]].sum()
+        part["cost"] = grouped["cost"].agg(lambda c: c.sum(skipna=False))
+        part["seconds_median"] = grouped["seconds"].median()
+        part["seconds_p95"] = grouped["seconds"].quantile(0.95)
+        parts.append(part.rename_axis("name").reset_index().assign(role=role, n=grouped.size().to_numpy()))
+    columns = [
+        "role", "name", "n", "input_tokens", "output_tokens", "cost", "seconds_median", "seconds_p95",
+    ]  # fmt: skip
+    return pd.concat(parts)[columns].reset_index(drop=True)
+
+
+def lengths(evaluation: Evaluation) -> pd.DataFrame:
+    """Return for each judge how score and answer length go together."""
+    answers = evaluation.answers.assign(words=scores.words(evaluation.answers["answer"]))[[*KEY, "words"]]
+    rows = []
+    for judge, part in evaluation.scored.groupby("judge"):
+        frame = part.rename(columns={"weighted_score": "score"}).merge(answers, on=KEY)
+        if len(frame) > 2:
+            rows.append({"judge": judge, "n": len(frame), **scores.length_effect(frame)})
+    return pd.DataFrame(rows, columns=["judge", "n", "spearman", "within", "slope"])
+
+
+def _notes(evaluation: Evaluation) -> list[str]:
+    scored, notes = evaluation.scored, []
+    panels = scored.groupby("model")["judge"].agg(lambda j: " ".join(sorted(set(j))))
+    if panels.nunique() > 1:
+        notes.append(
+            "Not every model was graded by the same judges, so the overall means are not comparable: read the "
+            "ranking by judge."
+        )
+    numbers = scored.groupby("model")["question_id"].nunique()
+    if numbers.nunique() > 1:
+        notes.append(
+            "The models were graded on different numbers of questions: read the paired comparison (--compare)."
+        )
+    missing = int((evaluation.judgements["status"] != "scored").sum())
+    if missing:
+        notes.append(f"{missing} verdicts did not count and are in no mean; the counts are given below.")
+    stand_ins = sorted({m for m in evaluation.answers["model"] if str(m).startswith("offline/")})
+    stand_ins += sorted({j for j in scored["judge"] if str(j).startswith("offline/")} - set(stand_ins))
+    if stand_ins:
+        notes.append(f"Offline stand-ins, whose scores mean nothing: {', '.join(stand_ins)}.")
+    if scored["judge"].nunique() == 1:
+        judge = str(scored["judge"].iloc[0])
+        own = sorted({str(m) for m in scored["model"] if judges.family(str(m)) == judges.family(judge)})
+        relation = f" It shares a maker with {', '.join(own)}." if own else ""
+        notes.append(f"One judge alone: its leniency and preferences cannot be seen.{relation}")
+    return notes
+
+
+def summarise(evaluation: Evaluation, compare: bool = False, n_bootstrap: int = 2000, seed: int = 42) -> Summary:
+    """Return every table of the report.
+
+    Parameters
+    ----------
+    evaluation
+        Answers and judgements, as `logs.load` gives them.
+    compare
+        Add all pairs of models.
+    n_bootstrap, seed
+        Of the intervals, which resample questions.
+    """
+    scored = evaluation.scored
+    if n_bootstrap < 1 or seed < 0:
+        raise UsageError(f"n_bootstrap is at least 1 and seed at least 0, not {n_bootstrap} and {seed}")
+    few = min(n_bootstrap, 1000)
+    tables: dict[str, pd.DataFrame] = {"counts": counts(evaluation), "unscored": unscored(evaluation)}
+    tables["usage"] = usage(evaluation)
+    if scored.empty:
+        return Summary(tables, ["No verdict counts yet: run `somb llm judge`."], [])
+    by_question = scores.question_means(scored)
+    tables["ranking"] = scores.ranking(by_question, n_bootstrap, seed).reset_index()
+    tables["ranking_by_judge"] = scores.by_group(scored, "judge", n_bootstrap=n_bootstrap, seed=seed)
+    tables["dimension"] = scores.by_dimension(scored, DIMENSIONS, few, seed)
+    for group, order in ORDERS.items():
+        frame = scores.by_group(scored, group, n_bootstrap=few, seed=seed)
+        tables[group] = frame.assign(**{group: pd.Categorical(frame[group], order)}).sort_values(
+            group, kind="stable", ignore_index=True
+        )
+        tables[group][group] = tables[group][group].astype(str)
+    if compare:
+        tables["pairs"] = scores.pairs(by_question, n_bootstrap, seed)
+    tables["flags"] = flags(scored)
+    per_answer = answer_scores(evaluation)
+    words = per_answer.set_index(["question_id", "model"])["words"]
+    tables["length"] = lengths(evaluation)
+    if len(per_answer):
+        tables["length_adjusted"] = scores.length_adjusted(per_answer).reset_index()
+    tables["agreement"] = judges.agreement(scored)
+    tables["rank_agreement"] = judges.rank_agreement(scored)
+    tables["leniency"] = judges.leniency(scored, few, seed)
+    tables["self_preference"] = judges.self_preference(scored, words, few, seed)
+    tables["length_preference"] = judges.length_preference(scored, words, few, seed)
+    tables["judge_weighted_differs"] = differing_scores(scored)
+    tables["published"] = pd.read_csv(PUBLISHED, keep_default_na=False)
+    found = judges.findings(scored, words, few, seed) if len(words) else []
+    return Summary(tables, _notes(evaluation), found)

@@ -1,0 +1,108 @@
+"""The report's tables and sentences as a reader sees them, whatever the report is written in."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from somb_utils.llm.report.summary import Summary
+from somb_utils.llm.run.evaluation import Evaluation
+
+TITLES = {
+    "ranking": "Ranking",
+    "ranking_by_judge": "Ranking by judge",
+    "pairs": "Pairs of models, over their common questions",
+    "dimension": "Dimensions",
+    "difficulty": "Difficulty",
+    "modality": "Modality",
+    "kind": "Kind of question",
+    "counts": "What became of the answers",
+    "unscored": "Verdicts that do not count",
+    "flags": "Flags (number of answers)",
+    "usage": "Tokens, cost in dollars, seconds",
+    "agreement": "Judges: quadratic-weighted kappa and ordinal Krippendorff alpha",
+    "rank_agreement": "Judges: agreement on the order of models",
+    "leniency": "Judges: leniency (mean shift from the other judges, on answers of other makers)",
+    "self_preference": "Judges: self-preference (judge family x model family)",
+    "length_preference": "Judges: taste for length (points a doubling, beyond the other judges)",
+    "length": "Score against length",
+    "length_adjusted": "Ranking as if all answers were equally long",
+    "judge_weighted_differs": "Weighted scores that are not the judge's own",
+    "published": "Published reference scores (another set of 100 questions)",
+}
+GROUPED = ("dimension", "difficulty", "modality", "kind", "ranking_by_judge")
+
+
+def shown(value: Any, digits: int = 2) -> str:
+    """Return a table's cell as text: numbers rounded, missing ones as a dash."""
+    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if isinstance(value, float):
+        return str(int(value)) if value == int(value) and digits == 0 else f"{round(value, 9):.{digits}f}"
+    return str(value)
+
+
+def display_table(name: str, table: pd.DataFrame, models: list[str] | None = None) -> pd.DataFrame:
+    """Return a table as text for reading: groups across, intervals in brackets, means to the digits that count."""
+    frame = table.copy()
+    digits = 3 if name in ("ranking", "ranking_by_judge") else 4 if name == "usage" else 2
+    for column in ("rank", "rank_low", "rank_high", "adjusted_rank", "words"):
+        if column in frame:
+            frame[column] = frame[column].map(lambda v: shown(float(v), 0))
+    if "low" in frame:
+        spans = zip(frame["low"], frame["high"], strict=True)
+        middle = next(c for c in ("mean", "difference", "shift", "preference", "per_doubling") if c in frame)
+        frame[middle] = [
+            f"{shown(m, digits)} ({shown(low, 2)} to {shown(high, 2)})"
+            for m, (low, high) in zip(frame[middle], spans, strict=True)
+        ]
+        frame = frame.drop(columns=["low", "high"])
+    if "rank_low" in frame:
+        frame["rank"] = frame["rank"] + " (" + frame["rank_low"] + " to " + frame["rank_high"] + ")"
+        frame = frame.drop(columns=["rank_low", "rank_high"])
+    if name in GROUPED:
+        group = "judge" if name == "ranking_by_judge" else name
+        order = list(dict.fromkeys(frame[group]))
+        frame = frame.pivot(index="model", columns=group, values="mean")[order]
+        frame = frame.reindex(models or frame.index).reset_index()
+        frame.columns.name = None
+    return frame.map(lambda v: shown(v, digits))
+
+
+def sections(summary: Summary) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield (name, title, table as text) of every table that has rows."""
+    ranking = summary.tables.get("ranking")
+    models = list(ranking["model"]) if ranking is not None else None
+    for name, title in TITLES.items():
+        table = summary.tables.get(name)
+        if table is not None and len(table):
+            yield name, title, display_table(name, table, models)
+
+
+def lead(summary: Summary, evaluation: Evaluation) -> list[str]:
+    """Return the sentences a report begins with: its size, what to be careful of, what was found of judges."""
+    scored = evaluation.scored
+    lines = [
+        f"Answers: {len(evaluation.answers)}, models: {evaluation.answers['model'].nunique()}, questions: "
+        f"{evaluation.answers['question_id'].nunique()}, judges: {scored['judge'].nunique()}, verdicts that "
+        f"count: {len(scored)}."
+    ]
+    lines += summary.notes
+    lines += [f"Judge {judge} is {bias}: {size}." for judge, bias, size in summary.findings]
+    if "judge_weighted_differs" in summary.tables:
+        number = len(summary.tables["judge_weighted_differs"])
+        lines.append(
+            "Weighted scores are computed from the dimensions; "
+            + (f"{number} differ" if number else "none differs")
+            + " from the judge's own by more than rounding."
+        )
+    return lines
+
+
+METHOD = (
+    "Scores go from 1 to 5. Means are over questions (repeats, then judges, averaged first); brackets hold 95 % "
+    "bootstrap intervals over questions, the same draws for all models. A rank's bracket is the same for ranks. "
+    "Refused, empty and failed answers and verdicts that do not fit their form are counted and never scored; an "
+    "answer cut at the token limit is scored as it stands. Anthropic's API takes no temperature (since version "
+    "2026-10-21), so none is sent to Claude, as answerer or as judge."
+)

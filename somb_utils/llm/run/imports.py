@@ -1,0 +1,132 @@
+"""The published scored files (``scored_eval_*.json``) as rows of the same tables that logs give."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from somb_utils.errors import SombError
+from somb_utils.llm.bank.questions import DIMENSIONS
+from somb_utils.llm.judge.prompts import FLAGS, counted
+from somb_utils.llm.run.evaluation import digest, evaluation
+
+LARGEST_FILE = 64 * 2**20
+KINDS = {"cross_mission_comparison": "cross_mission"}
+
+
+def is_scored_file(path: Path) -> bool:
+    """Return whether the file is a published scored file, by its extension."""
+    return path.suffix == ".json"
+
+
+def read_scored_document(path: Path) -> dict[str, Any]:
+    """Return the JSON of a scored file: ``metadata``, ``summary`` and ``results``.
+
+    Raises
+    ------
+    SombError
+        If the file cannot be read or is not of that form.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"it is larger than {LARGEST_FILE // 2**20} MB")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SombError(f"{path} cannot be read as a scored file: {error}") from error
+    kinds = {"metadata": dict, "results": list, "summary": dict}
+    given: dict[str, Any] = {"summary": {}} | document if isinstance(document, dict) else {}
+    if not all(isinstance(given.get(name), kind) for name, kind in kinds.items()):
+        raise SombError(f"{path} is not a scored file: it needs `metadata` (an object) and `results` (a list)")
+    return given
+
+
+def _model(metadata: dict[str, Any]) -> str:
+    return str(metadata["model"]).removeprefix("models/")
+
+
+def _judgement(about: dict[str, Any], judge: str, scores: dict[str, Any], source: str) -> dict[str, Any]:
+    tokens = scores.get("judge_tokens") or {}
+    row = about | {
+        "judge": judge, "status": "unscored", "reason": "judge_failed",
+        "input_tokens": tokens.get("input", 0), "output_tokens": tokens.get("output", 0),
+        "cost": math.nan, "seconds": math.nan, "source": source,
+    }  # fmt: skip
+    if not scores.get("success"):
+        return row
+    flags = scores.get("flags") or {}
+    try:
+        verdict = counted(scores, dict.fromkeys(FLAGS, False) | flags)
+    except ValueError as error:
+        return row | {"reason": str(error)}
+    own = {"judge_weighted_score": scores.get("weighted_score"), "justification": scores.get("justification", "")}
+    lists = {name: "\n".join(scores.get(name) or []) for name in ("strengths", "weaknesses", "missed_points")}
+    return row | {"status": "scored", "reason": ""} | verdict | own | lists
+
+
+def differing_scores(judgements: pd.DataFrame, tolerance: float = 0.005) -> pd.DataFrame:
+    """Return the judgements whose own weighted score is not the recomputed one, rounding to two digits apart."""
+    own = judgements["judge_weighted_score"]
+    differing = judgements[own.notna() & ((own - judgements["weighted_score"]).abs() > tolerance + 1e-9)]
+    columns = ["source", "model", "judge", "question_id", "weighted_score", "judge_weighted_score"]
+    return differing[columns].reset_index(drop=True)
+
+
+def _rounded_mean(values: pd.Series) -> float:
+    """Return the mean to three digits, added up in the files' order (a tie at the fourth digit hangs on it)."""
+    return round(float(sum(values.tolist())) / len(values), 3) if len(values) else math.nan
+
+
+def compare_with_stated(path: Path) -> pd.DataFrame:
+    """Return each average and count a scored file states beside the one computed from its answers' scores.
+
+    Computed figures are rounded to the digits stated, three for averages.
+    """
+    stated = read_scored_document(path)["summary"]
+    scored = evaluation(*read_scored_file(path)).scored
+    computed: dict[str, float] = {"n_scored": len(scored)}
+    for name in (*DIMENSIONS, "weighted_score"):
+        computed[f"avg_{name}"] = _rounded_mean(scored[name])
+    for group in ("difficulty", "modality"):
+        for level, values in scored.groupby(group)["weighted_score"]:
+            computed[f"avg_{level}"] = _rounded_mean(values)
+    computed |= {f"flag_{name}": int(scored[name].sum()) for name in FLAGS}
+    rows = [{"name": name, "stated": value, "computed": computed.get(name)} for name, value in stated.items()]
+    return pd.DataFrame(rows, columns=["name", "stated", "computed"])
+
+
+def read_scored_file(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the answer rows and judgement rows of a scored file.
+
+    The weighted score is recomputed from the dimensions; the judge's own stands beside it.
+    """
+    document = read_scored_document(path)
+    metadata = document["metadata"]
+    answers, judgements = [], []
+    try:
+        for result in document["results"]:
+            about = {
+                "model": _model(metadata), "question_id": result["question_id"], "epoch": 1,
+                "modality": result["modality"], "difficulty": result["difficulty"],
+                "kind": KINDS.get(result["category"], result["category"]),
+            }  # fmt: skip
+            text = result.get("response") or ""
+            ok = bool(result.get("success")) and bool(text.strip())
+            answers.append(
+                about
+                | {"question": result["question"], "answer": text, "source": path.name, "cost": math.nan}
+                | {"status": "ok" if ok else "failed", "reason": "" if ok else "no answer in the file"}
+                | {
+                    "input_tokens": result.get("input_tokens", 0),
+                    "output_tokens": result.get("output_tokens", 0),
+                }
+                | {"seconds": result.get("response_time_sec")}
+            )
+            scores = result.get("scores")
+            if scores and ok:
+                row = _judgement(about, str(metadata["judge_model"]), scores, path.name)
+                judgements.append(row | {"mode": metadata.get("scoring_mode", ""), "answer_digest": digest(text)})
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SombError(f"{path} is not a scored file of the known form: {error!r}") from error
+    return answers, judgements

@@ -1,0 +1,201 @@
+"""Logs, and published scored files, read as the two tables of an evaluation."""
+
+import math
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile, ZipFile
+
+from pydantic import ValidationError
+
+from somb_utils.errors import SombError, UsageError
+from somb_utils.llm.judge.prompts import counted
+from somb_utils.llm.run.cost import cost, load_prices, price_of
+from somb_utils.llm.run.evaluation import ABOUT, ROWS, Evaluation, digest, evaluation
+from somb_utils.llm.run.imports import is_scored_file, read_scored_file
+
+if TYPE_CHECKING:
+    from inspect_ai.log import EvalLog, EvalSample
+    from inspect_ai.model import ModelUsage
+
+# Bounds of a log, far above those of any real one: its members, and their bytes unpacked.
+MOST_MEMBERS, LARGEST_MEMBER, LARGEST_LOG, MOST_PACKED = 100_000, 64 * 2**20, 256 * 2**20, 50
+
+
+def find(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the log files at the paths, folders searched in depth.
+
+    Raises
+    ------
+    UsageError
+        If a path does not exist or a folder holds no log.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist. `somb llm run` says where it writes its logs")
+        if path.is_file():
+            yield path
+            continue
+        found = sorted(p for p in path.rglob("*.eval") if not p.name.startswith("."))
+        if not found:
+            raise UsageError(f"{path} holds no evaluation log (*.eval)")
+        yield from found
+
+
+def read_log(path: Path) -> "EvalLog":
+    """Return an inspect log with its samples."""
+    from inspect_ai.log import read_eval_log  # also lets zipfile read the compression of its logs
+
+    try:
+        return read_eval_log(_unpacked(path), format="eval")
+    except Exception as error:  # inspect raises whatever its parsers do
+        why = str(error).partition("\n")[0][:300] or type(error).__name__
+        raise SombError(f"{path} cannot be read as an evaluation log: {why}") from error
+
+
+def _unpacked(path: Path) -> BytesIO:
+    """Return a log's members in an archive of their stated sizes, uncompressed, which holds no more than a log can."""
+    copy = BytesIO()
+    with ZipFile(path) as file, ZipFile(copy, "w") as plain:
+        members = file.infolist()
+        if len(members) > MOST_MEMBERS:
+            raise BadZipFile(f"it has {len(members)} members, more than {MOST_MEMBERS}")
+        left = max(LARGEST_LOG, MOST_PACKED * path.stat().st_size)
+        for member in members:
+            left -= member.file_size
+            if member.file_size > LARGEST_MEMBER or left < 0:
+                raise BadZipFile(f"it unpacks to more than a log can hold (at {member.filename[:80]})")
+        for member in {member.filename: member for member in members}.values():  # the last of a name counts
+            plain.writestr(member.filename, file.read(member))
+    copy.seek(0)
+    return copy
+
+
+def _money(usage: "dict[str, ModelUsage]", prices: dict[str, Any]) -> tuple[int, int, float]:
+    """Return input tokens, output tokens and cost (NaN where a price is unknown)."""
+    given = sum(
+        u.input_tokens + (u.input_tokens_cache_read or 0) + (u.input_tokens_cache_write or 0) for u in usage.values()
+    )
+    made = sum(u.output_tokens for u in usage.values())
+    dollars = 0.0
+    for model, used in usage.items():
+        price = price_of(model, prices)
+        dollars += cost(price, used) if price else math.nan
+    return given, made, dollars
+
+
+def _answer_status(sample: "EvalSample") -> tuple[str, str]:
+    if sample.error is not None:
+        kind = "empty" if "the answer is empty" in sample.error.message else "failed"
+        return ("not_asked" if "budget of $" in sample.error.message else kind), sample.error.message[:500]
+    if sample.output.stop_reason == "content_filter":
+        return "refused", "stopped by the provider's content filter"
+    if not sample.output.completion.strip():
+        return "empty", "no text"
+    if sample.output.stop_reason in ("max_tokens", "model_length"):
+        return "truncated", "the token limit cut the answer"
+    return "ok", ""
+
+
+def _about(sample: "EvalSample", model: str, epoch: int) -> dict[str, Any]:
+    names = ("question_id", "modality", "difficulty", "kind")
+    return {"model": model, "epoch": epoch} | {name: sample.metadata[name] for name in names}
+
+
+def _answer_row(sample: "EvalSample", model: str, prices: dict[str, Any], source: str) -> dict[str, Any]:
+    status, reason = _answer_status(sample)
+    usage = {name: u for name, u in sample.model_usage.items() if name == model}
+    given, made, dollars = _money(usage, prices)
+    return _about(sample, model, sample.epoch) | {
+        "question": sample.metadata["question"], "status": status, "reason": reason,
+        "answer": sample.output.completion, "input_tokens": given, "output_tokens": made, "cost": dollars,
+        "seconds": sample.output.time, "completed_at": sample.completed_at or "", "source": source,
+    }  # fmt: skip
+
+
+def _judgement_row(
+    sample: "EvalSample", about: dict[str, Any], judge: str, prices: dict[str, Any], source: str
+) -> dict[str, Any]:
+    score = (sample.scores or {}).get("rubric")
+    usage = {name: u for name, u in sample.model_usage.items() if name == judge}
+    given, made, dollars = _money(usage, prices)
+    row: dict[str, Any] = about | {
+        "judge": judge, "mode": "", "status": "unscored", "reason": "judge_failed", "input_tokens": given,
+        "output_tokens": made, "cost": dollars, "seconds": sample.working_time, "source": source,
+        "completed_at": sample.completed_at or "",
+        "answer_digest": digest(sample.output.completion or str(sample.metadata.get("answer", ""))),
+    }  # fmt: skip
+    if score is None:
+        return row | {"reason": f"judge_failed: {sample.error.message[:300]}" if sample.error else "judge_failed"}
+    details = score.metadata or {}
+    row["mode"] = details.get("mode", "")
+    if not isinstance(score.value, dict):
+        return row | {"reason": str(score.reason or "unscored"), "justification": score.explanation or ""}
+    if not sample.output.completion.strip():
+        return row | {"reason": "answer_empty"}
+    try:
+        verdict = counted(score.value, details.get("flags"))
+    except ValueError as error:
+        return row | {"reason": str(error)}
+    lists = {name: "\n".join(details.get(name, [])) for name in ("strengths", "weaknesses", "missed_points")}
+    return row | {"status": "scored", "reason": "", "justification": details.get("justification", "")} | verdict | lists
+
+
+def _rows(log: "EvalLog", prices: dict[str, Any], source: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    answers, judgements = [], []
+    for sample in log.samples or []:
+        if "question_id" not in sample.metadata:
+            continue
+        if "answer_model" in sample.metadata:
+            about = _about(sample, sample.metadata["answer_model"], sample.metadata["answer_epoch"])
+            row = _judgement_row(sample, about, log.eval.model, prices, source)
+            if (log.eval.metadata or {}).get("per_dimension"):
+                row |= {"judge": f"{row['judge']} (per dimension)", "mode": "per_dimension"}
+            judgements.append(row)
+            continue
+        row = _answer_row(sample, log.eval.model, prices, source)
+        answers.append(row)
+        score = (sample.scores or {}).get("rubric")
+        judge = (score.metadata or {}).get("judge") if score is not None else None
+        if judge:
+            about = {name: row[name] for name in ABOUT}
+            judgements.append(_judgement_row(sample, about, judge, prices, source))
+    return answers, judgements
+
+
+def _why(error: Exception) -> str:
+    """Return in a line what a row lacks or has that it cannot have."""
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"[:300]
+    first, count = error.errors()[0], error.error_count()
+    field = str(first["loc"][-1])
+    kind = "answer" if first["loc"][0] == 0 else "judgement"
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    return f"{kind} {first['loc'][1]} (from 0), {field}: {first['msg']}{more}"
+
+
+def load(paths: Iterable[Path]) -> Evaluation:
+    """Return the evaluation held by logs, folders of logs and published scored files (``.json``).
+
+    Raises
+    ------
+    UsageError
+        If a path holds nothing.
+    SombError
+        If a file is neither a log nor a scored file.
+    """
+    prices = load_prices()
+    answers: list[dict[str, Any]] = []
+    judgements: list[dict[str, Any]] = []
+    for path in find(paths):
+        try:
+            rows = read_scored_file(path) if is_scored_file(path) else _rows(read_log(path), prices, path.name)
+            ROWS.validate_python(rows)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SombError(f"{path} is not a log of this benchmark: {_why(error)}") from error
+        answers += rows[0]
+        judgements += rows[1]
+    if not answers and not judgements:
+        raise SombError("The logs hold no answer to a question of this benchmark")
+    return evaluation(answers, judgements)

@@ -1,0 +1,266 @@
+"""The inspect tasks: questions answered (``spaceomics``) and answers judged, with solver and scorer."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from inspect_ai import Task, task
+from inspect_ai._util.error import PrerequisiteError
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import (
+    CachePolicy,
+    ChatMessage,
+    ChatMessageSystem,
+    ChatMessageUser,
+    GenerateConfig,
+    Model,
+    ModelOutput,
+    ResponseSchema,
+    get_model,
+    model_roles,
+)
+from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
+from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.util import json_schema
+from tenacity import RetryError
+
+from somb_utils.errors import SombError, UsageError
+from somb_utils.llm.bank.questions import DIMENSIONS, Question, load_bank, load_context
+from somb_utils.llm.judge.prompts import prompts, read_reply, reply_model, weighted
+from somb_utils.llm.run import (
+    cost,
+    offline,  # noqa: F401  (registers the offline model)
+)
+from somb_utils.llm.run.models import ANSWER_TOKENS, JUDGE_TOKENS, guarded, redact, token_limit
+
+CUT = ("max_tokens", "model_length")
+SYSTEM = """\
+You are an expert in space biology, omics and statistics. Answer the question from the context given and \
+your own knowledge. Give figures where they matter, say where they come from, explain your reasoning, and \
+state how sure you can be given the data."""
+
+
+class EmptyAnswerError(SombError):
+    """The model returned no text."""
+
+
+class ProviderError(SombError):
+    """The provider failed, retries included; the message says how."""
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    """Replace tenacity's `RetryError`, which hides what went wrong, by the last failure in words."""
+    try:
+        yield
+    except RetryError as error:
+        last = error.last_attempt.exception()
+        raise ProviderError(f"{type(last).__name__}: {redact(str(last))}") from None
+
+
+def question_prompt(question: Question) -> str:
+    """Return what an answering model is asked: the contexts and the question, never the key facts."""
+    contexts = "\n\n".join(f"# Context: {name}\n{load_context(name).strip()}" for name in question.contexts)
+    return f"{contexts}\n\n# Question\n{question.question}"
+
+
+def question_sample(question: Question) -> Sample:
+    """Return the inspect sample of a question."""
+    about = question.model_dump(include={"modality", "difficulty", "kind", "question"})
+    return Sample(
+        id=question.id,
+        input=[ChatMessageSystem(content=SYSTEM), ChatMessageUser(content=question_prompt(question))],
+        metadata={"question_id": question.id, **about},
+    )
+
+
+@solver
+def answer() -> Solver:
+    """Ask the model once, within the budget; an empty answer is an error, so a rerun asks again."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        model = guarded(get_model())
+        limit = model.config.max_tokens or token_limit(str(model), ANSWER_TOKENS)
+        prompt = "\n".join(message.text for message in state.messages)
+        async with cost.current().call(str(model), prompt, limit) as usages:
+            with _named_failures():
+                state = await generate(state, max_tokens=limit)
+            usages.extend([state.output.usage] if state.output.usage else [])
+        if not state.output.completion.strip() and state.output.stop_reason != "content_filter":
+            raise EmptyAnswerError(f"the answer is empty (stop reason: {state.output.stop_reason})")
+        return state
+
+    return solve
+
+
+@solver
+def given() -> Solver:
+    """Take the answer that the sample holds; no model is called."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        state.output = ModelOutput.from_content(model="given", content=state.metadata["answer"])
+        state.completed = True
+        return state
+
+    return solve
+
+
+@lru_cache(maxsize=1)
+def _questions() -> dict[str, Question]:
+    return {q.id: q for q in load_bank()}
+
+
+def _grader(judge: str | None, own: bool) -> Model | None:
+    """Return the judging model: the eval's own, the one named, or the one in the role ``grader``."""
+    if own:
+        return get_model()
+    if judge:
+        return get_model(judge)
+    return get_model(role="grader") if "grader" in model_roles() else None
+
+
+@lru_cache(maxsize=16)
+def _schema(part: str) -> ResponseSchema:
+    return ResponseSchema(name=part, json_schema=json_schema(reply_model(part)), strict=True)
+
+
+async def _ask(model: Model, question: Question, text: str, part: str, scope: str) -> tuple[ModelOutput, Any, str]:
+    """Return the judge's output, its validated reply (or None) and the reason why it does not count."""
+    system, user = prompts(question, text, part)
+    config = GenerateConfig(
+        temperature=0.0,
+        max_tokens=model.config.max_tokens or token_limit(str(model), JUDGE_TOKENS),
+        response_schema=_schema(part),
+    )
+    cache = CachePolicy(expiry=None, scopes={"logs": scope}) if scope and part != "combined" else False
+    async with cost.current().call(str(model), system + user, config.max_tokens or JUDGE_TOKENS) as usages:
+        messages: list[ChatMessage] = [ChatMessageSystem(content=system), ChatMessageUser(content=user)]
+        with _named_failures():
+            output = await model.generate(messages, config=config, cache=cache)
+        usages.extend([output.usage] if output.usage else [])
+    if output.stop_reason == "content_filter":
+        return output, None, "judge_refused"
+    if output.stop_reason in CUT:
+        return output, None, "judge_truncated"
+    reply, reason = read_reply(output.completion, part)
+    return output, reply, reason
+
+
+@scorer(metrics={"*": [mean(), stderr()]})
+def rubric(judge: str | None = None, per_dimension: bool = False, own: bool = False, scope: str = "") -> Scorer:
+    """Judge the answer by the rubric; what cannot be judged is unscored, with the reason, never a default.
+
+    Parameters
+    ----------
+    judge
+        The judging model; by default the one in the role ``grader``.
+    per_dimension
+        Ask for each dimension and for the flags apart (six calls) instead of all at once.
+    own
+        Judge with the model of the eval itself (used where the answers are given).
+    scope
+        Calls of unfinished samples are cached under this name (per-dimension judging).
+    """
+
+    async def score(state: TaskState, target: Target) -> Score:
+        text = state.output.completion
+        if state.output.stop_reason == "content_filter":
+            return Score.unscored(reason="answer_refused")
+        if not text.strip():
+            return Score.unscored(reason="answer_empty")
+        model = _grader(judge, own)
+        if model is None:
+            return Score.unscored(reason="no_judge", explanation="Name one: --model-role grader=PROVIDER/MODEL")
+        question = _questions().get(state.metadata["question_id"])
+        if question is None:
+            return Score.unscored(reason="question_not_in_bank")
+        guarded(model)
+        about: dict[str, Any] = {
+            "judge": str(model),
+            "mode": "per_dimension" if per_dimension else "combined",
+        }
+        replies: dict[str, Any] = {}
+        for part in (*DIMENSIONS, "flags") if per_dimension else ("combined",):
+            output, reply, reason = await _ask(model, question, text, part, scope)
+            if reply is None:
+                about["reply"] = redact(output.completion)[:2000]
+                return Score.unscored(reason=reason, explanation=f"{part}: {reason}", metadata=about)
+            replies[part] = reply.model_dump()
+        return _score(replies, about)
+
+    return score
+
+
+def _score(replies: dict[str, Any], about: dict[str, Any]) -> Score:
+    """Return one score from a combined reply, or from those to the five dimensions and the flags."""
+    if "combined" in replies:
+        verdict = replies["combined"]
+    else:
+        reasons = [f"{name}: {replies[name]['justification']}" for name in DIMENSIONS]
+        verdict = {name: replies[name]["score"] for name in DIMENSIONS}
+        verdict |= {"flags": replies["flags"], "justification": "\n".join(reasons)}
+        verdict |= {"strengths": [], "weaknesses": [], "missed_points": []}
+    levels = {name: verdict.pop(name) for name in DIMENSIONS}
+    value = {**levels, "weighted_score": weighted(levels)}
+    return Score(value=value, explanation=verdict["justification"], metadata={**about, **verdict})
+
+
+def _listed(value: str | Sequence[str] | None) -> list[str] | None:
+    return value.split(",") if isinstance(value, str) else list(value) if value else None
+
+
+@task
+def spaceomics(
+    modality: str | list[str] | None = None,
+    difficulty: str | list[str] | None = None,
+    kind: str | list[str] | None = None,
+    sample: int | None = None,
+    seed: int = 42,
+    judge: str | None = None,
+    per_dimension: bool = False,
+    scored: bool = True,
+) -> Task:
+    """SpaceOmicsBench's questions, judged by the rubric.
+
+    ``inspect eval somb_utils/spaceomics --model PROVIDER/MODEL --model-role grader=PROVIDER/MODEL``; filters
+    and the number of questions by ``-T modality=clinical,spatial -T sample=10``.
+    """
+    try:
+        questions = load_bank(_listed(modality), _listed(difficulty), _listed(kind), sample, seed)
+    except UsageError as error:  # inspect's command shows this one without a traceback
+        raise PrerequisiteError(str(error)) from None
+    return Task(
+        dataset=MemoryDataset([question_sample(q) for q in questions], name="SpaceOmicsBench"),
+        solver=answer(),
+        scorer=rubric(judge, per_dimension) if scored else None,
+        config=GenerateConfig(temperature=0.3),
+        version=1,
+    )
+
+
+def judging(name: str, answers: Iterable[dict[str, Any]], per_dimension: bool = False, scope: str = "") -> Task:
+    """Return the task that judges given answers with the eval's own model.
+
+    Parameters
+    ----------
+    name
+        Of the task: one for each answering model.
+    answers
+        With ``sample_id``, ``question_id``, ``model``, ``epoch``, ``answer`` and the question's fields.
+    per_dimension, scope
+        See `rubric`.
+    """
+    samples = [
+        Sample(id=a["sample_id"], input=a["question"], metadata={k: v for k, v in a.items() if k != "sample_id"})
+        for a in answers
+    ]
+    return Task(
+        name=name,
+        dataset=MemoryDataset(samples, name=name),
+        solver=given(),
+        scorer=rubric(per_dimension=per_dimension, own=True, scope=scope),
+        config=GenerateConfig(temperature=0.0),
+        version=1,
+        metadata={"per_dimension": per_dimension},
+    )

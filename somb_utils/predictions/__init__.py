@@ -1,0 +1,1 @@
+"""Predictions made elsewhere: read, checked to the last value, and scored."""

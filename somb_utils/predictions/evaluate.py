@@ -1,0 +1,344 @@
+"""Score predictions made elsewhere: check every file of a folder, then score them as a run's are."""
+
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import f1_score
+
+from somb_utils._escape import listed
+from somb_utils.errors import SombError, UsageError
+from somb_utils.paths import read_file
+from somb_utils.predictions.codec import (
+    FORMS,
+    MAX_BYTES,
+    FoldPredictions,
+    Form,
+    are_probabilities,
+    decode,
+    encode,
+    other_protocol,
+)
+from somb_utils.predictions.codec import check as check_columns
+from somb_utils.predictions.parquet_form import TABLES, from_parquet
+from somb_utils.predictions.problems import Problems
+from somb_utils.reference.canonical import canonical_scores
+from somb_utils.runs.baselines import MajorityBaseline
+from somb_utils.runs.cache import Job
+from somb_utils.runs.fit import Outcome, score_fold
+from somb_utils.runs.folder import check_folder, save
+from somb_utils.runs.models import Model
+from somb_utils.runs.record import PREDICTION_COLUMNS, outcome_rows, prediction_rows, provenance
+from somb_utils.runs.results import RunResult
+from somb_utils.runs.runner import load_tasks
+from somb_utils.tables.sources import Source, SourceLike, resolve_source
+from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, catalogue, select_tasks, task_tables
+from somb_utils.tasks.task_data import TaskData, load_task
+
+MODEL = "submission"
+MAX_LINES = 500  # of a message
+_TABLE = "predictions.parquet"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The checked predictions of one task: one entry of `folds` for each of ``data.folds``."""
+
+    data: TaskData
+    folds: tuple[FoldPredictions, ...]
+    sha256: str
+
+
+def evaluate(
+    folder: str | Path,
+    tasks: str | None = None,
+    protocol: Protocol = "aligned",
+    source: SourceLike = "auto",
+    model: str | None = None,
+    out: str | Path | None = None,
+) -> RunResult:
+    """Check prediction files and score them: :func:`validate`, then :func:`score`, whose parameters these are.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> template(folder, "A1", source="simulated")
+    ['A1.json']
+    >>> evaluate(folder, source="simulated").summary(0)[["task", "model", "metric"]].values.tolist()
+    [['A1', 'submission', 'macro_f1']]
+    """
+    submissions, notes = validate(folder, tasks, protocol, source, model)
+    for note in notes:
+        print(f"NOTE: {note}", file=sys.stderr)
+    return score(submissions, out)
+
+
+def validate(
+    folder: str | Path,
+    tasks: str | None = None,
+    protocol: Protocol = "aligned",
+    source: SourceLike = "auto",
+    model: str | None = None,
+) -> tuple[dict[str, Submission], list[str]]:
+    """Check every prediction file of a folder, or the predictions of a run, without scoring any.
+
+    Parameters
+    ----------
+    folder : holds one file per task, such as ``A1.json`` or ``A1.csv`` (see :mod:`somb_utils.predictions.codec`); or a
+        run folder, or its ``predictions.parquet``.
+    tasks : ids or wildcards; every task with a file when omitted. One named by id must have a file.
+    protocol, source : see :func:`somb_utils.tasks.task_data.load_task`.
+    model : which of a run's models; not needed if it has one.
+
+    Returns
+    -------
+    submissions : by file name (of a run: by task)
+    notes : what the user should know though nothing is wrong
+
+    Raises
+    ------
+    UsageError
+        If the folder does not exist, or a task, the protocol or the model is unknown.
+    SombError
+        Listing everything that is wrong in any file.
+    """
+    folder = Path(folder)
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
+    selected = select_tasks(tasks)
+    table = folder / _TABLE if folder.is_dir() else folder
+    if table.name == _TABLE and table.is_file():
+        return _of_run(table, selected, protocol, resolve_source(source, task_tables(selected)), model)
+    if model is not None:
+        raise UsageError(f"--model picks from a run, and {folder} holds no {_TABLE}")
+    if not folder.is_dir():
+        raise UsageError(f"'{folder}' is not a folder of prediction files; `somb template {folder}` writes one")
+    lines: list[str] = []
+    notes: list[str] = []
+    submissions = {}
+    files = _files(folder, selected, tasks, lines)
+    where = resolve_source(source, task_tables(files.values()))
+    for path, task in files.items():
+        problems = Problems(path.name)
+        try:
+            data = load_task(task, protocol, where)
+            content = read_file(path, MAX_BYTES)
+        except SombError as error:
+            problems.add(str(error))
+        else:
+            other = cache(partial(load_task, task, other_protocol(protocol), where))
+            folds = decode(content, _form(path), data, other, problems, notes)
+            submissions[path.name] = Submission(data, tuple(folds), hashlib.sha256(content).hexdigest())
+        lines += problems.lines()
+    _refuse(folder, lines)
+    if not files:
+        raise SombError(f"{folder} holds no predictions such as A1.json or A1.parquet; `somb template` writes examples")
+    return submissions, notes
+
+
+def _of_run(
+    file: Path, selected: list[Task], protocol: Protocol, where: Source, model: str | None
+) -> tuple[dict[str, Submission], list[str]]:
+    """Check one model's predictions in a run's table."""
+    try:
+        content = read_file(file, TABLES[_TABLE])
+        frame = from_parquet(content, PREDICTION_COLUMNS, _TABLE)
+    except SombError as error:
+        raise SombError(f"{file}: {error}") from None
+    frame = frame[(frame["protocol"] == protocol) & frame["task"].isin([task.id for task in selected])]
+    present = list(frame["model"].unique())
+    if not present:
+        raise SombError(f"{file} holds no prediction of these tasks in protocol {protocol}")
+    if model not in present and (model or len(present) > 1):
+        shown = ", ".join(map(str, present[:20]))
+        raise UsageError(f"{file} holds predictions of {shown}; name one of them with --model")
+    frame = frame[frame["model"] == (model or present[0])]
+    lines: list[str] = []
+    submissions = {}
+    for task in selected:
+        rows = frame[frame["task"] == task.id]
+        if len(rows):
+            problems = Problems(f"{_TABLE}, {task.id}")
+            data = load_task(task, protocol, where)
+            other = cache(partial(load_task, task, other_protocol(protocol), where))
+            folds = check_columns({name: rows[name].tolist() for name in PREDICTION_COLUMNS}, data, other, problems)
+            submissions[task.id] = Submission(data, tuple(folds), hashlib.sha256(content).hexdigest())
+            lines += problems.lines()
+    _refuse(file, lines)
+    return submissions, []
+
+
+def _refuse(folder: Path, lines: list[str]) -> None:
+    if lines:
+        few = f"{len(lines)} problems" if len(lines) > 1 else "one problem"
+        told = listed(lines, MAX_LINES)
+        raise SombError(f"{folder}: {few}, nothing was scored (positions and rows count from 0)\n{told}")
+
+
+def score(submissions: Mapping[str, Submission], out: str | Path | None = None) -> RunResult:
+    """Score checked predictions, with the metrics and in the tables of a run; the model is named ``submission``.
+
+    Parameters
+    ----------
+    submissions : as :func:`validate` returns them.
+    out : folder to write ``results.parquet``, ``predictions.parquet`` and ``provenance.json`` to.
+
+    Raises
+    ------
+    SombError
+        If `out` cannot be written, or holds results of other data.
+    """
+    loaded = [submission.data for submission in submissions.values()]
+    if out is not None:
+        check_folder(Path(out), loaded, [MODEL])
+    model = Model(MODEL, MODEL, {name: submission.sha256 for name, submission in submissions.items()})
+    scored = []
+    for submission in submissions.values():
+        probabilities = are_probabilities(submission.folds)
+        for number, fold in enumerate(submission.folds):
+            job = Job(submission.data, model, number)
+            scored.append((job, _outcome(job, fold, probabilities)))
+    result = RunResult(
+        results=outcome_rows(scored),
+        predictions=prediction_rows(scored),
+        provenance=provenance(loaded, [job for job, _ in scored]),
+    )
+    if out is not None:
+        save(result, Path(out))
+    return result
+
+
+def standing(result: RunResult, n_bootstrap: int = 1000) -> pd.DataFrame:
+    """Return a submission's summary with 95 % intervals, beside the best baseline of the canonical run.
+
+    Returns
+    -------
+    DataFrame
+        The columns of :meth:`RunResult.summary`, and `best_baseline`, `baseline_mean`, `baseline_low` and
+        `baseline_high`, which are missing unless the tables are the real ones and the canonical run has the task.
+    """
+    return result.summary(n_bootstrap).merge(_best_baselines(), how="left", on=["task", "protocol", "source", "metric"])
+
+
+def template(
+    folder: str | Path,
+    tasks: str | None = None,
+    protocol: Protocol = "aligned",
+    source: SourceLike = "auto",
+    form: Form = "json",
+) -> list[str]:
+    """Write example predictions, the most common training answer on every row, for every task with tables.
+
+    Parameters
+    ----------
+    folder : absent or empty; it appears whole or not at all.
+    tasks, protocol, source : see :func:`somb_utils.runs.runner.run`.
+    form : ``"json"``, ``"parquet"``, ``"csv"`` or ``"csv.gz"``.
+
+    Returns
+    -------
+    list of str
+        The names of the files.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds anything, or the form, a task or the protocol is unknown.
+    SombError
+        If a table is missing or the folder cannot be written.
+    """
+    folder = Path(folder)
+    if form not in FORMS:
+        raise UsageError(f"unknown form '{form}'; it is one of {', '.join(FORMS)}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
+    files = {
+        f"{data.task.id}.{form}": encode(_majority(data), data, form) for data in load_tasks(tasks, protocol, source)
+    }
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        temporary.chmod(0o755)
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
+        temporary.replace(folder)
+    except OSError as error:
+        raise SombError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return list(files)
+
+
+def _files(folder: Path, selected: list[Task], tasks: str | None, lines: list[str]) -> dict[Path, Task]:
+    """Return the prediction file of each task; note those that are of no task, duplicated or missing."""
+    try:
+        found = sorted(p for p in folder.iterdir() if not (p.name.startswith(".") or p.suffix in (".md", ".txt")))
+    except OSError as error:
+        raise SombError(f"{folder} cannot be read: {error.strerror}") from None
+    names = {f"{task}.{form}" for task in catalogue() for form in FORMS}
+    lines += [
+        f"{path.name!r}: not a prediction file; they are named after their task and form, e.g. A1.json, A1.csv"
+        for path in found
+        if path.name not in names and (path.suffix or not path.is_dir())
+    ]
+    present = {path.name: path for path in found}
+    files = {}
+    words = {word.strip().upper() for word in (tasks or "").split(",")}
+    for task in selected:
+        given = [f"{task.id}.{form}" for form in FORMS if f"{task.id}.{form}" in present]
+        if len(given) > 1:
+            lines.append(f"{', '.join(given)}: {len(given)} files for one task; keep one")
+        elif given:
+            files[present[given[0]]] = task
+        elif task.id in words:
+            lines.append(f"{task.id}: there is no {' or '.join(f'{task.id}.{form}' for form in FORMS)}")
+    return files
+
+
+def _form(path: Path) -> Form:
+    return next(form for form in FORMS if path.name.endswith(f".{form}"))
+
+
+def _outcome(job: Job, fold: FoldPredictions, probabilities: bool) -> Outcome:
+    data, test = job.data, job.data.folds[job.number].test
+    facts = {str(c): data.annotations[c].to_numpy()[test] for c in data.annotations}
+    scores = score_fold(data.task, data.codes[test], fold.y_pred, fold.y_score, facts)
+    if data.task.type == "binary" and not probabilities:
+        del scores["f1"]  # that of the scores at 0.5
+        if len(fold.y_pred):
+            scores["f1"] = float(f1_score(data.codes[test], fold.y_pred, zero_division=0))
+    return Outcome(fold.y_pred, fold.y_score, scores, 0.0)
+
+
+def _majority(data: TaskData) -> pd.DataFrame:
+    scored = []
+    for number, fold in enumerate(data.folds):
+        X = np.empty((len(fold.test), 0))
+        model = MajorityBaseline().fit(X, data.codes[fold.train])
+        multilabel, binary = data.task.type == "multilabel", data.task.type == "binary"
+        proba = model.predict_proba(X)
+        y_score = proba if multilabel else proba[:, -1] * (proba.shape[1] == 2) if binary else np.empty(0)
+        outcome = Outcome(model.predict(X), y_score, {}, 0.0)
+        scored.append((Job(data, Model("majority", "majority"), number), outcome))
+    return prediction_rows(scored)
+
+
+def _best_baselines() -> pd.DataFrame:
+    columns = {"model": "best_baseline", "mean": "baseline_mean", "low": "baseline_low", "high": "baseline_high"}
+    keys = ["task", "protocol", "source", "metric"]
+    try:
+        scores = canonical_scores()
+    except SombError:
+        return pd.DataFrame(columns=[*keys, *columns.values()])
+    best = scores.loc[scores.dropna(subset="mean").groupby(["task", "protocol"])["mean"].idxmax()]
+    return best.rename(columns=columns)[[*keys, *columns.values()]]

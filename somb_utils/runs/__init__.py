@@ -1,0 +1,1 @@
+"""Runs: models fitted on the folds of tasks, scored, stored and compared."""

@@ -1,0 +1,150 @@
+"""A fold job: one model on one fold of one task, the key that tells it from every other, and its stored outcome."""
+
+import hashlib
+import io
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from somb_utils.paths import replacing
+from somb_utils.runs.code import Code, imported_files
+from somb_utils.runs.fit import Outcome
+from somb_utils.runs.models import Model
+from somb_utils.tasks.task_data import TaskData
+
+LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "xgboost", "lightgbm")
+
+# Rough fit times relative to one another, to start the longest jobs first and to tell the time left.
+_WEIGHTS = {"random": 0.01, "majority": 0.01, "logreg": 1.0, "rf": 8.0, "mlp": 6.0, "xgboost": 8.0, "lightgbm": 4.0}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All of a model that a fit of one type of task depends on.
+
+    Attributes
+    ----------
+    model : Model
+        Its name, target and parameters.
+    seed : int
+        Seed of the run.
+    states : mapping of str to int
+        What is set from the seed, by parameter name.
+    code : Code or None
+        The code of a model that is not a baseline; None if it is in no file.
+    digest : str or None
+        Hash of the above and of the estimator made; None if it does not tell one model from another, so that no
+        finished fold is kept.
+    """
+
+    model: Model
+    seed: int
+    states: Mapping[str, int]
+    code: Code | None
+    digest: str | None
+
+    @classmethod
+    def of(cls, model: Model, seed: int, states: Mapping[str, int], code: Code | None, estimator: Any) -> "Recipe":
+        """Return the recipe of a model that has made `estimator` from `seed`."""
+        if code is None:
+            return cls(model, seed, states, None, None)
+        parts = [joblib.hash(part) for part in (model.target, dict(model.params), estimator)]
+        text = f"{parts} {seed} {dict(code.modules)} {dict(code.distributions)}"
+        return cls(model, seed, states, code, hashlib.sha256(text.encode()).hexdigest())
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model on one fold of one task."""
+
+    data: TaskData
+    model: Model
+    number: int
+    recipe: Recipe | None = None
+
+    @property
+    def cost(self) -> float:
+        """Expected fit time, in arbitrary units."""
+        rows, columns = self.data.X.shape
+        if self.data.task.pca:
+            columns = sum(self.data.task.pca.values()) + 40
+        n_outputs = 1 if self.data.task.type == "binary" else len(self.data.task.classes)
+        weight = _WEIGHTS.get(self.model.target if isinstance(self.model.target, str) else "", 8.0)
+        return weight * (2000 + rows * columns**0.5 * n_outputs)
+
+    @property
+    def key(self) -> str | None:
+        """Hash of all that the outcome depends on; None if part of it cannot be told."""
+        if self.recipe is None or self.recipe.digest is None:
+            return None
+        text = f"{self.data.fingerprint} {self.number} {self.recipe.digest} {code_fingerprint()}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def code_fingerprint() -> str:
+    """Hash of what prepares, fits and scores here: this package's modules, the libraries' and Python's versions."""
+    digest = hashlib.sha256(platform.python_version().encode())
+    for name, file in sorted(imported_files("somb_utils.runs.fit").items()):
+        digest.update(f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
+    digest.update(str(library_versions()).encode())
+    return digest.hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that scores depend on."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def job_file(folder: Path, key: str) -> Path:
+    """Return where the outcome of a job is kept in a run's folder."""
+    return folder / "jobs" / f"{key[:32]}.npz"
+
+
+def store(outcome: Outcome, folder: Path, key: str) -> None:
+    """Keep an outcome with its key and a checksum.
+
+    Raises
+    ------
+    SombError
+        If it cannot be written.
+    """
+    arrays = {
+        "y_pred": outcome.y_pred,
+        "y_score": outcome.y_score,
+        "metrics": np.array(list(outcome.scores)),
+        "values": np.array(list(outcome.scores.values())),
+        "seconds": np.array(outcome.seconds),
+    }
+    content = io.BytesIO()
+    np.savez(content, **arrays, checksum=np.array(_checksum(key, arrays)))  # type: ignore[arg-type]
+    with replacing(job_file(folder, key)) as temporary:
+        temporary.write_bytes(content.getvalue())
+
+
+def restore(folder: Path, key: str) -> Outcome | None:
+    """Return the stored outcome of a job; None if there is none, or if it is not what was stored under this key."""
+    try:
+        with np.load(job_file(folder, key), allow_pickle=False) as saved:
+            arrays = {name: saved[name] for name in saved.files}
+        if str(arrays.pop("checksum")) != _checksum(key, arrays):
+            return None
+        scores = dict(zip(arrays["metrics"].tolist(), arrays["values"].tolist(), strict=True))
+        return Outcome(arrays["y_pred"], arrays["y_score"], scores, float(arrays["seconds"]))
+    except Exception:  # whatever a damaged file makes NumPy raise: the job is done again
+        return None
+
+
+def _checksum(key: str, arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(key.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

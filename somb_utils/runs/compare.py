@@ -1,0 +1,243 @@
+"""Models set side by side: scores against chance, paired differences, ranks over tasks, calibration."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import pandas as pd
+
+from somb_utils import stats
+from somb_utils.errors import UsageError
+from somb_utils.runs.folder import joined_provenance, load_run
+from somb_utils.runs.results import RunResult
+from somb_utils.tasks.definitions import catalogue
+
+TRIVIAL = ("random", "majority")
+_SCORE = ["task", "fold", "metric"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What :func:`compare` finds.
+
+    Attributes
+    ----------
+    scores : the summary with interval, ties, `p` and `q` (see :func:`somb_utils.stats.with_p_values`)
+    differences : every pair of models on every task (see :func:`somb_utils.stats.differences`)
+    ranks : mean ranks and their tests; None with fewer than three models on two common tasks
+    calibration : one row a binary task and model whose scores are probabilities: rows, prevalence, brier, skill
+    curves : the reliability curve of each of them, with columns task and model
+    source : ``simulated``, ``open`` or ``custom``
+    """
+
+    scores: pd.DataFrame
+    differences: pd.DataFrame
+    ranks: stats.Ranking | None
+    calibration: pd.DataFrame
+    curves: pd.DataFrame
+    source: str
+
+
+def gather(
+    folders: Sequence[Path], tasks: Sequence[str] = (), models: Sequence[str] = (), protocol: str | None = None
+) -> RunResult:
+    """Return several run folders as one run.
+
+    A model that several folders hold under one name, made in the same way and with the same scores, is one model.
+    Where it differs, its name gets the end of its folder's path in front, as much of it as tells the folders apart.
+
+    Parameters
+    ----------
+    folders
+        Of runs on one data source.
+    tasks, models
+        Those to keep; all when empty. A name that several folders gave to different models means all of them.
+    protocol
+        The one to keep, where the folders hold both.
+
+    Raises
+    ------
+    UsageError
+        If the runs differ in protocol, tables or folds, or a task or model is in none.
+    """
+    runs = {Path(folder).resolve(): load_run(folder) for folder in folders}
+    if protocol is not None:
+        runs = {folder: _of_protocol(run, protocol) for folder, run in runs.items()}
+    _check_alike(runs)
+    names = _names(runs)
+    seen: set[tuple[str, str]] = set()
+    parts = []
+    for folder, run in runs.items():
+        part = _renamed(run, {model: name for (owner, model), name in names.items() if owner == folder}, seen)
+        seen.update(part.results[["task", "model"]].itertuples(index=False, name=None))
+        parts.append(part)
+    results = pd.concat([part.results for part in parts], ignore_index=True)
+    predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
+    for column, wanted in (("task", tasks), ("model", models)):
+        known = list(dict.fromkeys(results[column]))
+        chosen = {name: [name] if name in known else named(known, name) for name in wanted}
+        unknown = [name for name, those in chosen.items() if not those]
+        if unknown:
+            raise UsageError(f"no run holds the {column} {', '.join(unknown)}; they hold {', '.join(sorted(known))}")
+        if wanted:
+            kept = {name for those in chosen.values() for name in those}
+            results, predictions = (frame[frame[column].isin(kept)] for frame in (results, predictions))
+    return RunResult(results, predictions, joined_provenance([part.provenance for part in parts]))
+
+
+def named(models: Sequence[str], name: str) -> list[str]:
+    """Return those of `models` that were called `name` before :func:`gather` put their folders in front."""
+    return [model for model in models if model.endswith(f":{name}")]
+
+
+def _of_protocol(run: RunResult, protocol: str) -> RunResult:
+    results, predictions = (f[f["protocol"] == protocol] for f in (run.results, run.predictions))
+    entries = [entry for entry in run.provenance["models"] if entry["protocol"] == protocol]
+    return RunResult(results, predictions, {**run.provenance, "models": entries})
+
+
+def _check_alike(runs: Mapping[Path, RunResult]) -> None:
+    _check_one_protocol({name for run in runs.values() for name in run.results["protocol"].unique()})
+    sources = {str(run.provenance["source"]) for run in runs.values()}
+    if len(sources) > 1:
+        raise UsageError(f"runs of one data source compare; these are of {', '.join(sorted(sources))}")
+    entries: dict[str, str] = {}
+    for folder, run in runs.items():
+        for key, entry in run.provenance["tasks"].items():
+            if entries.setdefault(key, entry["data_sha256"]) != entry["data_sha256"]:
+                raise UsageError(f"{folder}: {key} was run on other data or folds than in the folders before it")
+
+
+def _check_one_protocol(protocols: Collection[str]) -> None:
+    if len(protocols) > 1:
+        raise UsageError(
+            f"runs of one protocol compare; these are of {', '.join(sorted(protocols))}. Choose one with --protocol"
+        )
+
+
+def _names(runs: Mapping[Path, RunResult]) -> dict[tuple[Path, str], str]:
+    """Return the name of each folder's models in the joined run."""
+    groups: dict[str, list[list[Path]]] = {}
+    for folder, run in runs.items():
+        for model in run.results["model"].unique():
+            known = groups.setdefault(model, [])
+            same = next((g for g in known if all(_equal(runs[other], run, model) for other in g)), None)
+            known.append([folder]) if same is None else same.append(folder)
+    names: dict[tuple[Path, str], str] = {}
+    taken = {model for model, known in groups.items() if len(known) == 1}
+    tail = _tails(list(runs))
+    for model, known in groups.items():
+        for group in known:
+            name = model if len(known) == 1 else f"{tail[group[0]]}:{model}"
+            while len(known) > 1 and name in taken:  # an own model may have been given any name
+                name += "'"
+            taken.add(name)
+            names.update({(folder, model): name for folder in group})
+    return names
+
+
+def _tails(folders: Sequence[Path]) -> dict[Path, str]:
+    """Return the end of each folder's path, of as many parts as no two folders share."""
+    for n in range(1, max(len(folder.parts) for folder in folders)):
+        tails = {folder: Path(*folder.parts[-n:]).as_posix() for folder in folders}
+        if len(set(tails.values())) == len(tails):
+            return tails
+    return {folder: folder.as_posix() for folder in folders}
+
+
+def _equal(run: RunResult, other: RunResult, model: str) -> bool:
+    """Return whether two runs made a model in the same way and, on the tasks of both, gave it the same scores."""
+    tables = [r.results[r.results["model"] == model].set_index(_SCORE)["value"].sort_index() for r in (run, other)]
+    tasks = [table.index.get_level_values("task") for table in tables]
+    first, second = tables[0][tasks[0].isin(tasks[1])], tables[1][tasks[1].isin(tasks[0])]
+    return first.equals(second) and _made(run, model) == _made(other, model)
+
+
+def _made(run: RunResult, model: str) -> set[str]:
+    parts = ("target", "params", "seed", "code")
+    entries = [entry for entry in run.provenance["models"] if entry["model"] == model]
+    return {json.dumps([entry.get(part) for part in parts], sort_keys=True, default=str) for entry in entries}
+
+
+def _renamed(run: RunResult, names: Mapping[str, str], seen: Collection[tuple[str, str]]) -> RunResult:
+    """Return a run with new names of its models, without the tasks and models that were seen."""
+
+    def part(frame: pd.DataFrame) -> pd.DataFrame:
+        renamed = frame.assign(model=frame["model"].replace(dict(names)))
+        return renamed[~pd.MultiIndex.from_frame(renamed[["task", "model"]]).isin(list(seen))]
+
+    entries = [{**entry, "model": names.get(entry["model"], entry["model"])} for entry in run.provenance["models"]]
+    kept = [entry for entry in entries if (entry["task"], entry["model"]) not in seen]
+    return RunResult(part(run.results), part(run.predictions), {**run.provenance, "models": kept})
+
+
+def compare(
+    run: RunResult,
+    n_bootstrap: int = stats.N_BOOTSTRAP,
+    n_permutations: int = stats.N_PERMUTATIONS,
+    seed: int = 42,
+    n_jobs: int | None = None,
+) -> Comparison:
+    """Compare the models of a run.
+
+    Parameters
+    ----------
+    run
+        Of one protocol.
+    n_bootstrap, n_permutations, seed
+        Of the intervals and p-values.
+    n_jobs
+        Tasks at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
+
+    Raises
+    ------
+    UsageError
+        If the run is of several protocols.
+    """
+    _check_one_protocol(run.results["protocol"].unique())
+    with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
+        scores = stats.with_p_values(run.summary(n_bootstrap, seed), run.predictions, n_permutations, seed)
+        differences = stats.differences(run.results, run.predictions, n_bootstrap, seed)
+    try:
+        ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)])
+    except UsageError:
+        ranks = None
+    table, curves = _calibrations(run.predictions)
+    return Comparison(scores, differences, ranks, table, curves, str(run.provenance["source"]))
+
+
+def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rows, curves = [], []
+    for (name, model), part in predictions.groupby(["task", "model"], sort=False):
+        task = catalogue()[str(name).partition("_")[0]]
+        if task.type != "binary" or model in TRIVIAL or not part["y_score"].between(0, 1).all():
+            continue
+        made = stats.calibration(part, task)
+        key = {"task": str(name), "model": str(model)}
+        share = (part["y_true"] == task.classes[1]).mean()
+        rows.append({**key, "rows": len(part), "prevalence": share, "brier": made.brier, "skill": made.skill})
+        curves.append(made.curve.assign(**key))
+    return pd.DataFrame(rows), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+
+
+def against(table: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Return the differences of every other model to one: model, difference, low, high, wins, ... turned its way.
+
+    Raises
+    ------
+    UsageError
+        If no pair holds the reference.
+    """
+    turned = table.rename(columns={"a": "b", "b": "a", "low": "high", "high": "low"})
+    turned = turned.assign(
+        difference=0 - turned["difference"], low=0 - turned["low"], high=0 - turned["high"], wins=1 - turned["wins"]
+    )
+    both = pd.concat([table, turned], ignore_index=True)
+    rows = both[both["b"] == reference]
+    if rows.empty:
+        known = ", ".join(dict.fromkeys(both["b"])) or "none"
+        raise UsageError(f"no model was compared with {reference}; those compared: {known}")
+    return rows.drop(columns="b").rename(columns={"a": "model"}).sort_values(["task"], kind="stable", ignore_index=True)

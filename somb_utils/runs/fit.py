@@ -1,0 +1,226 @@
+"""One fold job: prepare the training and test rows, fit a model, predict, score. A pure function of its inputs."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from scipy.special import expit
+from sklearn import config_context
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.validation import has_fit_parameter
+from threadpoolctl import threadpool_limits
+
+from somb_utils.errors import reason
+from somb_utils.metrics import Scores, score_binary, score_multiclass, score_multilabel
+from somb_utils.runs.boosting import check_devices
+from somb_utils.runs.isolation import isolated
+from somb_utils.runs.models import SEED, Model
+from somb_utils.tasks.definitions import Task
+from somb_utils.tasks.task_data import TaskData
+
+
+@dataclass(frozen=True)
+class PreparedFold:
+    """Arrays of one fold after imputation, PCA and scaling, each fitted on the training rows alone.
+
+    `groups_train` holds the crew member or time point of each training row; None for feature tasks.
+    """
+
+    task: Task
+    number: int
+    X_train: np.ndarray
+    X_test: np.ndarray
+    y_train: np.ndarray
+    y_test: np.ndarray
+    annotations: dict[str, np.ndarray]
+    groups_train: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one fold job gave.
+
+    Attributes
+    ----------
+    y_pred : class positions (n_test,), or 0/1 (n_test, n_labels) if multilabel.
+    y_score : score of the positive class (n_test,), of each label (n_test, n_labels), empty if multiclass.
+    scores : metric values; NaN where undefined.
+    seconds : wall time of fit and predict.
+    error : why the job failed; empty if it did not.
+    """
+
+    y_pred: np.ndarray
+    y_score: np.ndarray
+    scores: Scores
+    seconds: float
+    error: str = ""
+
+
+def prepare(data: TaskData, number: int) -> PreparedFold:
+    """Impute by training means, reduce blocks by PCA where the task says so, scale to unit variance."""
+    X, fold = data.X.to_numpy(), data.folds[number]
+    imputer = SimpleImputer(keep_empty_features=True).fit(X[fold.train])
+    train, test = imputer.transform(X[fold.train]), imputer.transform(X[fold.test])
+    if data.task.pca:
+        train, test = _reduce(train, test, list(data.X.columns), data.task.pca)
+    scaler = StandardScaler().fit(train)
+    return PreparedFold(
+        task=data.task,
+        number=number,
+        X_train=scaler.transform(train),
+        X_test=scaler.transform(test),
+        y_train=data.codes[fold.train],
+        y_test=data.codes[fold.test],
+        annotations={str(c): data.annotations[c].to_numpy()[fold.test] for c in data.annotations},
+        groups_train=None if data.groups is None else data.groups.to_numpy()[fold.train],
+    )
+
+
+def _reduce(
+    train: np.ndarray, test: np.ndarray, columns: list[str], components: dict[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    kept = np.array([not any(c.startswith(prefix) for prefix in components) for c in columns])
+    blocks = [(train[:, kept], test[:, kept])]
+    for prefix, k in components.items():
+        block = np.array([c.startswith(prefix) for c in columns])
+        pca = PCA(min(k, len(train) - 1, int(block.sum())), random_state=SEED).fit(train[:, block])
+        blocks.append((pca.transform(train[:, block]), pca.transform(test[:, block])))
+    return np.hstack([b[0] for b in blocks]), np.hstack([b[1] for b in blocks])
+
+
+def fit_fold(fold: PreparedFold, model: Model, seed: int = SEED) -> Outcome:
+    """Fit `model` on one fold and score its predictions.
+
+    Any failure of the model (it raises, exits, or returns NaN, the wrong shape or an unknown class) is an outcome
+    with `error` set and no scores; it is never replaced by a default. The state of the process is restored.
+    """
+    started = time.perf_counter()
+    try:
+        with isolated(seed), threadpool_limits(1):
+            y_pred, y_score = _predict(fold, model, seed)
+        scores = score_fold(fold.task, fold.y_test, y_pred, y_score, fold.annotations)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a model may call sys.exit
+        return Outcome(np.empty(0), np.empty(0), {}, time.perf_counter() - started, reason(error))
+    return Outcome(y_pred, y_score, scores, time.perf_counter() - started)
+
+
+def _predict(fold: PreparedFold, model: Model, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    estimator = model.make(fold.task, fold.number, seed)
+    check_devices(estimator)
+    n = len(fold.X_test)
+    if fold.task.type == "multilabel":
+        _fit(estimator, fold, fold.y_train.copy())
+        shape = (n, len(fold.task.classes))
+        y_pred = _checked(estimator.predict(fold.X_test.copy()), shape, "predict")
+        _refuse_unknown(y_pred, 2)
+        scores = _multilabel_scores(estimator, fold.X_test.copy())
+        return y_pred.astype(np.int64), _checked(scores, shape, "predict_proba")
+    # Estimators see consecutive codes, since a training fold may lack a class.
+    present, codes = np.unique(fold.y_train, return_inverse=True)
+    _fit(estimator, fold, codes)
+    predicted = _checked(estimator.predict(fold.X_test.copy()), (n,), "predict")
+    _refuse_unknown(predicted, len(present))
+    y_pred = present[predicted.astype(np.int64)]
+    if fold.task.type == "multiclass":
+        return y_pred, np.empty(0)
+    if len(present) < 2:
+        return y_pred, np.full(n, float(present[0]))
+    return y_pred, _checked(_positive_score(estimator, fold.X_test.copy()), (n,), "predict_proba")
+
+
+def _fit(estimator: Any, fold: PreparedFold, y: np.ndarray) -> None:
+    """Fit on copies, so that no model can change another's rows, with the groups if the estimator asks for them."""
+    # Fresh arrays too: how one that came over a network lies in memory can change a last digit of a dot product.
+    X = fold.X_train.copy()
+    if fold.groups_train is None:
+        estimator.fit(X, y)
+    elif has_fit_parameter(estimator, "groups"):
+        estimator.fit(X, y, groups=fold.groups_train.copy())
+    elif _routes_groups(estimator):
+        with config_context(enable_metadata_routing=True):
+            estimator.fit(X, y, groups=fold.groups_train.copy())
+    else:
+        estimator.fit(X, y)
+
+
+def _routes_groups(estimator: Any) -> bool:
+    try:
+        return "groups" in get_routing_for_object(estimator).consumes("fit", {"groups"})
+    except NotImplementedError:  # a meta-estimator without metadata routing
+        return False
+
+
+def _refuse_unknown(predicted: np.ndarray, n_classes: int) -> None:
+    unknown = np.setdiff1d(predicted, np.arange(n_classes))
+    if unknown.size:
+        raise ValueError(f"predict returned the class {unknown[0]}, which is not one it was fitted on")
+
+
+def _positive_score(estimator: Any, X: np.ndarray) -> np.ndarray:
+    if hasattr(estimator, "predict_proba"):
+        return _checked(estimator.predict_proba(X), (len(X), 2), "predict_proba")[:, 1]
+    return _from_decision(estimator, X)
+
+
+def _multilabel_scores(estimator: Any, X: np.ndarray) -> np.ndarray:
+    if not hasattr(estimator, "predict_proba"):
+        return _from_decision(estimator, X)
+    scores = estimator.predict_proba(X)
+    if isinstance(scores, list) and np.ndim(scores[0]) == 2:  # an array a label, as forests give
+        parts = [np.asarray(part) for part in scores]
+        # One column where the label had one value in training.
+        return np.column_stack(
+            [p[:, 1] if p.shape[1] == 2 else np.full(len(X), estimator.classes_[k][0]) for k, p in enumerate(parts)]
+        )
+    return scores
+
+
+def _from_decision(estimator: Any, X: np.ndarray) -> np.ndarray:
+    """Map decision values to (0, 1): the logistic curve keeps their order and puts the boundary at 0.5."""
+    if not hasattr(estimator, "decision_function"):
+        raise ValueError("the estimator has neither predict_proba nor decision_function")
+    return expit(np.asarray(estimator.decision_function(X), dtype=float))
+
+
+def _checked(values: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
+    array = np.array(values.toarray() if issparse(values) else values)
+    if array.shape != shape:
+        raise ValueError(f"{what} returned shape {array.shape}, expected {shape}")
+    if np.ma.is_masked(values):
+        raise ValueError(f"{what} returned masked values")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{what} returned {array.dtype}, expected numbers")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{what} returned NaN or infinite values")
+    return array
+
+
+def score_fold(
+    task: Task, y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray, annotations: Mapping[str, np.ndarray]
+) -> Scores:
+    """Return all metrics of one fold.
+
+    Parameters
+    ----------
+    task : the definition.
+    y_true : class positions (n,), or 0/1 (n, n_labels) if multilabel.
+    y_pred, y_score : see :class:`Outcome`.
+    annotations : facts on the tested rows that a metric needs, each (n,).
+    """
+    if task.type == "multilabel":
+        return score_multilabel(y_true, y_pred, y_score, task.classes)
+    if task.type == "multiclass":
+        names = np.array(task.classes)
+        return score_multiclass(names[y_true], names[y_pred], task.classes)
+    scores = score_binary(y_true, y_score)
+    if "concordant" in annotations:
+        scores["direction_concordance"] = float(annotations["concordant"].mean())
+    return scores

@@ -1,0 +1,160 @@
+"""What a run leaves: result rows, prediction rows and provenance, made from the outcomes of its fold jobs."""
+
+import ast
+import platform
+import secrets
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from types import FunctionType
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from somb_utils.runs.cache import Job, library_versions
+from somb_utils.runs.fit import Outcome
+from somb_utils.tasks.task_data import TaskData
+
+FORMAT = 2
+RESULT_COLUMNS = ["task", "protocol", "source", "model", "fold", "metric", "value", "status"]
+PREDICTION_COLUMNS = ["task", "protocol", "model", "fold", "id", "label", "y_true", "y_pred", "y_score"]
+_PREDICTION_SCHEMA = pa.schema(
+    [(name, pa.float64() if name == "y_score" else pa.large_string()) for name in PREDICTION_COLUMNS]
+)
+KEY = ["task", "protocol", "model"]
+
+
+def outcome_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
+    """Return the result rows of fold jobs."""
+    rows = []
+    for job, outcome in scored:
+        data = job.data
+        key = (data.name, data.protocol, data.provenance["source"], job.model.name, data.folds[job.number].label)
+        scores: Mapping[str, float] = outcome.scores or {data.task.metrics.primary: np.nan}
+        for metric, value in scores.items():
+            status = f"failed: {outcome.error}" if outcome.error else "undefined" if np.isnan(value) else "ok"
+            rows.append((*key, metric, float(value), status))
+    return pd.DataFrame(rows, columns=RESULT_COLUMNS)
+
+
+def prediction_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
+    """Return the prediction rows of fold jobs; a job that failed has none."""
+    parts = [_predictions(job, outcome) for job, outcome in scored if not outcome.error]
+    return pa.concat_tables(parts or [_PREDICTION_SCHEMA.empty_table()]).combine_chunks().to_pandas()
+
+
+def _predictions(job: Job, outcome: Outcome) -> pa.Table:
+    data, fold = job.data, job.data.folds[job.number]
+    ids = pa.array(data.X.index, pa.large_string()).take(fold.test)
+    names = pa.array(data.task.classes, pa.large_string())
+    truth = data.codes[fold.test]
+    if data.task.type == "multilabel":
+        columns = {
+            "id": ids.take(np.repeat(np.arange(len(ids)), len(names))),
+            "label": names.take(np.tile(np.arange(len(names)), len(ids))),
+            "y_true": pa.array(truth.ravel()).cast(pa.large_string()),
+            "y_pred": pa.array(outcome.y_pred.ravel()).cast(pa.large_string()),
+            "y_score": outcome.y_score.ravel(),
+        }
+    else:
+        columns = {
+            "id": ids,
+            "label": pa.nulls(len(ids), pa.large_string()),
+            "y_true": names.take(truth),
+            "y_pred": names.take(outcome.y_pred) if outcome.y_pred.size else pa.nulls(len(ids), pa.large_string()),
+            "y_score": outcome.y_score if outcome.y_score.size else np.full(len(ids), np.nan),
+        }
+    keys = {"task": data.name, "protocol": data.protocol, "model": job.model.name, "fold": fold.label}
+    same = {key: pa.repeat(pa.scalar(value, pa.large_string()), len(columns["id"])) for key, value in keys.items()}
+    return pa.Table.from_pydict({**same, **columns}, _PREDICTION_SCHEMA)
+
+
+def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any]:
+    """Return what a reader needs to trust and repeat every row of a run.
+
+    Parameters
+    ----------
+    loaded : sequence of TaskData
+        The tasks of the run, all of one data source.
+    jobs : iterable of Job
+        Its fold jobs.
+
+    Returns
+    -------
+    dict
+        ``source`` and ``described`` of the tables; ``tasks`` by ``TASK/PROTOCOL``; ``models``, one record for each
+        task, protocol and model of the results; ``runs``, with versions, platform, time and command, by the
+        identifier that the records give.
+    """
+    now = datetime.now(UTC)
+    run = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    groups = {(job.data.name, job.data.protocol, job.model.name): job for job in jobs}
+    return {
+        "format": FORMAT,
+        "source": loaded[0].provenance["source"],
+        "described": loaded[0].provenance["described"],
+        "tasks": {
+            f"{data.name}/{data.protocol}": {
+                "tables": data.provenance["tables"],
+                "data_sha256": data.fingerprint,
+                "rows": len(data.X),
+                "features": data.X.shape[1],
+                "metric": data.task.metrics.primary,
+                "chance": data.chance,
+            }
+            for data in loaded
+        },
+        "models": [{**dict(zip(KEY, key, strict=True)), **_record(job), "run": run} for key, job in groups.items()],
+        "runs": {
+            run: {
+                "versions": {
+                    "somb-utils": version("somb-utils"),
+                    "python": platform.python_version(),
+                    **library_versions(),
+                },
+                "platform": platform.platform(),
+                "written": now.isoformat(timespec="seconds"),
+                "command": sys.argv,
+            }
+        },
+    }
+
+
+def _record(job: Job) -> dict[str, Any]:
+    model, recipe = job.model, job.recipe
+    code = recipe.code if recipe else None
+    return {
+        "target": _target(model.target),
+        "params": {key: _value(value) for key, value in model.params.items()},
+        "seed": recipe.seed if recipe else None,
+        "random_states": dict(recipe.states) if recipe else {},
+        "code": {"modules": dict(code.modules), "distributions": dict(code.distributions)} if code else None,
+    }
+
+
+def _target(target: Any) -> str:
+    if isinstance(target, str):
+        return target
+    if isinstance(target, type | FunctionType):
+        return f"{target.__module__}:{target.__qualname__}"
+    return repr(target)
+
+
+def _value(value: Any) -> str:
+    """Return a parameter as text: itself where the text says all, else its beginning and a hash."""
+    text = repr(value)
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        pass
+    else:
+        if len(text) <= 200:
+            return text
+    try:
+        return f"{text[:200]} (joblib.hash {joblib.hash(value)})"
+    except Exception:  # a lambda or a lock: pickle raises what it likes
+        return text[:200]

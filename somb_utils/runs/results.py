@@ -1,0 +1,129 @@
+"""Results of a run: tidy tables, their summary and composite."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from somb_utils.errors import UsageError
+from somb_utils.runs.record import KEY
+from somb_utils.tasks.definitions import catalogue
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Scores and predictions of models on tasks.
+
+    Attributes
+    ----------
+    results : one row a task, model, fold and metric. ``status`` is ``ok``, ``undefined`` (the fold leaves the metric
+        undefined) or ``failed: reason``; `value` is missing unless ok.
+    predictions : one row a tested id (and label, if multilabel). `y_score` is missing for multiclass tasks.
+    provenance : data source and hashes, chance levels, and how each group of rows was made (see
+        :func:`somb_utils.runs.record.provenance`).
+    """
+
+    results: pd.DataFrame
+    predictions: pd.DataFrame
+    provenance: dict[str, Any]
+
+    def summary(self, n_bootstrap: int = 1000, seed: int = 42, n_jobs: int | None = None) -> pd.DataFrame:
+        """Return one row a task and model: primary metric, mean, population SD, folds scored, chance level, interval.
+
+        Parameters
+        ----------
+        n_bootstrap : int, default 1000
+            Replicates of the 95 % interval (`low`, `high`; see :func:`somb_utils.stats.with_intervals`).
+        seed : int, default 42
+            Of the replicates.
+        n_jobs : int, optional
+            Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
+        """
+        from somb_utils.stats import with_intervals
+
+        return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed, n_jobs)
+
+    def composite(self) -> pd.DataFrame:
+        """Return the composite score and its groups, one row a model (see :func:`composite`)."""
+        return composite_of(summarise(self.results, self.provenance))
+
+    def failures(self) -> pd.DataFrame:
+        """Return task, protocol, model, fold and reason of every failed job."""
+        failed = self.results[self.results["status"].str.startswith("failed")]
+        reasons = failed.assign(reason=failed["status"].str.removeprefix("failed: "))
+        return reasons[[*KEY, "fold", "reason"]].drop_duplicates().reset_index(drop=True)
+
+
+def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFrame:
+    """Return one row a task and model on the primary metric.
+
+    Columns: task, protocol, model, source, metric, mean and sd (population) over the scored folds, folds (how many
+    those are), failed and undefined (how many are left out), chance.
+    """
+    metric = {key.split("/")[0]: entry["metric"] for key, entry in provenance["tasks"].items()}
+    primary = results[results["metric"] == results["task"].map(metric)]
+    grouped = primary.groupby([*KEY, "source", "metric"], sort=False)
+    table = grouped.agg(
+        mean=("value", "mean"),
+        sd=("value", lambda v: float(np.std(v.dropna())) if v.notna().any() else np.nan),
+        folds=("value", "count"),
+        failed=("status", lambda s: int(s.str.startswith("failed").sum())),
+        undefined=("status", lambda s: int((s == "undefined").sum())),
+    ).reset_index()
+    keys = table["task"] + "/" + table["protocol"]
+    table["chance"] = [provenance["tasks"][key]["chance"] for key in keys]
+    return table
+
+
+def composite(scores: pd.DataFrame, reference: Mapping[str, float]) -> pd.DataFrame:
+    """Return the composite score: how far above guessing a model is, averaged in groups and over groups.
+
+    Each score becomes (score - reference) / (1 - reference), floored at 0; tasks are averaged in the groups A, B,
+    C, D, E, F_body_site, F_phase, F_source, G, H, I, then the groups are averaged. Supplementary tasks stay out.
+
+    Parameters
+    ----------
+    scores : columns task, model, mean (primary metric)
+    reference : what guessing scores, by task; below 1
+
+    Returns
+    -------
+    DataFrame
+        Indexed by model, best first: one column a group, ``composite`` and ``groups`` (how many it averages).
+    """
+    group = {task.id: task.composite_group for task in catalogue().values()}
+    kept = scores[scores["task"].map(group).notna() & scores["mean"].notna()]
+    base = kept["task"].map(dict(reference)).astype(float)
+    above = ((kept["mean"] - base) / (1 - base)).clip(lower=0)
+    table = kept.assign(group=kept["task"].map(group), above=above).pivot_table(
+        index="model", columns="group", values="above", aggfunc="mean"
+    )
+    groups = table.notna().sum(axis=1)
+    return table.assign(composite=table.mean(axis=1), groups=groups).sort_values("composite", ascending=False)
+
+
+def composite_of(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the composite of a run's summary, by the rule of its protocol.
+
+    ``aligned`` measures against the exact chance level. ``published`` measures against the random baseline's own
+    score and counts B2's models under names of their own, so that B2 enters nobody else's composite.
+
+    Raises
+    ------
+    UsageError
+        If the summary mixes protocols, or ``published`` lacks the random baseline.
+    """
+    protocols = summary["protocol"].unique()
+    if len(protocols) != 1:
+        raise UsageError(f"a composite needs one protocol, these results mix {', '.join(protocols)}")
+    if protocols[0] == "aligned":
+        return composite(summary, dict(zip(summary["task"], summary["chance"], strict=True)))
+    random = summary[summary["model"] == "random"]
+    reference = dict(zip(random["task"], random["mean"], strict=True))
+    lacking = sorted(set(summary["task"]) - set(reference))
+    if lacking:
+        raise UsageError(f"the published composite needs the random baseline, which is missing for {lacking[0]}")
+    renamed = (summary["task"] == "B2") & ~summary["model"].isin(["random", "majority"])
+    return composite(summary.assign(model=summary["model"].mask(renamed, "multilabel_" + summary["model"])), reference)

@@ -1,0 +1,305 @@
+"""Run models on tasks: fold jobs in parallel, each kept by content, so that a rerun does only what is new."""
+
+import math
+import platform
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from somb_utils._seeds import checked_seed
+from somb_utils.errors import SombError, UsageError
+from somb_utils.runs import cluster as dask_cluster
+from somb_utils.runs import workers
+from somb_utils.runs.cache import Job, Recipe, code_fingerprint, restore, store
+from somb_utils.runs.code import Code, code_of, verify
+from somb_utils.runs.fit import Outcome, PreparedFold, fit_fold, prepare
+from somb_utils.runs.folder import check_folder, replaced, save
+from somb_utils.runs.models import SEED, Model, resolve_models, supports
+from somb_utils.runs.record import outcome_rows, prediction_rows, provenance
+from somb_utils.runs.results import RunResult
+from somb_utils.tables.sources import Source, SourceLike, missing_tables, resolve_source
+from somb_utils.tasks.definitions import Protocol, Task, select_tasks, task_tables
+from somb_utils.tasks.task_data import TaskData, load_task, missing_message
+
+Progress = Callable[[float, str], None]
+TaskLike = str | Task | TaskData
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where fold jobs are done.
+
+    Attributes
+    ----------
+    n_jobs : int
+        Jobs at once; -1 for one a core. One is done in this process, unless `timeout` or `memory` is given.
+    timeout : float or None
+        Seconds that a fit may take; a fit that takes longer has failed. Infinite: no limit, and yet fits are done in
+        processes of their own, so that one that crashes has failed alone.
+    memory : int or None
+        Bytes that a fit may allocate.
+    cluster : str or None
+        Address of a Dask scheduler, or ``local:N``.
+    """
+
+    n_jobs: int = -1
+    timeout: float | None = None
+    memory: int | None = None
+    cluster: str | None = None
+
+    def __post_init__(self) -> None:
+        workers.count(self.n_jobs)
+        workers.check_memory_limit(self.memory)
+        if self.timeout is not None and not self.timeout > 0:
+            raise UsageError(f"a time limit of {self.timeout:g} s: give more than 0")
+        limited = self.memory is not None or (self.timeout is not None and math.isfinite(self.timeout))
+        if self.cluster is not None and limited:
+            raise UsageError(
+                "limits of time and memory are for fits on this machine; on a cluster, its workers set them"
+            )
+
+
+def run(
+    tasks: TaskLike | Sequence[TaskLike] | None = None,
+    models: Any = None,
+    *,
+    model_params: Mapping[str, Mapping[str, Any]] | None = None,
+    protocol: Protocol | None = None,
+    source: SourceLike = "auto",
+    seed: int = SEED,
+    n_jobs: int = -1,
+    timeout: float | None = None,
+    memory: int | None = None,
+    cluster: str | None = None,
+    out: str | Path | None = None,
+    on_start: Callable[[int, float], None] = lambda jobs, cost: None,
+    on_done: Progress = lambda cost, label: None,
+) -> RunResult:
+    """Fit models on all folds of tasks and score them.
+
+    Parameters
+    ----------
+    tasks : str, Task, TaskData or a sequence of them, optional
+        Ids, wildcards, definitions, or tasks loaded with :func:`load_task`; all 21 when omitted.
+    models : optional
+        See :func:`somb_utils.runs.models.resolve_models`; the seven baselines when omitted.
+    model_params : mapping, optional
+        Parameters by model name.
+    protocol : str, default "aligned"
+        See :func:`load_task`. A loaded task has its own.
+    source : str, Path, mapping or Source, default "auto"
+        See :func:`somb_utils.tables.sources.resolve_source`. A loaded task has its own.
+    seed : int, default 42
+        Seed of the baselines, of each ``random_state`` that is None in an estimator of your own, and of the global
+        generators of NumPy and Python while it is fitted. Folds do not depend on it.
+    n_jobs : int, default -1
+        Fold jobs at once; -1 for one a core. Scores do not depend on it. One is done in this process.
+    timeout : float, optional
+        Seconds that a fit may take. One that takes longer has failed, and the run goes on.
+    memory : int, optional
+        Bytes that a fit may allocate, on Linux.
+    cluster : str, optional
+        Address of a Dask scheduler (``tcp://host:8786``) or ``local:N``, to run the jobs there instead.
+    out : str or Path, optional
+        Folder for results, predictions, provenance and finished jobs. A rerun into it continues.
+    on_start, on_done : callable
+        Called with the number and cost of the jobs to do, and after each.
+
+    Returns
+    -------
+    RunResult
+        Results, predictions and provenance as data frames.
+
+    Raises
+    ------
+    UsageError
+        If a task, model or parameter is unknown, tasks contradict one another, `out` holds results of other data,
+        or a model's file was edited after it was imported.
+    SombError
+        If a table is missing or changed, or `out` cannot be written.
+
+    Examples
+    --------
+    >>> result = run("A1", ["majority"], source="simulated", n_jobs=1)
+    >>> result.summary()[["task", "model", "metric"]].values.tolist()
+    [['A1', 'majority', 'macro_f1']]
+    """
+    seed = checked_seed(seed)
+    where = Where(n_jobs, timeout, memory, cluster)
+    chosen = resolve_models(models, model_params)
+    loaded = load_tasks(tasks, protocol, source)
+    folder = Path(out).absolute() if out is not None else None
+    jobs = fold_jobs(loaded, chosen, seed)
+    told = provenance(loaded, jobs)
+    if folder is not None:
+        before = check_folder(folder, loaded, [model.name for model in chosen])
+        for sentence in replaced(before, told) if before else ():
+            print(f"NOTE: {folder.name}: {sentence}", file=sys.stderr)
+    done = finished(jobs, folder)
+    todo = sorted((i for i in range(len(jobs)) if i not in done), key=lambda i: -jobs[i].cost)
+    on_start(len(todo), sum(jobs[i].cost for i in todo))
+    for i, outcome in _outcomes(jobs, todo, where) if todo else ():
+        done[i] = outcome
+        key = jobs[i].key
+        if folder is not None and key is not None and not outcome.error:
+            store(outcome, folder, key)
+        on_done(jobs[i].cost, f"{jobs[i].data.name} {jobs[i].model.name}")
+    scored = [(job, done[i]) for i, job in enumerate(jobs)]
+    result = RunResult(outcome_rows(scored), prediction_rows(scored), told)
+    if folder is not None:
+        save(result, folder)
+    return result
+
+
+def load_tasks(
+    tasks: TaskLike | Sequence[TaskLike] | None, protocol: Protocol | None, source: SourceLike
+) -> list[TaskData]:
+    """Load every selected task whose tables the source holds.
+
+    A task named by its id must have its tables; one matched by a wildcard or by default is left out without them
+    (see :func:`unavailable`).
+
+    Raises
+    ------
+    UsageError
+        If no task is named, one is named twice with other content, or loaded tasks are of another protocol or of
+        several data sources.
+    SombError
+        If a task named by id lacks a table, or no task is left.
+    """
+    items = [tasks] if isinstance(tasks, str | Task | TaskData) else None if tasks is None else list(tasks)
+    if items is not None and not items:
+        raise UsageError("no task named; leave `tasks` out for all of them")
+    given = [item for item in items or () if isinstance(item, TaskData)]
+    for data in given:
+        data.check()
+        if protocol is not None and data.protocol != protocol:
+            raise UsageError(
+                f"{data.name} was loaded under protocol {data.protocol}, and protocol={protocol} is asked for"
+            )
+    names = items if items is None else [item for item in items if not isinstance(item, TaskData)]
+    loaded = {} if names == [] else _load_named(names, protocol or "aligned", source)
+    for data in given:
+        twin = loaded.setdefault((data.name, data.protocol), data)
+        if twin.fingerprint != data.fingerprint:
+            raise UsageError(f"{data.name} is given twice, with other features, labels or folds; run one at a time")
+    kinds = {data.provenance["source"] for data in loaded.values()}
+    if len(kinds) > 1:
+        raise UsageError(f"one run has one data source, these tasks are of {' and '.join(sorted(kinds))} tables")
+    return list(loaded.values())
+
+
+def _load_named(
+    names: Sequence[Any] | None, protocol: Protocol, source: SourceLike
+) -> dict[tuple[str, Protocol], TaskData]:
+    definitions = [name for name in names or () if isinstance(name, Task)]
+    texts = None if names is None else [str(name) for name in names if not isinstance(name, Task)]
+    words = None if texts is None else [word.strip() for text in texts for word in text.split(",")]
+    selected = [*definitions, *(select_tasks(words) if words != [] else ())]
+    where = resolve_source(source, task_tables(selected))
+    lacking = unavailable(selected, where)
+    named = {word.upper() for word in words or ()} | {task.id for task in definitions}
+    for task, message in lacking.items():
+        if task in named or len(lacking) == len(selected):
+            raise SombError(message)
+    loaded = [load_task(task, protocol, where) for task in selected if task.id not in lacking]
+    return {(data.name, data.protocol): data for data in loaded}
+
+
+def unavailable(tasks: Sequence[Task], source: Source) -> dict[str, str]:
+    """Return, for each task whose tables `source` lacks, what is missing and how to get it."""
+    absent = [(task, missing_tables(task.tables, source)) for task in tasks]
+    return {task.id: missing_message(task, names, source) for task, names in absent if names}
+
+
+def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int) -> list[Job]:
+    """Return the jobs of every model on every fold, after making each model once, so that a bad parameter is told.
+
+    Raises
+    ------
+    UsageError
+        If a model cannot be made, or its file was edited after it was imported.
+    """
+    jobs, recipes = [], {}
+    for data in loaded:
+        for model in models:
+            if supports(model, data.task, data.protocol):
+                key = model.name, data.task.type
+                if key not in recipes:
+                    recipes[key] = _recipe(model, data.task, seed)
+                jobs += [Job(data, model, number, recipes[key]) for number in range(len(data.folds))]
+    return jobs
+
+
+def _recipe(model: Model, task: Task, seed: int) -> Recipe:
+    estimator, states = model.check(task, seed)
+    parts = [estimator, dict(model.params), *([] if model.is_baseline else [model.imported()])]
+    try:
+        code = Code({}, {}) if model.is_baseline and not model.params else code_of(*parts)
+    except UsageError as error:
+        raise UsageError(f"model '{model.name}': {error}") from None
+    return Recipe.of(model, seed, states, code, estimator)
+
+
+def finished(jobs: Sequence[Job], folder: Path | None) -> dict[int, Outcome]:
+    """Return the outcomes that a run's folder holds, by the position of their jobs."""
+    if folder is None:
+        return {}
+    kept = ((i, job.key and restore(folder, job.key)) for i, job in enumerate(jobs))
+    return {i: outcome for i, outcome in kept if outcome}
+
+
+def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterator[tuple[int, Outcome]]:
+    """Do the jobs `todo`, in their order as far as workers are free, and yield each as it finishes."""
+    left = Counter((id(jobs[i].data), jobs[i].number) for i in todo)
+    kept: dict[tuple[int, int], PreparedFold] = {}
+
+    def prepared(job: Job) -> PreparedFold:  # once a fold, and kept until its last model is under way
+        key = id(job.data), job.number
+        if key not in kept:
+            kept[key] = prepare(job.data, job.number)
+        left[key] -= 1
+        return kept[key] if left[key] else kept.pop(key)
+
+    calls: Iterator[workers.Call] = ((i, prepared(jobs[i]), jobs[i].recipe) for i in todo)
+    if where.cluster is not None:
+        code = code_fingerprint()
+        yield from map(_survived, dask_cluster.unordered(_do_there, ((*call, code) for call in calls), where.cluster))
+    elif where.n_jobs == 1 and where.timeout is None and where.memory is None:
+        yield from (_do(*call) for call in calls)
+    else:
+        own = any(not jobs[i].model.is_baseline for i in todo)
+        n_workers = min(workers.count(where.n_jobs), len(todo))
+        limits: Any = {"timeout": None if where.timeout == math.inf else where.timeout, "memory": where.memory}
+        yield from map(_survived, workers.unordered(_do, calls, n_workers, **limits, fresh=own))
+
+
+def _do(i: int, fold: PreparedFold, recipe: Recipe) -> tuple[int, Outcome]:
+    outcome = fit_fold(fold, recipe.model, recipe.seed)
+    if recipe.code is not None:
+        verify(recipe.code)
+    return i, outcome
+
+
+def _do_there(i: int, fold: PreparedFold, recipe: Recipe, code: str) -> tuple[int, Outcome]:
+    if code_fingerprint() != code:
+        raise SombError(
+            f"the worker on {platform.node()} has other versions of somb_utils or its libraries than this process; "
+            "install the same requirements.lock on both"
+        )
+    return _do(i, fold, recipe)
+
+
+def _survived(result: Any) -> tuple[int, Outcome]:
+    """Turn a call that has no result into a failed outcome."""
+    first, second = result
+    if isinstance(second, SombError):
+        raise second
+    if isinstance(second, BaseException):
+        return first[0], Outcome(np.empty(0), np.empty(0), {}, 0.0, f"{type(second).__name__}: {second}")
+    return first, second

@@ -1,0 +1,215 @@
+"""Calls in processes of their own on this machine: one that crashes or hangs costs its own call alone."""
+
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import loky
+from loky import process_executor
+from loky.process_executor import ProcessPoolExecutor
+
+from somb_utils.errors import SombError, UsageError
+
+Call = tuple[Any, ...]
+
+IDLE = 300  # seconds after which a worker without a call ends
+POLL = 0.5  # seconds between looks at the time, when there is a limit
+AHEAD = 2  # calls that a worker has been sent, so that it need not wait for the next
+_THREADS = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB", "NUMEXPR", "NUMBA")
+
+
+class WorkerDiedError(Exception):
+    """The process that made a call ended before the call did."""
+
+
+def count(n_jobs: int) -> int:
+    """Return the number of workers that `n_jobs` asks for; -1 is one for each core that this process may use."""
+    if n_jobs == 0 or n_jobs < -1:
+        raise UsageError(f"{n_jobs} jobs: give a number of jobs, or -1 for one a core")
+    return int(loky.cpu_count()) if n_jobs == -1 else n_jobs
+
+
+def unordered(
+    function: Callable[..., Any],
+    calls: Iterator[Call],
+    n_workers: int,
+    *,
+    timeout: float | None = None,
+    memory: int | None = None,
+    fresh: bool = False,
+) -> Iterator[Any]:
+    """Yield the results of ``function(*call)`` as they finish.
+
+    Parameters
+    ----------
+    function : callable
+    calls : iterator of tuple
+    n_workers : int
+        Processes to use.
+    timeout : float, optional
+        Seconds that a call may take.
+    memory : int, optional
+        Bytes that a worker may allocate beyond what its libraries take; Linux only.
+    fresh : bool, default False
+        Use new processes, which have imported nothing, and keep none for later calls.
+
+    Yields
+    ------
+    result or (call, exception)
+        The latter for a call that took too long, or whose arguments cannot be sent, or whose worker died.
+
+    Raises
+    ------
+    SombError
+        If `function` raises one.
+    """
+    fresh = fresh or timeout is not None or memory is not None
+    workers = [_Worker(memory) if fresh or not _idle else _idle.pop() for _ in range(n_workers)]
+    again: deque[Call] = deque()  # calls that were waiting for a worker that died
+
+    def following() -> Call | None:
+        return again.popleft() if again else next(calls, None)
+
+    try:
+        while True:
+            for worker in workers:
+                while len(worker.sent) < AHEAD and (call := following()) is not None:
+                    try:
+                        worker.send(function, call)
+                    except Exception as error:  # pickle raises what it likes
+                        yield call, error
+            futures = {worker.sent[0][0]: worker for worker in workers if worker.sent}
+            if not futures:
+                return
+            wait(futures, timeout=None if timeout is None else POLL, return_when=FIRST_COMPLETED)
+            for future, worker in futures.items():
+                if future.done() or worker.overdue(timeout):
+                    result, left = worker.take(timeout)
+                    again.extend(left)
+                    yield result
+    finally:
+        for worker in workers:
+            if fresh or worker.sent:
+                worker.kill()
+            else:
+                _idle.append(worker)
+
+
+class _Worker:
+    """One process, and the calls sent to it, in their order."""
+
+    def __init__(self, memory: int | None) -> None:
+        self.memory = memory
+        self.sent: deque[tuple[Future[Any], Call]] = deque()
+        self._start()
+
+    def _start(self) -> None:
+        self.executor = ProcessPoolExecutor(
+            max_workers=1,
+            timeout=IDLE,
+            initializer=_prepare,
+            initargs=(os.getpid(), self.memory),
+            env={f"{library}_NUM_THREADS": "1" for library in _THREADS},
+        )
+        self.ready = self.executor.submit(os.getpid)
+        self.since: float | None = None
+
+    def send(self, function: Callable[..., Any], call: Call) -> None:
+        # As bytes, so that what cannot be read there fails as the call, not as the worker.
+        content = cloudpickle.dumps((function, call))
+        try:
+            future = self.executor.submit(_call, content)
+        except BrokenExecutor:  # it died while it had no call
+            self._start()
+            future = self.executor.submit(_call, content)
+        self.sent.append((future, call))
+
+    def overdue(self, timeout: float | None) -> bool:
+        """Tell whether the call that is being made has taken longer than `timeout`."""
+        if timeout is None or not self.ready.done():
+            return False
+        self.since = self.since or time.monotonic()
+        return time.monotonic() - self.since > timeout
+
+    def take(self, timeout: float | None) -> tuple[Any, list[Call]]:
+        """Return the first call's result, or why it has none, and the calls that must be sent again."""
+        future, call = self.sent.popleft()
+        if not future.done():
+            return (call, TimeoutError(f"took longer than {timeout:g} s")), self._replace()
+        error = future.exception()
+        if isinstance(error, BrokenExecutor):
+            return (call, WorkerDiedError(_reason(error))), self._replace()
+        self.since = time.monotonic()
+        if isinstance(error, SombError):
+            raise error
+        return ((call, error) if error is not None else future.result()), []
+
+    def _replace(self) -> list[Call]:
+        self.kill()
+        left = [call for _, call in self.sent]
+        self.sent.clear()
+        self._start()
+        return left
+
+    def kill(self) -> None:
+        self.executor.shutdown(wait=True, kill_workers=True)
+
+
+_idle: list[_Worker] = []
+
+
+def _reason(error: BrokenExecutor) -> str:
+    codes = re.search(r"\{(.*)\}", str(error))
+    return (
+        f"the worker process ended ({codes[1] if codes else 'no exit code'}): it was killed, perhaps for want of "
+        "memory, or the model's code crashed or left it"
+    )
+
+
+def _call(content: bytes) -> Any:
+    function, call = cloudpickle.loads(content)
+    return function(*call)
+
+
+def _prepare(parent: int, memory: int | None) -> None:
+    """Prepare a new worker: leave Ctrl-C to the parent, end with it, import what fits need, limit the memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    import somb_utils.runs.fit  # noqa: F401  loaded before any time is taken
+
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize  # a large fold is no leak, and no reason for a new worker
+    if memory is not None:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + memory
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def check_memory_limit(memory: int | None) -> None:
+    """Refuse a memory limit where the platform has none.
+
+    Raises
+    ------
+    UsageError
+        Elsewhere than on Linux, or if the limit is not above 0.
+    """
+    if memory is not None and sys.platform != "linux":
+        raise UsageError("a memory limit of a fit needs Linux; leave it out here")
+    if memory is not None and memory <= 0:
+        raise UsageError("a memory limit must be above 0")
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

@@ -1,0 +1,1 @@
+"""Simulation studies of the statistics: power of the tests, coverage of the intervals."""

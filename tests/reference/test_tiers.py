@@ -1,0 +1,119 @@
+"""Tiers: the rule on made-up summaries and on the project's own run; each simulated task lands in its tier."""
+
+import pandas as pd
+import pytest
+
+from somb_utils.errors import UsageError
+from somb_utils.leaderboard.board import fit
+from somb_utils.notebook import check
+from somb_utils.reference import tiers
+from somb_utils.reference.canonical import canonical_scores
+from somb_utils.tasks.definitions import catalogue
+
+SMALL = ["A1", "A2", "C1", "C2", "D1", "F4", "F5", "G1", "H1", "I2"]
+LARGE = ["B1", "B2", "E1", "E2", "E3", "E4", "F3", "I1", "I3"]
+WIDE = ["F1", "F2"]  # 16,172 taxa: boosting them takes a minute
+
+
+def summary(task: str, chance: float, models: dict[str, tuple[float, ...]]) -> pd.DataFrame:
+    """Return a summary of one task: mean, low, high and, where a fourth number is given, p by model."""
+    columns = ["mean", "low", "high", "p"][: len(next(iter(models.values())))]
+    table = pd.DataFrame.from_dict(models, orient="index", columns=columns).rename_axis("model").reset_index()
+    metric = catalogue()[task].metrics.primary
+    return table.assign(task=task, protocol="aligned", metric=metric, chance=chance)
+
+
+CLEAR, NEAR = (0.6, 0.5, 0.7), (0.35, 0.2, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("task", "models", "shown", "verdict"),
+    [
+        ("F3", {"rf": (0.9, 0.85, 0.95), "logreg": (0.55, 0.45, 0.6)}, "calibration", "holds"),
+        ("F3", {"rf": (0.9, 0.79, 0.95), "logreg": (0.7, 0.6, 0.8)}, "standard", "harder"),
+        ("F4", {"rf": CLEAR, "logreg": CLEAR, "mlp": NEAR}, "standard", "holds"),
+        ("F4", {"rf": CLEAR, "logreg": NEAR}, "advanced", "harder"),
+        ("F4", {"rf": NEAR, "logreg": NEAR}, "frontier", "harder"),
+        ("G1", {"rf": CLEAR, "logreg": NEAR, "mlp": NEAR}, "advanced", "holds"),
+        ("G1", {"rf": CLEAR, "logreg": CLEAR, "mlp": NEAR}, "standard", "holds"),
+        ("F5", {"rf": NEAR, "logreg": NEAR}, "frontier", "holds"),
+        ("F5", {"rf": CLEAR, "logreg": NEAR}, "advanced", "easier"),
+        ("F5", {"rf": NEAR, "logreg": NEAR, "random": CLEAR, "majority": CLEAR}, "frontier", "holds"),
+    ],
+)
+def test_tier_follows_its_rule(task: str, models: dict[str, tuple[float, ...]], shown: str, verdict: str) -> None:
+    chance = 0.5 if task == "F3" else 0.3
+    row = tiers.check(summary(task, chance, models)).iloc[0]
+    assert (row["stated"], row["shown"], row["verdict"]) == (catalogue()[task].tier, shown, verdict)
+    assert row["models"] == len(set(models) - set(tiers.GUESSES))
+
+
+def test_an_interval_that_touches_chance_is_not_above_it() -> None:
+    table = summary("F4", 0.3, {"rf": (0.6, 0.3, 0.7), "logreg": (0.6, 0.301, 0.7)})
+    assert tiers.above_chance(table).tolist() == [False, True]
+
+
+def test_p_values_are_held_against_the_number_of_models() -> None:
+    given = {"rf": (*CLEAR, 0.02), "logreg": (*CLEAR, 0.03), "random": (*NEAR, 0.001), "mlp": (*NEAR, 0.001)}
+    table = summary("F4", 0.3, given)
+    assert tiers.above_chance(table).tolist() == [False, False, False, False]
+    assert tiers.above_chance(table[table["model"].isin(["rf", "logreg"])]).tolist() == [True, False]
+    assert tiers.check(table).iloc[0]["least_p"] == 0.001
+    one = table.assign(p=[0.001, float("nan"), 0.5, float("nan")])
+    assert tiers.above_chance(one).tolist() == [True, False, False, False]
+
+
+def test_missing_scores_are_left_out_and_counted_so() -> None:
+    table = summary("F5", 0.3, {"rf": CLEAR, "logreg": (float("nan"),) * 3})
+    assert tiers.check(table).iloc[0][["above", "models", "best"]].tolist() == [1, 1, "rf"]
+
+
+def test_what_cannot_be_judged_is_told() -> None:
+    table = summary("F4", 0.3, {"random": CLEAR})
+    with pytest.raises(UsageError, match="random and majority do not"):
+        tiers.check(table)
+    with pytest.raises(UsageError, match="needs the column low"):
+        tiers.check(table.drop(columns="low"))
+
+
+def test_every_tier_has_a_rule() -> None:
+    assert set(tiers.RULES) == set(tiers.ORDER) >= {task.tier for task in catalogue().values()}
+
+
+def test_stated_tiers_on_the_real_tables() -> None:
+    stored = canonical_scores()
+    table = tiers.check(stored).set_index(["task", "protocol"])
+    assert len(table) == 34
+    assert table.loc[("F5", "aligned"), "verdict"] == "easier"
+    assert table.loc[("G1", "aligned"), "verdict"] == "harder"
+    for task in ("C2", "F4", "I2"):
+        assert table.loc[(task, "aligned"), "verdict"] == "holds"
+    assert (table["low"] <= table["high"]).all()
+
+
+@pytest.fixture(scope="module")
+def scores() -> pd.DataFrame:
+    # Folds stand in the notebooks' own folders, so that nothing is fitted twice in one test command.
+    plan = [
+        (SMALL, ["random", "logreg", "lightgbm", "rf"]),
+        (LARGE, ["random", "logreg", "lightgbm"]),
+        (WIDE, ["random", "logreg"]),
+    ]
+    runs = [fit(check("", {"tasks": tasks, "models": models, "data_source": "simulated"})) for tasks, models in plan]
+    return pd.concat([run.summary() for run in runs]).set_index(["task", "model"])
+
+
+@pytest.mark.parametrize("task_id", sorted(catalogue()))
+def test_task_lands_in_its_tier(task_id: str, scores: pd.DataFrame) -> None:
+    table = scores.loc[task_id]
+    best = table.drop(index="random").sort_values("mean").iloc[-1]
+    gain = best["mean"] - best["chance"]
+    tier = catalogue()[task_id].tier
+    if tier == "calibration":
+        assert best["mean"] > tiers.CALIBRATED
+    elif tier == "standard":
+        assert gain > 2 * table.loc["random", "sd"], "not clearly above chance"
+    elif tier == "advanced":
+        assert gain > 2 * best["sd"] / best["folds"] ** 0.5, "not above chance"
+    else:
+        assert gain < 0.05, "not near chance"

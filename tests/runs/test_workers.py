@@ -1,0 +1,91 @@
+"""A fit that crashes, hangs or takes all memory has failed alone; workers end with the process that started them."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+import somb_utils as somb
+from somb_utils.errors import UsageError
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "helpers"))
+
+
+@pytest.mark.parametrize(
+    ("model", "limits", "reason", "failed"),
+    [
+        ("Dies", {}, r"WorkerDiedError: the worker process ended \(SIGKILL\(-9\)\)", 4),
+        ("Hangs", {"timeout": 2}, "TimeoutError: took longer than 2 s", 4),
+        pytest.param(
+            "Hungry",
+            {"memory": 2**30},
+            "MemoryError: Unable to allocate 8",
+            4,
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="no limit of memory on this platform"),
+        ),
+    ],
+)
+def test_such_a_fit_fails_alone(model: str, limits: dict[str, float], reason: str, failed: int, tmp_path: Path) -> None:
+    models = [f"own_estimators:{model}", "majority", "logreg"]
+    result = somb.run("A1", models, source="simulated", n_jobs=2, out=tmp_path, **limits)  # type: ignore[arg-type]
+    assert len(result.failures()) == failed and result.failures()["reason"].str.contains(reason).all()
+    alone = somb.run("A1", models[1:], source="simulated", n_jobs=1)
+    others = result.results[result.results["model"] != models[0]].reset_index(drop=True)
+    assert others.equals(alone.results)
+    assert set(somb.load_run(tmp_path).summary(20)["model"]) == set(models)
+
+
+def test_one_job_on_the_command_line_outlives_its_model(command: Command) -> None:
+    words = ["run", "--data", "simulated", "--jobs", "1", "--tasks", "A1", "--format", "csv"]
+    code, out, err = command(*words, "--models", "own_estimators:Dies,majority")
+    assert code == 1 and "A1,aligned,majority,simulated,macro_f1,0.19999" in out
+    assert err.count("failed: own_estimators:Dies on A1, fold") == 4 and "4 fold jobs failed" in err
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"timeout": 0}, "a time limit of 0 s: give more than 0"),
+        ({"timeout": float("nan")}, "a time limit of nan s"),
+        ({"memory": 0}, "a memory limit must be above 0"),
+        ({"n_jobs": 0}, "0 jobs: give a number of jobs, or -1"),
+        ({"n_jobs": -2}, "-2 jobs"),
+        ({"timeout": 3, "cluster": "local:1"}, "limits of time and memory are for fits on this machine"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused(limits: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        somb.run("A1", "majority", source="simulated", **limits)  # type: ignore[arg-type]
+
+
+PROGRAM = """
+import os, sys
+import somb_utils as somb
+from somb_utils.runs import workers
+for pids in workers.unordered(lambda i: (i, os.getpid()), ((i,) for i in range(4)), 2):
+    print(pids[1], flush=True)
+print("end", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_parent(sent: signal.Signals) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    lines = list(iter(parent.stdout.readline, "end\n"))
+    there = [psutil.Process(pid) for pid in {int(line) for line in lines} if psutil.pid_exists(pid)]
+    assert there and parent.pid != os.getpid()
+    parent.send_signal(sent)
+    parent.wait()
+    assert psutil.wait_procs(there, timeout=60)[1] == []
