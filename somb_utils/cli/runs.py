@@ -93,7 +93,7 @@ def run(
 
 
 def ablate(
-    task: Annotated[str, typer.Argument(help="A task that defines ablations (B1).")],
+    task: Annotated[str, typer.Argument(help="A task that defines ablations, e.g. B1.")],
     models: Models = None,
     model_params: Params = None,
     protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
@@ -272,7 +272,9 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
 
 def _has_composite(summary: "pd.DataFrame") -> bool:
     aligned = set(summary["protocol"]) == {"aligned"}
-    random = summary.loc[summary["model"] == "random", "task"]
+    from somb_utils.runs.baselines import RANDOM
+
+    random = summary.loc[summary["model"] == RANDOM, "task"]
     return aligned or set(summary["task"]) == set(random)
 
 

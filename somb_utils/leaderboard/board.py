@@ -14,6 +14,7 @@ from somb_utils.leaderboard.entries import FOLDER, Entry
 from somb_utils.leaderboard.html import document, html
 from somb_utils.leaderboard.sources import NO_SUBMISSIONS, canonical_sources, published_source, run_source
 from somb_utils.notebook import Parameters, Session, check, show
+from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult, composite_of
 from somb_utils.tasks.definitions import catalogue
@@ -120,7 +121,7 @@ class Board:
         """Say how many tasks have a model whose interval lies above chance, and which tasks have no score."""
         from IPython.display import Markdown, display
 
-        fitted = self.summary[~self.summary["model"].isin(["random", "majority"])]
+        fitted = self.summary[~self.summary["model"].isin(TRIVIAL)]
         clear = fitted[fitted["low"] > fitted["chance"]].groupby("task")["model"].agg(", ".join)
         tasks = list(dict.fromkeys(fitted["task"]))
         unclear = [task for task in tasks if task not in clear.index]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from somb_utils.leaderboard.entries import Entry
 from somb_utils.reference.canonical import SCORES, canonical_scores
-from somb_utils.reference.published import published_scores
+from somb_utils.reference.published import published_scores, shared_names
 from somb_utils.runs.results import composite_of
 from somb_utils.tasks.definitions import catalogue
 
@@ -130,10 +130,8 @@ def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> list
 
 def published_source() -> dict[str, Any]:
     """Return the scores of the original benchmark."""
-    table = published_scores()
-    table = table[table["task"].isin(list(catalogue()))].assign(
-        model=lambda t: t["model"].str.removeprefix("multilabel_")
-    )
+    table = shared_names(published_scores())
+    table = table[table["task"].isin(list(catalogue()))]
     return {
         "id": "published",
         "kind": "published",

@@ -329,7 +329,7 @@ def _majority(data: TaskData) -> pd.DataFrame:
         proba = model.predict_proba(X)
         y_score = proba if multilabel else proba[:, -1] * (proba.shape[1] == 2) if binary else np.empty(0)
         outcome = Outcome(model.predict(X), y_score, {}, 0.0)
-        scored.append((Job(data, Model("majority", "majority"), number), outcome))
+        scored.append((Job(data, Model(MODEL, MODEL), number), outcome))
     return prediction_rows(scored)
 
 

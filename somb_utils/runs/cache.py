@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 
 from somb_utils.paths import replacing
+from somb_utils.runs.baselines import BASELINES
 from somb_utils.runs.code import Code, imported_files
 from somb_utils.runs.fit import Outcome
 from somb_utils.runs.models import Model
@@ -21,8 +22,7 @@ from somb_utils.tasks.task_data import TaskData
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "xgboost", "lightgbm")
 
-# Rough fit times relative to one another, to start the longest jobs first and to tell the time left.
-_WEIGHTS = {"random": 0.01, "majority": 0.01, "logreg": 1.0, "rf": 8.0, "mlp": 6.0, "xgboost": 8.0, "lightgbm": 4.0}
+OTHER_COST = 8.0  # of a model that is no baseline, in units of a logistic regression's
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class Job:
         if self.data.task.pca:
             columns = sum(self.data.task.pca.values()) + 40
         n_outputs = 1 if self.data.task.type == "binary" else len(self.data.task.classes)
-        weight = _WEIGHTS.get(self.model.target if isinstance(self.model.target, str) else "", 8.0)
-        return weight * (2000 + rows * columns**0.5 * n_outputs)
+        cost = BASELINES[self.model.target].cost if self.model.is_baseline else OTHER_COST
+        return cost * (2000 + rows * columns**0.5 * n_outputs)
 
     @property
     def key(self) -> str | None:

@@ -11,11 +11,11 @@ import pandas as pd
 
 from somb_utils import stats
 from somb_utils.errors import UsageError
+from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult
-from somb_utils.tasks.definitions import catalogue
+from somb_utils.tasks.definitions import task_of
 
-TRIVIAL = ("random", "majority")
 _SCORE = ["task", "fold", "metric"]
 
 
@@ -212,8 +212,8 @@ def compare(
 def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows, curves = [], []
     for (name, model), part in predictions.groupby(["task", "model"], sort=False):
-        task = catalogue()[str(name).partition("_")[0]]
-        if task.type != "binary" or model in TRIVIAL or not part["y_score"].between(0, 1).all():
+        task = task_of(str(name))
+        if task is None or task.type != "binary" or model in TRIVIAL or not part["y_score"].between(0, 1).all():
             continue
         made = stats.calibration(part, task)
         key = {"task": str(name), "model": str(model)}

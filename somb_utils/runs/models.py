@@ -17,14 +17,11 @@ from sklearn.base import clone
 
 from somb_utils._seeds import SEED, random_states
 from somb_utils.errors import SombError, UsageError, reason
-from somb_utils.runs.baselines import BASELINES, FACTORIES
+from somb_utils.runs.baselines import BASELINES
 from somb_utils.runs.boosting import unknown_parameters
 from somb_utils.runs.isolation import isolated
 from somb_utils.runs.names import name_with, split_names
 from somb_utils.tasks.definitions import Protocol, Task
-
-# Of the baselines these take a matrix of labels; the others have one copy a label, as published.
-_MULTILABEL = ("random", "majority", "mlp")
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class Model:
             If the model cannot be imported, called or given its parameters.
         """
         estimator, _ = self._seeded(task, fold, seed)
-        matrix = self.target in _MULTILABEL if self.is_baseline else _takes_label_matrix(estimator)
+        matrix = BASELINES[self.target].label_matrix if self.is_baseline else _takes_label_matrix(estimator)
         if task.type == "multilabel" and not matrix:
             from sklearn.multiclass import OneVsRestClassifier
 
@@ -95,7 +92,7 @@ class Model:
     def _seeded(self, task: Task, fold: int, seed: int) -> tuple[Any, dict[str, int]]:
         params = {key: clone(value, safe=False) for key, value in self.params.items()}
         if self.is_baseline:
-            estimator = FACTORIES[self.target](task, fold, seed)
+            estimator = BASELINES[self.target].make(task, fold, seed)
         else:
             estimator = _own(self.imported(), self.plain_name, params)
         _set_params(estimator, params, self.plain_name)
@@ -123,7 +120,7 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
         If a name is unknown or duplicated, or `params` names a model that is not among `models`.
     """
     if models is None:
-        models = BASELINES
+        models = list(BASELINES)
     elif isinstance(models, str):
         models = split_names(models)
     elif isinstance(models, Model) or hasattr(models, "fit") or (callable(models) and not isinstance(models, Mapping)):
@@ -147,8 +144,9 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
 
 def supports(model: Model, task: Task, protocol: Protocol) -> bool:
     """Tell whether the published benchmark ran the model on the task; ``aligned`` runs all on all."""
-    published_gap = task.type == "multilabel" and model.target in ("xgboost", "lightgbm")
-    return not (protocol == "published" and published_gap)
+    if protocol == "aligned" or task.type != "multilabel" or not model.is_baseline:
+        return True
+    return BASELINES[model.target].published_multilabel
 
 
 def _plain_name(target: Any) -> str:

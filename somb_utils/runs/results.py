@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 
 from somb_utils.errors import UsageError
+from somb_utils.runs.baselines import RANDOM, TRIVIAL
 from somb_utils.runs.record import KEY
 from somb_utils.tasks.definitions import catalogue
+
+MULTILABEL = "multilabel_"  # before the name of a model of a multilabel task in the published scores
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def composite_of(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the composite of a run's summary, by the rule of its protocol.
 
     ``aligned`` measures against the exact chance level. ``published`` measures against the random baseline's own
-    score and counts B2's models under names of their own, so that B2 enters nobody else's composite.
+    score, and counts models of multilabel tasks as other models, as the published benchmark named them.
 
     Raises
     ------
@@ -120,10 +123,11 @@ def composite_of(summary: pd.DataFrame) -> pd.DataFrame:
         raise UsageError(f"a composite needs one protocol, these results mix {', '.join(protocols)}")
     if protocols[0] == "aligned":
         return composite(summary, dict(zip(summary["task"], summary["chance"], strict=True)))
-    random = summary[summary["model"] == "random"]
+    random = summary[summary["model"] == RANDOM]
     reference = dict(zip(random["task"], random["mean"], strict=True))
     lacking = sorted(set(summary["task"]) - set(reference))
     if lacking:
         raise UsageError(f"the published composite needs the random baseline, which is missing for {lacking[0]}")
-    renamed = (summary["task"] == "B2") & ~summary["model"].isin(["random", "majority"])
-    return composite(summary.assign(model=summary["model"].mask(renamed, "multilabel_" + summary["model"])), reference)
+    multilabel = [task.id for task in catalogue().values() if task.type == "multilabel"]
+    renamed = summary["task"].isin(multilabel) & ~summary["model"].isin(TRIVIAL)
+    return composite(summary.assign(model=summary["model"].mask(renamed, MULTILABEL + summary["model"])), reference)

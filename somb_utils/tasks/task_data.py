@@ -81,11 +81,12 @@ class TaskData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of all that a fit depends on: features, labels, groups, folds, annotations and the task's recipe."""
+        """SHA-256 of what scores depend on: features, labels, groups, folds, annotations, classes and metrics."""
         groups = None if self.groups is None else self.groups.tolist()
         folds = [(fold.label, fold.train.tolist(), fold.test.tolist()) for fold in self.folds]
         names = [self.X.columns.tolist(), self.X.index.tolist(), self.annotations.columns.tolist()]
-        text = json.dumps([self.task.model_dump(), self.protocol, self.ablation, names, groups, folds])
+        task = self.task.model_dump(include={"id", "type", "classes", "pca", "metrics"})
+        text = json.dumps([task, self.protocol, self.ablation, names, groups, folds])
         digest = hashlib.sha256(text.encode())
         for values in (self.X.to_numpy(), self.codes, self.annotations.to_numpy(dtype=float)):
             digest.update(np.ascontiguousarray(values).data)

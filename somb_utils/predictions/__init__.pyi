@@ -1,0 +1,7 @@
+from .evaluate import score, template, validate
+
+__all__ = [
+    "score",
+    "template",
+    "validate",
+]
