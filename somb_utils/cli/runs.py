@@ -159,13 +159,7 @@ def reproduce(
 
 
 def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, Any]]:
-    """Read ``model.key=value`` pairs, with values in YAML's spelling.
-
-    Raises
-    ------
-    UsageError
-        If a pair lacks ``=``, names no model while several run, or its value is not YAML.
-    """
+    """Read ``model.key=value`` pairs, with values in YAML's spelling."""
     from somb_utils.cli.values import read_value
     from somb_utils.runs.names import split_names
 

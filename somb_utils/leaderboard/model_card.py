@@ -66,7 +66,27 @@ Address = Annotated[Line, StringConstraints(max_length=500, pattern=r"^https?://
 
 
 class Card(BaseModel):
-    """What a submission says of its model. `TEMPLATE` explains the fields."""
+    """What a submission says of its model; ``somb submit card`` prints a template that explains the fields.
+
+    Parameters
+    ----------
+    name
+        What the leaderboard calls the model.
+    authors, contact, url
+        Who made it; contact or url is needed.
+    licence
+        Of the model and its predictions.
+    description, training_data, tuning
+        What it is, what it was trained on, and which choices were made by looking at scores.
+    code
+        Address of code that makes the predictions again.
+    features
+        What the features are made from, where they are not the task's own.
+    key, previous_key
+        The secret that lets the author alone replace the entry, and that of the entry to replace.
+    lock
+        Hash of the key, written when the submission is packed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -91,11 +111,28 @@ class Card(BaseModel):
         return self
 
     def sealed(self) -> "Card":
-        """Return the card as it is packed: with a hash of its key, `lock`, in place of the key."""
+        """Return the card as it is packed, with a hash of its key in place of the key.
+
+        Returns
+        -------
+        Card
+            With ``lock`` and without ``key``.
+        """
         return self.model_copy(update={"key": None, "lock": lock_of(self.key) if self.key else None})
 
     def opens(self, earlier: "Card") -> bool:
-        """Return whether this card gives the key of the entry that an earlier card describes."""
+        """Tell whether this card gives the key of an earlier entry.
+
+        Parameters
+        ----------
+        earlier
+            The card of that entry.
+
+        Returns
+        -------
+        bool
+            Whether the entry may be replaced.
+        """
         return bool(self.previous_key and lock_of(self.previous_key) == earlier.lock)
 
 
@@ -144,6 +181,16 @@ def slug(name: str) -> str:
 
 def read_card(path: Path) -> Card:
     """Read a model card, YAML or JSON.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Card
+        Complete and valid.
 
     Raises
     ------

@@ -22,13 +22,7 @@ NO_SUBMISSIONS = "Submissions are scored on the published tables and stand besid
 def run_source(
     results: pd.DataFrame, summary: pd.DataFrame, composite: pd.DataFrame, listed: Sequence[Entry], n_bootstrap: int
 ) -> dict[str, Any]:
-    """Return the scores of one run, and the submissions on its tasks and protocol beside them.
-
-    Parameters
-    ----------
-    results, summary, composite : the run's, of one protocol; the summary with intervals of `n_bootstrap` replicates
-    listed : checked submissions
-    """
+    """Return the scores of one run, and the submissions on its tasks and protocol beside them."""
     kind, protocol = str(summary["source"].iloc[0]), str(summary["protocol"].iloc[0])
     badge = {"simulated": "SIMULATED DATA", "open": "Open data", "custom": "Custom data"}[kind]
     said = {"simulated": "No score says anything about real biology."}.get(kind, "Computed in this book.")

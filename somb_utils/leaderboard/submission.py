@@ -56,11 +56,16 @@ def pack(
 
     Parameters
     ----------
-    folder : a run folder, of ``somb run`` or ``somb evaluate --out``.
-    card : the model card.
-    out : the file.
-    models : those of the run that the card describes; all when omitted.
-    source : the published tables.
+    folder
+        A run folder, of ``somb run`` or ``somb evaluate --out``.
+    card
+        The model card.
+    out
+        The file.
+    models
+        Those of the run that the card describes; all when omitted.
+    source
+        The published tables.
 
     Returns
     -------
@@ -112,15 +117,7 @@ def pack(
 
 
 def read(path: Path) -> Packed:
-    """Unpack a submission's file.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file.
-    SombError
-        Naming all that keeps it from being read.
-    """
+    """Unpack a submission's file."""
     members = archive.read(path)
     lines = []
     try:
@@ -159,32 +156,35 @@ def _too_much(frame: pd.DataFrame, name: str) -> Iterator[str]:
 def check(path: Path, source: SourceLike = "auto") -> tuple[Packed, pd.DataFrame]:
     """Unpack a submission and score its predictions again.
 
+    Parameters
+    ----------
+    path
+        As :func:`pack` wrote it.
+    source
+        The published tables.
+
     Returns
     -------
-    packed : the submission.
-    scores : one row a task, protocol, model and metric, from the predictions alone: mean, sd (population), low and
-        high (95 % interval of the primary metric), chance, ``values`` by fold, and whether the features are the
-        submission's own.
+    packed : Packed
+        Card and run.
+    scores : DataFrame
+        One row per task, protocol, model and metric, from the predictions alone: mean, sd (population), low and high
+        (95 % interval of the primary metric), chance, ``values`` by fold, and whether the features are the submission's
+        own.
 
     Raises
     ------
     UsageError
         If there is no such file.
     SombError
-        Naming all that is wrong, or that the published tables are not available.
+        Naming every problem, or that the published tables are not available.
     """
     packed = read(path)
     return packed, score_again(packed, source, str(path))
 
 
 def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
-    """Return the scores that follow from a submission's predictions (see :func:`check`).
-
-    Raises
-    ------
-    SombError
-        Naming all that is wrong with the submission `name`, or that the published tables are not available.
-    """
+    """Return the scores that follow from a submission's predictions (see :func:`check`)."""
     kinds = {packed.run.provenance["source"], *packed.run.results["source"].unique()} - {"open"}
     if kinds:
         told = " and ".join(str(kind)[:40] for kind in sorted(kinds, key=str)[:3])

@@ -64,7 +64,32 @@ def evaluate(
     model: str | None = None,
     out: str | Path | None = None,
 ) -> RunResult:
-    """Check prediction files and score them: :func:`validate`, then :func:`score`, whose parameters these are.
+    """Check prediction files and score them; nothing is scored unless every file is valid.
+
+    Parameters
+    ----------
+    folder
+        Holds one file per task, such as ``A1.json`` or ``A1.csv``; or a run folder, or its ``predictions.parquet``.
+    tasks
+        Ids or wildcards; every task with a file when omitted. One named by id must have a file.
+    protocol, source
+        See :func:`somb_utils.load_task`.
+    model
+        Which of a run's models; not needed if it has one.
+    out
+        Folder to write results, predictions and provenance to.
+
+    Returns
+    -------
+    RunResult
+        The model is named ``submission``.
+
+    Raises
+    ------
+    UsageError
+        If the folder does not exist, or a task, the protocol or the model is unknown.
+    SombError
+        Listing every problem of every file.
 
     Examples
     --------
@@ -88,27 +113,26 @@ def validate(
     source: SourceLike = "auto",
     model: str | None = None,
 ) -> tuple[dict[str, Submission], list[str]]:
-    """Check every prediction file of a folder, or the predictions of a run, without scoring any.
+    """Check prediction files, or the predictions of a run, without scoring any.
 
     Parameters
     ----------
-    folder : holds one file per task, such as ``A1.json`` or ``A1.csv`` (see :mod:`somb_utils.predictions.codec`); or a
-        run folder, or its ``predictions.parquet``.
-    tasks : ids or wildcards; every task with a file when omitted. One named by id must have a file.
-    protocol, source : see :func:`somb_utils.tasks.task_data.load_task`.
-    model : which of a run's models; not needed if it has one.
+    folder, tasks, protocol, source, model
+        See :func:`somb_utils.evaluate`.
 
     Returns
     -------
-    submissions : by file name (of a run: by task)
-    notes : what the user should know though nothing is wrong
+    submissions : dict
+        By file name (of a run: by task).
+    notes : list of str
+        What the user should know though nothing is wrong.
 
     Raises
     ------
     UsageError
         If the folder does not exist, or a task, the protocol or the model is unknown.
     SombError
-        Listing everything that is wrong in any file.
+        Listing every problem of every file.
     """
     folder = Path(folder)
     if protocol not in PROTOCOLS:
@@ -188,8 +212,15 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
 
     Parameters
     ----------
-    submissions : as :func:`validate` returns them.
-    out : folder to write ``results.parquet``, ``predictions.parquet`` and ``provenance.json`` to.
+    submissions
+        As :func:`validate` returns them.
+    out
+        Folder to write results, predictions and provenance to.
+
+    Returns
+    -------
+    RunResult
+        As a run's.
 
     Raises
     ------
@@ -219,11 +250,7 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
 def standing(result: RunResult, n_bootstrap: int = 1000) -> pd.DataFrame:
     """Return a submission's summary with 95 % intervals, beside the best baseline of the canonical run.
 
-    Returns
-    -------
-    DataFrame
-        The columns of :meth:`RunResult.summary`, and `best_baseline`, `baseline_mean`, `baseline_low` and
-        `baseline_high`, which are missing unless the tables are the real ones and the canonical run has the task.
+    `best_baseline` and its mean and interval are missing unless the tables are the real ones.
     """
     return result.summary(n_bootstrap).merge(_best_baselines(), how="left", on=["task", "protocol", "source", "metric"])
 
@@ -239,9 +266,12 @@ def template(
 
     Parameters
     ----------
-    folder : absent or empty; it appears whole or not at all.
-    tasks, protocol, source : see :func:`somb_utils.runs.runner.run`.
-    form : ``"json"``, ``"parquet"``, ``"csv"`` or ``"csv.gz"``.
+    folder
+        Absent or empty; it appears whole or not at all.
+    tasks, protocol, source
+        See :func:`somb_utils.run`.
+    form
+        ``"json"``, ``"parquet"``, ``"csv"`` or ``"csv.gz"``.
 
     Returns
     -------

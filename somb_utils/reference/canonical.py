@@ -21,7 +21,12 @@ PROVENANCE = DATA / "reference" / "canonical_provenance.json"
 
 
 def canonical_scores() -> pd.DataFrame:
-    """Return the stored summary of both protocols: the columns of :meth:`RunResult.summary`, and `p` and `q`.
+    """Return the stored summary of the canonical run, under both protocols.
+
+    Returns
+    -------
+    DataFrame
+        The columns of :meth:`somb_utils.RunResult.summary`, and ``p`` and ``q``.
 
     Raises
     ------
@@ -34,13 +39,7 @@ def canonical_scores() -> pd.DataFrame:
 
 
 def store(folders: list[Path]) -> pd.DataFrame:
-    """Store the summaries and provenance of run folders as the canonical run.
-
-    Raises
-    ------
-    UsageError
-        If a run used other than the published tables, or any of its jobs failed.
-    """
+    """Store the summaries and provenance of run folders as the canonical run."""
     runs = [load_run(folder) for folder in folders]
     for folder, run in zip(folders, runs, strict=True):
         if run.provenance["source"] != "open":

@@ -11,7 +11,13 @@ TOLERANCE = 0.0005  # of a score that ``data/reference/published_tolerance.csv``
 
 
 def published_scores() -> pd.DataFrame:
-    """Return the published scores: task, model, metric, mean, sd (population, over folds)."""
+    """Return the scores of the published benchmark.
+
+    Returns
+    -------
+    DataFrame
+        Columns task, model, metric, mean and sd (population, over folds).
+    """
     return pd.read_csv(DATA / "reference" / "published_scores.csv")
 
 

@@ -26,16 +26,7 @@ def above_chance(summary: pd.DataFrame) -> pd.Series:
 
     A score is above chance if its whole 95 % interval is, and, where permutation p-values are given, if its p-value
     times the number of models that have one on this task and protocol is below 0.05 (Bonferroni): whoever looks for
-    one good model among several gives chance as many chances.
-
-    Parameters
-    ----------
-    summary : columns task, protocol, model, low, chance, and optionally p
-
-    Returns
-    -------
-    Series of bool
-        Same index; False for models that guess, and where an end or a p-value is missing.
+    one good model among several gives chance as many chances. Trivial baselines never are.
     """
     learns = ~summary["model"].isin(TRIVIAL)
     above = learns & (summary["low"] > summary["chance"])
@@ -47,12 +38,7 @@ def above_chance(summary: pd.DataFrame) -> pd.Series:
 
 
 def shown_tier(scores: pd.DataFrame) -> Tier:
-    """Return the easiest tier whose rule (see :data:`RULES`) one task's scores meet.
-
-    Parameters
-    ----------
-    scores : one row a model that learns: metric, mean, low, above
-    """
+    """Return the easiest tier whose rule (see :data:`RULES`) one task's scores meet."""
     best = scores.sort_values("mean", kind="stable").iloc[-1]
     if best["metric"] == "auroc" and best["low"] > CALIBRATED:
         return "calibration"

@@ -109,13 +109,7 @@ def job_file(folder: Path, key: str) -> Path:
 
 
 def store(outcome: Outcome, folder: Path, key: str) -> None:
-    """Keep an outcome with its key and a checksum.
-
-    Raises
-    ------
-    SombError
-        If it cannot be written.
-    """
+    """Keep an outcome with its key and a checksum."""
     arrays = {
         "y_pred": outcome.y_pred,
         "y_score": outcome.y_score,

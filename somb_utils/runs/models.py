@@ -28,14 +28,14 @@ from somb_utils.tasks.definitions import Protocol, Task
 class Model:
     """A named way to make a fresh estimator.
 
-    Attributes
+    Parameters
     ----------
-    name : str
+    name
         What results call it.
-    target : object
+    target
         Baseline name, ``package.module:object``, or the estimator or factory itself.
-    params : mapping
-        Parameters of every estimator made. A factory gets those that it has by name, the estimator the others.
+    params
+        Parameters of every estimator. A factory gets those that it has by name, the estimator the others.
     """
 
     name: str
@@ -54,7 +54,21 @@ class Model:
         return plain if self.name == name_with(plain, self.params) else self.name
 
     def make(self, task: Task, fold: int, seed: int = SEED) -> Any:
-        """Return an unfitted estimator for one fold of `task`, every ``random_state`` that is None set from `seed`.
+        """Return an unfitted estimator for one fold, every ``random_state`` that is None set from the seed.
+
+        Parameters
+        ----------
+        task
+            The definition.
+        fold
+            Number of the fold.
+        seed
+            Of the run.
+
+        Returns
+        -------
+        estimator
+            Wrapped in one copy per label if the task is multilabel and it takes no label matrix.
 
         Raises
         ------
@@ -70,11 +84,29 @@ class Model:
         return estimator
 
     def imported(self) -> Any:
-        """Return the estimator or factory itself, also if `target` names it."""
+        """Return the estimator or factory itself, also if `target` names it.
+
+        Returns
+        -------
+        object
+            As imported.
+        """
         return _import(self.target) if isinstance(self.target, str) else self.target
 
     def check(self, task: Task, seed: int = SEED) -> tuple[Any, dict[str, int]]:
-        """Make the estimator once, and return it and what :meth:`make` sets from the seed, by parameter name.
+        """Make the estimator once, and say what :meth:`make` sets from the seed.
+
+        Parameters
+        ----------
+        task
+            The definition.
+        seed
+            Of the run.
+
+        Returns
+        -------
+        tuple
+            The estimator, and a seed by name of each ``random_state`` parameter.
 
         Raises
         ------
@@ -107,17 +139,27 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
 
     Parameters
     ----------
-    models : str, sequence, mapping or estimator, optional
-        Baseline names, ``"package.module:object"``, estimators or factories; a mapping gives each its name.
-        All seven baselines when omitted.
-    params : mapping, optional
-        Model name to parameters. A model that no mapping names is called ``logreg(C=0.1)`` with its parameters, so
-        that it does not take the place of the one without.
+    models
+        Baseline names, ``"package.module:object"``, estimators or factories, or a list of these, mixed; a mapping gives
+        each its name. All seven baselines when omitted.
+    params
+        Model name to parameters. A model that no mapping names is called ``logreg(C=0.1)`` with its parameters, so that
+        it does not take the place of the one without.
+
+    Returns
+    -------
+    list of Model
+        With unique names.
 
     Raises
     ------
     UsageError
         If a name is unknown or duplicated, or `params` names a model that is not among `models`.
+
+    Examples
+    --------
+    >>> [model.name for model in resolve_models("logreg,rf", {"rf": {"n_estimators": 300}})]
+    ['logreg', 'rf(n_estimators=300)']
     """
     if models is None:
         models = list(BASELINES)

@@ -76,19 +76,9 @@ def _predictions(job: Job, outcome: Outcome) -> pa.Table:
 def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any]:
     """Return what a reader needs to trust and repeat every row of a run.
 
-    Parameters
-    ----------
-    loaded : sequence of TaskData
-        The tasks of the run, all of one data source.
-    jobs : iterable of Job
-        Its fold jobs.
-
-    Returns
-    -------
-    dict
-        ``source`` and ``described`` of the tables; ``tasks`` by ``TASK/PROTOCOL``; ``models``, one record for each
-        task, protocol and model of the results; ``runs``, with versions, platform, time and command, by the
-        identifier that the records give.
+    That is ``source`` and ``described`` of the tables; ``tasks`` by ``TASK/PROTOCOL``; ``models``, one record for each
+    task, protocol and model of the results; ``runs``, with versions, platform, time and command, by the identifier
+    that the records give.
     """
     now = datetime.now(UTC)
     run = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"

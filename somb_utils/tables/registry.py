@@ -19,19 +19,32 @@ BASE_URL = f"https://raw.githubusercontent.com/jang1563/SpaceOmicsBench/{COMMIT}
 class TableInfo:
     """One open table as it was published.
 
-    Attributes
+    Parameters
     ----------
-    name : file stem.
-    path : place in the source repository, after `BASE_URL`; empty for a table of the user's own.
-    bytes, rows, columns : size, data rows and columns; None where unknown.
-    sha256 : SHA-256 of the file; empty where only the git blob id is known.
-    git_blob : git's id of the file.
-    id : columns whose values together identify a row; empty where no such columns exist.
-    study : mission or study the values come from; several joined by ``;``.
-    accession : NASA OSDR accession, where certain; several joined by ``;``.
-    paper : citation key in ``book/references.bib``.
-    licence : licence of the data.
-    tasks : tasks that read the table.
+    name
+        File stem.
+    path
+        Place in the source repository, after `BASE_URL`; empty for a table of the user's own.
+    bytes
+        Size of the file; None where unknown.
+    sha256
+        SHA-256 of the file; empty where only the git blob id is known.
+    git_blob
+        Git's id of the file.
+    rows, columns
+        Of data; None where unknown.
+    id
+        Columns whose values together identify a row; empty where no such columns exist.
+    study
+        Mission or study the values come from; several joined by ``;``.
+    accession
+        NASA OSDR accession, where certain; several joined by ``;``.
+    paper
+        Citation key in ``book/references.bib``.
+    licence
+        Of the data.
+    tasks
+        Tasks that read the table.
     """
 
     name: str
@@ -67,7 +80,17 @@ def registry() -> dict[str, TableInfo]:
 
 
 def table_info(name: str) -> TableInfo:
-    """Return one table's row.
+    """Return what is registered about one table.
+
+    Parameters
+    ----------
+    name
+        Of the table.
+
+    Returns
+    -------
+    TableInfo
+        Its row of ``data/tables.csv``.
 
     Raises
     ------
@@ -143,27 +166,13 @@ _TEXT_MARKS = {
 
 
 def verify_file(path: Path, info: TableInfo) -> None:
-    """Check that a file is the published table.
-
-    Raises
-    ------
-    SombError
-        If it is missing, of another size or of other content; names the file and the remedy.
-    """
+    """Check that a file is the published table."""
     if problem := file_problem(path, info):
         raise SombError(f"{path} {problem}; {remedy([info], path.parent)}")
 
 
 def remedy(tables: Iterable[TableInfo], folder: Path) -> str:
-    """Say how tables that are missing from a folder, or differ from the published ones, get there.
-
-    Parameters
-    ----------
-    tables : iterable of TableInfo
-        The tables.
-    folder : Path
-        The download cache (`open_folder`), which ``somb data fetch`` fills, or a folder of the user's own.
-    """
+    """Say how tables that are missing from a folder, or differ from the published ones, get there."""
     tables = list(tables)
     command = fetch_command(tables)
     if folder == open_folder():

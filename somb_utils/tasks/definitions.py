@@ -42,7 +42,43 @@ class Metrics(Spec):
 
 
 class Task(Spec):
-    """A task: one of the 21 that ``data/tasks/<id>.json`` define, or one of the user's own."""
+    """A task: one of the 21 that ``data/tasks/<id>.json`` define, or one of the user's own.
+
+    Parameters
+    ----------
+    id
+        Letters, digits, ``_`` and ``-``, beginning with a letter.
+    name, question
+        For readers.
+    category, modality, missions
+        What the task is about; a category has one notebook.
+    tier
+        Stated difficulty: calibration, standard, advanced or frontier.
+    supplementary
+        Whether it is reported and left out of composites.
+    composite_group
+        Group of the composite score; None when left out.
+    type
+        ``binary``, ``multiclass`` or ``multilabel``.
+    features
+        The recipe: how features are made of tables; see ``somb_utils/tasks/recipes``.
+    order
+        Row order of the published label table.
+    classes, class_counts
+        Names of the classes (labels, if multilabel), and how many rows have each.
+    n_rows, n_features
+        Shape of the features.
+    split
+        ``loco``, ``loto``, ``skf5`` or ``sss5``; see the book's page on protocols.
+    pca
+        Principal components per block of columns that share a prefix.
+    ablations
+        Feature subsets: substrings of the column names kept; a leading ``!`` drops them.
+    metrics
+        The metric that ranks models, and those reported beside it.
+    notes
+        Facts that a reader should know.
+    """
 
     id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=64)
     name: str
@@ -118,7 +154,19 @@ class Task(Spec):
         return tuple(f"{self.id}_{name}" for name in self.ablations)
 
     def ablation_columns(self, name: str, columns: Iterable[str]) -> list[str]:
-        """Return the columns that the ablation `name` keeps.
+        """Return the columns that an ablation keeps.
+
+        Parameters
+        ----------
+        name
+            Of the ablation.
+        columns
+            All feature names.
+
+        Returns
+        -------
+        list of str
+            In their order.
 
         Raises
         ------
@@ -137,6 +185,18 @@ class Task(Spec):
 def read_task(text: str, where: str) -> Task:
     """Parse one task definition.
 
+    Parameters
+    ----------
+    text
+        JSON, of the form of ``data/tasks/schema.json``.
+    where
+        What an error names, such as the file.
+
+    Returns
+    -------
+    Task
+        For :func:`somb_utils.load_task` and :func:`somb_utils.run`.
+
     Raises
     ------
     SombError
@@ -151,13 +211,7 @@ def read_task(text: str, where: str) -> Task:
 
 @cache
 def catalogue() -> dict[str, Task]:
-    """Return all task definitions by id, sorted.
-
-    Raises
-    ------
-    SombError
-        If a definition is missing or invalid.
-    """
+    """Return all task definitions by id, sorted."""
     files = sorted(file for file in (DATA / "tasks").glob("*.json") if file.stem != "schema")
     tasks = [read_task(file.read_text(encoding="utf-8"), str(file)) for file in files]
     return {task.id: task for task in tasks}
@@ -176,10 +230,25 @@ def task_of(name: str) -> Task | None:
 def get_task(task_id: str) -> Task:
     """Return one definition.
 
+    Parameters
+    ----------
+    task_id
+        Such as ``"A1"``.
+
+    Returns
+    -------
+    Task
+        From ``data/tasks``.
+
     Raises
     ------
     UsageError
         If there is no such task.
+
+    Examples
+    --------
+    >>> get_task("A1").metrics.primary
+    'macro_f1'
     """
     return select_tasks([task_id])[0]
 
@@ -189,13 +258,23 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
 
     Parameters
     ----------
-    patterns : str or iterable of str, optional
+    patterns
         ``"A1,F*"`` or ``["A1", "F*"]``; all 21 tasks when omitted.
+
+    Returns
+    -------
+    list of Task
+        At least one.
 
     Raises
     ------
     UsageError
         If a pattern matches no task.
+
+    Examples
+    --------
+    >>> [task.id for task in select_tasks("H*,A1")]
+    ['A1', 'H1']
     """
     if patterns is None:
         return list(catalogue().values())

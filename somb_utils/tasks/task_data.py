@@ -22,17 +22,26 @@ from somb_utils.tasks.splits import Fold
 class TaskData:
     """Everything a model needs of one task.
 
-    Attributes
+    Parameters
     ----------
-    task : the definition.
-    protocol : ``aligned`` or ``published``.
-    X : rows × features, float64, indexed by row identifier; missing cells are NaN.
-    y : class names (Series) or 0/1 columns (DataFrame, multilabel), same index.
-    groups : crew or time point a row, same index; None for feature tasks.
-    folds : train and test row positions.
-    annotations : facts a row that a metric needs, same index or empty.
-    provenance : data source and table hashes.
-    ablation : name of the feature subset, or None.
+    task
+        The definition.
+    protocol
+        ``aligned`` or ``published``.
+    X
+        Features, rows × features, float64, indexed by row identifier; missing cells are NaN.
+    y
+        Class names (Series) or 0/1 columns (DataFrame, multilabel), same index.
+    groups
+        Crew member or time point of each row, same index; None for feature tasks.
+    folds
+        Row positions of train and test rows.
+    annotations
+        Facts on a row that a metric needs, same index or empty.
+    provenance
+        Data source and table hashes.
+    ablation
+        Name of the feature subset, or None.
     """
 
     task: Task
@@ -56,6 +65,11 @@ class TaskData:
 
     def check(self) -> "TaskData":
         """Return the task if models can be fitted and scored on it.
+
+        Returns
+        -------
+        TaskData
+            Itself.
 
         Raises
         ------
@@ -178,16 +192,20 @@ def load_task(
 
     Parameters
     ----------
-    task : str or Task
-        Id such as ``"A1"``, or a definition of your own (:func:`somb_utils.read_task`). Its id may be any name
-        of letters, digits, ``_`` and ``-`` that begins with a letter; its tables are published ones, or your own
-        where `source` is a mapping of their names to frames.
-    protocol : {"aligned", "published"}
+    task
+        Id such as ``"A1"``, or a definition of your own (:func:`somb_utils.read_task`); its tables are published ones,
+        or your own where `source` is a mapping of their names to frames.
+    protocol
         ``"aligned"`` joins by identifier; ``"published"`` reproduces the published pairing.
-    source : str, Path, mapping or Source, default "auto"
-        See :func:`somb_utils.tables.sources.resolve_source`.
-    ablation : str, optional
+    source
+        See :func:`somb_utils.tables.resolve_source`.
+    ablation
         A feature subset that the task defines, e.g. ``"effect_only"`` of B1.
+
+    Returns
+    -------
+    TaskData
+        Features, labels, groups and folds.
 
     Raises
     ------

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from somb_utils.errors import SombError, printable
-from somb_utils.tables.sources import first_not_text, numbers
+from somb_utils.tables.checks import first_not_text, numbers
 
 SAMPLE_COLUMNS = ["sample_id", "crew", "tissue", "month_tp", "timepoint", "timepoint_days", "phase", "mission"]
 RANKS = ["domain", "phylum", "class", "order", "family", "genus", "species"]
