@@ -1,5 +1,3 @@
-"""The leaderboard: submissions are packed, checked and listed, and shown beside the baselines."""
+"""The leaderboard: submissions are packed, checked and listed, and shown beside the baselines. Its face is ``somb``."""
 
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__: list[str] = []

@@ -66,27 +66,7 @@ Address = Annotated[Line, StringConstraints(max_length=500, pattern=r"^https?://
 
 
 class Card(BaseModel):
-    """What a submission says of its model; ``somb submit card`` prints a template that explains the fields.
-
-    Parameters
-    ----------
-    name
-        What the leaderboard calls the model.
-    authors, contact, url
-        Who made it; contact or url is needed.
-    licence
-        Of the model and its predictions.
-    description, training_data, tuning
-        What it is, what it was trained on, and which choices were made by looking at scores.
-    code
-        Address of code that makes the predictions again.
-    features
-        What the features are made from, where they are not the task's own.
-    key, previous_key
-        The secret that lets the author alone replace the entry, and that of the entry to replace.
-    lock
-        Hash of the key, written when the submission is packed.
-    """
+    """What a submission says of its model; `TEMPLATE` explains the fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -111,28 +91,11 @@ class Card(BaseModel):
         return self
 
     def sealed(self) -> "Card":
-        """Return the card as it is packed, with a hash of its key in place of the key.
-
-        Returns
-        -------
-        Card
-            With ``lock`` and without ``key``.
-        """
+        """Return the card as it is packed, with a hash of its key in place of the key."""
         return self.model_copy(update={"key": None, "lock": lock_of(self.key) if self.key else None})
 
     def opens(self, earlier: "Card") -> bool:
-        """Tell whether this card gives the key of an earlier entry.
-
-        Parameters
-        ----------
-        earlier
-            The card of that entry.
-
-        Returns
-        -------
-        bool
-            Whether the entry may be replaced.
-        """
+        """Tell whether this card gives the key of an earlier entry."""
         return bool(self.previous_key and lock_of(self.previous_key) == earlier.lock)
 
 
@@ -180,23 +143,7 @@ def slug(name: str) -> str:
 
 
 def read_card(path: Path) -> Card:
-    """Read a model card, YAML or JSON.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Returns
-    -------
-    Card
-        Complete and valid.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file, or it is no card: naming every field that is missing or wrong.
-    """
+    """Read a model card, YAML or JSON; a missing or wrong field is an error that names every one of them."""
     import yaml
 
     try:

@@ -50,34 +50,10 @@ class Packed:
 def pack(
     folder: Path, card: Card, out: Path, models: Sequence[str] | None = None, source: SourceLike = "auto"
 ) -> pd.DataFrame:
-    """Check a run and write it and its card to one file.
+    """Check a run as :func:`check` does, write it and its card to one file, and return the scores.
 
-    Ablations stay out, and so do the provenance's command, platform and folder names.
-
-    Parameters
-    ----------
-    folder
-        A run folder, of ``somb run`` or ``somb evaluate --out``.
-    card
-        The model card.
-    out
-        The file.
-    models
-        Those of the run that the card describes; all when omitted.
-    source
-        The published tables.
-
-    Returns
-    -------
-    DataFrame
-        As :func:`check`.
-
-    Raises
-    ------
-    UsageError
-        If the run holds no such model.
-    SombError
-        If the folder is no run, or :func:`check` would refuse it.
+    Ablations stay out, and so do the provenance's command, platform and folder names. `models` are those of the run
+    that the card describes; all when omitted.
     """
     run = load_run(folder)
     try:
@@ -156,28 +132,8 @@ def _too_much(frame: pd.DataFrame, name: str) -> Iterator[str]:
 def check(path: Path, source: SourceLike = "auto") -> tuple[Packed, pd.DataFrame]:
     """Unpack a submission and score its predictions again.
 
-    Parameters
-    ----------
-    path
-        As :func:`pack` wrote it.
-    source
-        The published tables.
-
-    Returns
-    -------
-    packed : Packed
-        Card and run.
-    scores : DataFrame
-        One row per task, protocol, model and metric, from the predictions alone: mean, sd (population), low and high
-        (95 % interval of the primary metric), chance, ``values`` by fold, and whether the features are the submission's
-        own.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file.
-    SombError
-        Naming every problem, or that the published tables are not available.
+    The scores have one row per task, protocol, model and metric, from the predictions alone: mean, sd (population), low
+    and high (95 % interval of the primary metric), chance, ``values`` by fold, and whether the features are its own.
     """
     packed = read(path)
     return packed, score_again(packed, source, str(path))

@@ -113,27 +113,7 @@ def validate(
     source: SourceLike = "auto",
     model: str | None = None,
 ) -> tuple[dict[str, Submission], list[str]]:
-    """Check prediction files, or the predictions of a run, without scoring any.
-
-    Parameters
-    ----------
-    folder, tasks, protocol, source, model
-        See :func:`somb_utils.evaluate`.
-
-    Returns
-    -------
-    submissions : dict
-        By file name (of a run: by task).
-    notes : list of str
-        What the user should know though nothing is wrong.
-
-    Raises
-    ------
-    UsageError
-        If the folder does not exist, or a task, the protocol or the model is unknown.
-    SombError
-        Listing every problem of every file.
-    """
+    """Check prediction files, or a run's predictions; return them by file name (or task), and notes for the user."""
     folder = Path(folder)
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
@@ -208,25 +188,7 @@ def _refuse(folder: Path, lines: list[str]) -> None:
 
 
 def score(submissions: Mapping[str, Submission], out: str | Path | None = None) -> RunResult:
-    """Score checked predictions, with the metrics and in the tables of a run; the model is named ``submission``.
-
-    Parameters
-    ----------
-    submissions
-        As :func:`validate` returns them.
-    out
-        Folder to write results, predictions and provenance to.
-
-    Returns
-    -------
-    RunResult
-        As a run's.
-
-    Raises
-    ------
-    SombError
-        If `out` cannot be written, or holds results of other data.
-    """
+    """Score checked predictions, with the metrics and in the tables of a run; the model is named ``submission``."""
     loaded = [submission.data for submission in submissions.values()]
     if out is not None:
         check_folder(Path(out), loaded, [MODEL])
@@ -264,26 +226,7 @@ def template(
 ) -> list[str]:
     """Write example predictions, the most common training answer on every row, for every task with tables.
 
-    Parameters
-    ----------
-    folder
-        Absent or empty; it appears whole or not at all.
-    tasks, protocol, source
-        See :func:`somb_utils.run`.
-    form
-        ``"json"``, ``"parquet"``, ``"csv"`` or ``"csv.gz"``.
-
-    Returns
-    -------
-    list of str
-        The names of the files.
-
-    Raises
-    ------
-    UsageError
-        If the folder holds anything, or the form, a task or the protocol is unknown.
-    SombError
-        If a table is missing or the folder cannot be written.
+    `folder` must be absent or empty; it appears whole or not at all. Returns the names of the files.
     """
     folder = Path(folder)
     if form not in FORMS:

@@ -26,20 +26,11 @@ from somb_utils.tasks.definitions import Protocol, Task
 
 @dataclass(frozen=True)
 class Model:
-    """A named way to make a fresh estimator.
+    """A named way to make a fresh estimator."""
 
-    Parameters
-    ----------
-    name
-        What results call it.
-    target
-        Baseline name, ``package.module:object``, or the estimator or factory itself.
-    params
-        Parameters of every estimator. A factory gets those that it has by name, the estimator the others.
-    """
-
-    name: str
-    target: Any
+    name: str  # what results call it
+    target: Any  # baseline name, ``package.module:object``, or the estimator or factory itself
+    # of every estimator; a factory gets those that it has by name, the estimator the others
     params: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -54,27 +45,7 @@ class Model:
         return plain if self.name == name_with(plain, self.params) else self.name
 
     def make(self, task: Task, fold: int, seed: int = SEED) -> Any:
-        """Return an unfitted estimator for one fold, every ``random_state`` that is None set from the seed.
-
-        Parameters
-        ----------
-        task
-            The definition.
-        fold
-            Number of the fold.
-        seed
-            Of the run.
-
-        Returns
-        -------
-        estimator
-            Wrapped in one copy per label if the task is multilabel and it takes no label matrix.
-
-        Raises
-        ------
-        UsageError
-            If the model cannot be imported, called or given its parameters.
-        """
+        """Return an unfitted estimator for one fold, every ``random_state`` that is None set from the seed."""
         estimator, _ = self._seeded(task, fold, seed)
         matrix = BASELINES[self.target].label_matrix if self.is_baseline else _takes_label_matrix(estimator)
         if task.type == "multilabel" and not matrix:
@@ -84,35 +55,11 @@ class Model:
         return estimator
 
     def imported(self) -> Any:
-        """Return the estimator or factory itself, also if `target` names it.
-
-        Returns
-        -------
-        object
-            As imported.
-        """
+        """Return the estimator or factory itself, also if `target` names it."""
         return _import(self.target) if isinstance(self.target, str) else self.target
 
     def check(self, task: Task, seed: int = SEED) -> tuple[Any, dict[str, int]]:
-        """Make the estimator once, and say what :meth:`make` sets from the seed.
-
-        Parameters
-        ----------
-        task
-            The definition.
-        seed
-            Of the run.
-
-        Returns
-        -------
-        tuple
-            The estimator, and a seed by name of each ``random_state`` parameter.
-
-        Raises
-        ------
-        UsageError
-            If it cannot be made, with the reason.
-        """
+        """Make the estimator once; return it, and the seed of each ``random_state`` that :meth:`make` sets, by name."""
         try:
             with isolated(seed):
                 return self._seeded(task, 0, seed)
@@ -135,29 +82,11 @@ class Model:
 
 
 def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] | None = None) -> list[Model]:
-    """Turn names, estimators or a mapping of them into models.
+    """Turn names, estimators or a mapping of them into models with unique names.
 
-    Parameters
-    ----------
-    models
-        Baseline names, ``"package.module:object"``, estimators or factories, or a list of these, mixed; a mapping gives
-        each its name. All seven baselines when omitted.
-    params
-        Model name to parameters. A model that no mapping names is called ``logreg(C=0.1)`` with its parameters, so that
-        it does not take the place of the one without.
+    `models` are as in :func:`somb_utils.run`. A model that no mapping names is called ``logreg(C=0.1)`` with its
+    parameters, so that it does not take the place of the one without.
 
-    Returns
-    -------
-    list of Model
-        With unique names.
-
-    Raises
-    ------
-    UsageError
-        If a name is unknown or duplicated, or `params` names a model that is not among `models`.
-
-    Examples
-    --------
     >>> [model.name for model in resolve_models("logreg,rf", {"rf": {"n_estimators": 300}})]
     ['logreg', 'rf(n_estimators=300)']
     """

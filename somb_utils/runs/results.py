@@ -108,22 +108,11 @@ def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFr
 
 
 def composite(scores: pd.DataFrame, reference: Mapping[str, float]) -> pd.DataFrame:
-    """Return the composite score: how far above chance a model is, averaged in groups and over groups.
+    """Return the composite score, best model first: a mean over groups of how far above chance it is.
 
-    Each score becomes (score - reference) / (1 - reference), floored at 0; tasks are averaged in their
-    ``composite_group``, then the groups are averaged. Supplementary tasks stay out.
-
-    Parameters
-    ----------
-    scores
-        Columns task, model and mean (primary metric).
-    reference
-        Chance level by task, below 1.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by model, best first: one column per group, ``composite`` and ``groups`` (how many it averages).
+    Each mean score becomes (score - reference) / (1 - reference), floored at 0, where `reference` is the chance level
+    by task. Supplementary tasks stay out. Beside ``composite`` stand one column per group, and how many ``groups``
+    there are.
     """
     group = {task.id: task.composite_group for task in catalogue().values()}
     kept = scores[scores["task"].map(group).notna() & scores["mean"].notna()]

@@ -17,47 +17,19 @@ BASE_URL = f"https://raw.githubusercontent.com/jang1563/SpaceOmicsBench/{COMMIT}
 
 @dataclass(frozen=True)
 class TableInfo:
-    """One open table as it was published.
-
-    Parameters
-    ----------
-    name
-        File stem.
-    path
-        Place in the source repository, after `BASE_URL`; empty for a table of the user's own.
-    bytes
-        Size of the file; None where unknown.
-    sha256
-        SHA-256 of the file; empty where only the git blob id is known.
-    git_blob
-        Git's id of the file.
-    rows, columns
-        Of data; None where unknown.
-    id
-        Columns whose values together identify a row; empty where no such columns exist.
-    study
-        Mission or study the values come from; several joined by ``;``.
-    accession
-        NASA OSDR accession, where certain; several joined by ``;``.
-    paper
-        Citation key in ``book/references.bib``.
-    licence
-        Of the data.
-    tasks
-        Tasks that read the table.
-    """
+    """One open table as it was published; a table of the user's own has a name alone."""
 
     name: str
-    path: str = ""
+    path: str = ""  # in the source repository
     bytes: int | None = None
-    sha256: str = ""
+    sha256: str = ""  # empty where only the git blob id is known
     git_blob: str = ""
     rows: int | None = None
     columns: int | None = None
-    id: tuple[str, ...] = ()
-    study: str = ""
-    accession: str = ""
-    paper: str = ""
+    id: tuple[str, ...] = ()  # columns whose values together identify a row
+    study: str = ""  # several joined by ``;``
+    accession: str = ""  # NASA OSDR, where certain; several joined by ``;``
+    paper: str = ""  # citation key in ``book/references.bib``
     licence: str = ""
     tasks: tuple[str, ...] = ()
 
@@ -80,23 +52,7 @@ def registry() -> dict[str, TableInfo]:
 
 
 def table_info(name: str) -> TableInfo:
-    """Return what is registered about one table.
-
-    Parameters
-    ----------
-    name
-        Of the table.
-
-    Returns
-    -------
-    TableInfo
-        Its row of ``data/tables.csv``.
-
-    Raises
-    ------
-    UsageError
-        If no open table has this name.
-    """
+    """Return what is registered about one table."""
     try:
         return registry()[name]
     except KeyError:

@@ -28,82 +28,24 @@ class Source(Protocol):
     kind: Kind
 
     def describe(self) -> str:
-        """Return a line that tells a reader where the numbers come from.
-
-        Returns
-        -------
-        str
-            One line, without a period.
-        """
+        """Return a line that tells a reader where the numbers come from."""
 
     def has(self, name: str) -> bool:
-        """Tell whether a table can be loaded.
-
-        Parameters
-        ----------
-        name
-            Of the table.
-
-        Returns
-        -------
-        bool
-            False where its file is missing.
-        """
+        """Tell whether a table can be loaded."""
 
     def load(self, name: str) -> pd.DataFrame:
-        """Return a table, which callers must not change in place.
-
-        Parameters
-        ----------
-        name
-            Of the table.
-
-        Returns
-        -------
-        DataFrame
-            Checked: its identifiers are there, text and unique.
-        """
+        """Return a checked table, which callers must not change in place."""
 
     def fingerprint(self, name: str) -> str:
-        """Return a text that changes whenever the table's content does.
-
-        Parameters
-        ----------
-        name
-            Of the table.
-
-        Returns
-        -------
-        str
-            A kind and a hash.
-        """
+        """Return a text that changes whenever the table's content does."""
 
     def remedy(self, names: Iterable[str]) -> str:
-        """Say how missing tables can be obtained.
-
-        Parameters
-        ----------
-        names
-            Of the tables.
-
-        Returns
-        -------
-        str
-            The second half of a sentence.
-        """
+        """Say how missing tables can be obtained."""
 
 
 @dataclass
 class FolderSource(Source):
-    """The open tables in a folder, each verified by its hash before its first use.
-
-    Parameters
-    ----------
-    folder
-        Of the published CSV files.
-    kind
-        What results are marked with.
-    """
+    """The open tables in a folder, each verified by its hash before its first use."""
 
     folder: Path
     kind: Kind = "open"
@@ -216,15 +158,7 @@ class SimulatedSource(Source):
 
 @dataclass
 class FrameSource(Source):
-    """A user's own tables, by name. Their results are marked ``custom``.
-
-    Parameters
-    ----------
-    frames
-        Table name to DataFrame.
-    kind
-        What results are marked with.
-    """
+    """A user's own tables, by name. Their results are marked ``custom``."""
 
     frames: Mapping[str, pd.DataFrame]
     kind: Kind = "custom"

@@ -1,7 +1,0 @@
-from .evaluate import score, template, validate
-
-__all__ = [
-    "score",
-    "template",
-    "validate",
-]
