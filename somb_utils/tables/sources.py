@@ -15,7 +15,7 @@ import pandas as pd
 from typing_extensions import override
 
 from somb_utils.errors import SombError, UsageError, printable
-from somb_utils.paths import absolute, cache_dir, replacing
+from somb_utils.paths import DATA, absolute, cache_dir, replacing
 from somb_utils.tables.checks import check_table
 from somb_utils.tables.registry import TableInfo, fetch_command, open_folder, registry, remedy, table_info, verify_file
 
@@ -304,8 +304,8 @@ def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
 
 @cache
 def _simulator_hash() -> str:
-    folder = Path(__file__).parent / "simulate"
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))).hexdigest()
+    files = [*(Path(__file__).parent / "simulate").glob("*.py"), *(DATA / "simulate").glob("*.csv")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
 
 
 def _checksum(fingerprint: str, content: bytes) -> str:
