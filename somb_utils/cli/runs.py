@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from somb_utils.cli.tasks import Format
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import SombError, UsageError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -287,12 +287,13 @@ def _say_missing(tasks: str | None, data: str) -> None:
 
 
 def _report_failures(result: "RunResult") -> None:
-    from somb_utils.cli.console import stripped
-
     failures = result.failures()
     if len(failures):
         for row in failures.itertuples():
-            print(stripped(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}"), file=sys.stderr)
+            print(
+                printable(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}", most=None),
+                file=sys.stderr,
+            )
         raise SombError(
             f"{len(failures)} fold jobs failed and are left out of the means; fix the model and run the same command"
         )

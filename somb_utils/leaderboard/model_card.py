@@ -10,7 +10,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from somb_utils._escape import plain
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import read_file
 
@@ -162,7 +161,7 @@ def read_card(path: Path) -> Card:
     except ValidationError as error:
         raise UsageError(f"{path} is no model card; `somb submit card` prints a template\n{described(error)}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not YAML: {plain(' '.join(str(error).split())[:300])}") from None
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from None
 
 
 def described(error: ValidationError) -> str:
@@ -172,4 +171,4 @@ def described(error: ValidationError) -> str:
         + ("is empty" if problem["type"] in _EMPTY else problem["msg"].removeprefix("Value error, "))
         for problem in error.errors(include_url=False)[:_SHOWN]
     ]
-    return "\n".join(map(plain, lines))
+    return "\n".join(lines)

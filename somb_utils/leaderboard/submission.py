@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from somb_utils._escape import listed, plain
+from somb_utils._escape import listed
 from somb_utils.errors import SombError, UsageError
 from somb_utils.leaderboard import archive
 from somb_utils.leaderboard.model_card import Card, described, skeleton
@@ -189,7 +189,7 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
 
 
 def _refused(name: str, lines: list[str]) -> SombError:
-    return SombError(f"{plain(name)}: refused\n{listed(lines)}")
+    return SombError(f"{name}: refused\n{listed(lines)}")
 
 
 def _run_problems(run: RunResult) -> Iterator[str]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score
 
@@ -30,14 +29,14 @@ from somb_utils.predictions.codec import check as check_columns
 from somb_utils.predictions.parquet_form import TABLES, from_parquet
 from somb_utils.predictions.problems import Problems
 from somb_utils.reference.canonical import canonical_scores
-from somb_utils.runs.baselines import MajorityBaseline
+from somb_utils.runs.baselines import MAJORITY
 from somb_utils.runs.cache import Job
 from somb_utils.runs.fit import Outcome, score_fold
 from somb_utils.runs.folder import check_folder, save
 from somb_utils.runs.models import Model
 from somb_utils.runs.record import PREDICTION_COLUMNS, outcome_rows, prediction_rows, provenance
 from somb_utils.runs.results import RunResult
-from somb_utils.runs.runner import load_tasks
+from somb_utils.runs.runner import load_tasks, run
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
 from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, catalogue, select_tasks, task_tables
 from somb_utils.tasks.task_data import TaskData, load_task
@@ -233,9 +232,9 @@ def template(
         raise UsageError(f"unknown form '{form}'; it is one of {', '.join(FORMS)}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
-    files = {
-        f"{data.task.id}.{form}": encode(_majority(data), data, form) for data in load_tasks(tasks, protocol, source)
-    }
+    files = {}
+    for data in load_tasks(tasks, protocol, source):
+        files[f"{data.task.id}.{form}"] = encode(run([data], MAJORITY, n_jobs=1).predictions, data, form)
     temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -291,19 +290,6 @@ def _outcome(job: Job, fold: FoldPredictions, probabilities: bool) -> Outcome:
         if len(fold.y_pred):
             scores["f1"] = float(f1_score(data.codes[test], fold.y_pred, zero_division=0))
     return Outcome(fold.y_pred, fold.y_score, scores, 0.0)
-
-
-def _majority(data: TaskData) -> pd.DataFrame:
-    scored = []
-    for number, fold in enumerate(data.folds):
-        X = np.empty((len(fold.test), 0))
-        model = MajorityBaseline().fit(X, data.codes[fold.train])
-        multilabel, binary = data.task.type == "multilabel", data.task.type == "binary"
-        proba = model.predict_proba(X)
-        y_score = proba if multilabel else proba[:, -1] * (proba.shape[1] == 2) if binary else np.empty(0)
-        outcome = Outcome(model.predict(X), y_score, {}, 0.0)
-        scored.append((Job(data, Model(MODEL, MODEL), number), outcome))
-    return prediction_rows(scored)
 
 
 def _best_baselines() -> pd.DataFrame:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from somb_utils._escape import plain
 from somb_utils.tasks.splits import Fold
 from somb_utils.tasks.task_data import TaskData
 
@@ -36,8 +35,7 @@ class Problems:
     def lines(self) -> list[str]:
         """Return one line a problem: file, fold, places, what is wrong."""
         told = [
-            plain(", ".join(part for part in (self.file, fold and f"fold {fold}", _listed(places)) if part))
-            + f": {plain(message)}"
+            ", ".join(part for part in (self.file, fold and f"fold {fold}", _listed(places)) if part) + f": {message}"
             for (fold, message), places in self._places.items()
         ]
         return told + ([f"{self.file}: and {self._untold:,} problems more"] if self._untold else [])
