@@ -91,6 +91,21 @@ def score_multilabel(y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray
     }
 
 
+def chance(metric: str, train: np.ndarray, test: np.ndarray, n_classes: int) -> float:
+    """Return the exact chance level of a primary metric on one fold, from class codes or 0/1 rows; NaN if undefined.
+
+    Labels are drawn from the class shares of the training rows, or scores at random.
+    """
+    if metric == "micro_f1":
+        return chance_micro_f1(test, train.mean(axis=0))
+    if metric == "macro_f1":
+        prior = {str(k): float((train == k).mean()) for k in range(n_classes)}
+        return chance_macro_f1(test.astype(str), prior, list(prior))
+    if metric == "auprc":
+        return chance_auprc(len(test), int(test.sum())) if test.any() else np.nan
+    return 0.5 if 0 < test.sum() < len(test) else np.nan
+
+
 def chance_auprc(n: int, n_positive: int) -> float:
     """Return the expected average precision of a random ranking without ties.
 

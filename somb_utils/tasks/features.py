@@ -13,6 +13,7 @@ import pandas as pd
 
 from somb_utils.errors import SombError, printable
 from somb_utils.paths import DATA
+from somb_utils.tasks._problems import label_problem, row_problem, table_problem
 from somb_utils.tasks.definitions import Task
 from somb_utils.tasks.recipes import Features, Protocol, Reader
 
@@ -26,45 +27,18 @@ def build(task: Task, load: Callable[[str], pd.DataFrame], protocol: Protocol) -
     """
     features = task.features.build(Reader(task.id, task.tables, load), task.classes, protocol)
     features = replace(features, X=features.X.astype(np.float64).set_axis(features.X.columns.astype(str), axis=1))
-    for problem in (_table_problem(features, task), _label_problem(features, task)):
-        if problem:
-            raise SombError(f"{task.id}: {problem}")
+    problem = row_problem(features.X, features.y, features.groups) or table_problem(features.X)
+    problem = problem or label_problem(features.y, features.groups, task)
+    for prefix in () if problem else task.pca:
+        if not features.X.columns.str.startswith(prefix).any():
+            problem = f"no feature starts with '{prefix}', which its definition reduces by PCA"
+    if problem:
+        raise SombError(f"{task.id}: {problem}")
     if protocol == "aligned":
         features = _in_order(features, task)
     if features.stratify is None and features.groups is None:
         features = replace(features, stratify=_stratum(features.y, task))
     return features
-
-
-def _table_problem(features: Features, task: Task) -> str | None:
-    """Say what is wrong with the features, or return None."""
-    X = features.X
-    if not all(part.index.equals(X.index) for part in (features.y, features.groups) if part is not None):
-        return "features, labels and groups do not stand on the same rows"
-    if not X.size:
-        return f"its tables leave {len(X)} rows and {X.shape[1]} features"
-    if X.columns.has_duplicates:
-        return f"feature '{printable(X.columns[X.columns.duplicated()][0])}' is duplicated in its tables"
-    for prefix in task.pca:
-        if not X.columns.str.startswith(prefix).any():
-            return f"no feature starts with '{prefix}', which its definition reduces by PCA"
-    if X.index.has_duplicates:
-        return f"row identifier '{printable(X.index[X.index.duplicated()][0])}' is duplicated"
-    return None
-
-
-def _label_problem(features: Features, task: Task) -> str | None:
-    """Say what is wrong with the labels or groups, or return None."""
-    if features.groups is not None:
-        for row, group in features.groups.items():
-            if not isinstance(group, str):
-                return f"row '{printable(row)}' belongs to no {features.groups.name}: it must be text"
-    if task.type != "multilabel":
-        unknown = sorted(set(features.y.drop_duplicates().dropna()) - set(task.classes))
-        if unknown or features.y.isna().any():
-            label = printable(repr(unknown[0])) if unknown else "missing"
-            return f"label {label} is not one of {', '.join(task.classes)}"
-    return None
 
 
 def _stratum(y: pd.Series | pd.DataFrame, task: Task) -> np.ndarray:
