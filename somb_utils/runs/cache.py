@@ -26,7 +26,7 @@ OTHER_COST = 8.0  # of a model that is no baseline, in units of a logistic regre
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ModelVersion:
     """All of a model that a fit of one type of task depends on.
 
     Attributes
@@ -51,8 +51,8 @@ class Recipe:
     digest: str | None
 
     @classmethod
-    def of(cls, model: Model, seed: int, states: Mapping[str, int], code: Code | None, estimator: Any) -> "Recipe":
-        """Return the recipe of a model that has made `estimator` from `seed`."""
+    def of(cls, model: Model, seed: int, states: Mapping[str, int], code: Code | None, estimator: Any) -> "ModelVersion":
+        """Return the version of a model that has made `estimator` from `seed`."""
         if code is None:
             return cls(model, seed, states, None, None)
         parts = [joblib.hash(part) for part in (model.target, dict(model.params), estimator)]
@@ -67,7 +67,7 @@ class Job:
     data: TaskData
     model: Model
     number: int
-    recipe: Recipe | None = None
+    version: ModelVersion | None = None
 
     @property
     def cost(self) -> float:
@@ -82,9 +82,9 @@ class Job:
     @property
     def key(self) -> str | None:
         """Hash of all that the outcome depends on; None if part of it cannot be told."""
-        if self.recipe is None or self.recipe.digest is None:
+        if self.version is None or self.version.digest is None:
             return None
-        text = f"{self.data.fingerprint} {self.number} {self.recipe.digest} {code_fingerprint()}"
+        text = f"{self.data.fingerprint} {self.number} {self.version.digest} {code_fingerprint()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 

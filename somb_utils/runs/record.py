@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from somb_utils.runs.cache import Job, library_versions
 from somb_utils.runs.fit import Outcome
+from somb_utils.tasks.definitions import benchmark_version
 from somb_utils.tasks.task_data import TaskData
 
 FORMAT = 2
@@ -102,6 +103,7 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
         "runs": {
             run: {
                 "versions": {
+                    "benchmark": benchmark_version(),
                     "somb-utils": version("somb-utils"),
                     "python": platform.python_version(),
                     **library_versions(),
@@ -115,13 +117,13 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
 
 
 def _record(job: Job) -> dict[str, Any]:
-    model, recipe = job.model, job.recipe
-    code = recipe.code if recipe else None
+    model, version = job.model, job.version
+    code = version.code if version else None
     return {
         "target": _target(model.target),
         "params": {key: _value(value) for key, value in model.params.items()},
-        "seed": recipe.seed if recipe else None,
-        "random_states": dict(recipe.states) if recipe else {},
+        "seed": version.seed if version else None,
+        "random_states": dict(version.states) if version else {},
         "code": {"modules": dict(code.modules), "distributions": dict(code.distributions)} if code else None,
     }
 

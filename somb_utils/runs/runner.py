@@ -15,7 +15,7 @@ from somb_utils._seeds import checked_seed
 from somb_utils.errors import SombError, UsageError
 from somb_utils.runs import cluster as dask_cluster
 from somb_utils.runs import workers
-from somb_utils.runs.cache import Job, Recipe, code_fingerprint, restore, store
+from somb_utils.runs.cache import Job, ModelVersion, code_fingerprint, restore, store
 from somb_utils.runs.code import Code, code_of, verify
 from somb_utils.runs.fit import Outcome, PreparedFold, fit_fold, prepare
 from somb_utils.runs.folder import check_folder, replaced, save
@@ -203,25 +203,25 @@ def unavailable(tasks: Sequence[Task], source: Source) -> dict[str, str]:
 
 def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int) -> list[Job]:
     """Return the jobs of every model on every fold, after making each model once, to report a bad parameter now."""
-    jobs, recipes = [], {}
+    jobs, versions = [], {}
     for data in loaded:
         for model in models:
             if supports(model, data.task, data.protocol):
                 key = model.name, data.task.type
-                if key not in recipes:
-                    recipes[key] = _recipe(model, data.task, seed)
-                jobs += [Job(data, model, number, recipes[key]) for number in range(len(data.folds))]
+                if key not in versions:
+                    versions[key] = _version(model, data.task, seed)
+                jobs += [Job(data, model, number, versions[key]) for number in range(len(data.folds))]
     return jobs
 
 
-def _recipe(model: Model, task: Task, seed: int) -> Recipe:
+def _version(model: Model, task: Task, seed: int) -> ModelVersion:
     estimator, states = model.check(task, seed)
     parts = [estimator, dict(model.params), *([] if model.is_baseline else [model.imported()])]
     try:
         code = Code({}, {}) if model.is_baseline and not model.params else code_of(*parts)
     except UsageError as error:
         raise UsageError(f"model '{model.name}': {error}") from None
-    return Recipe.of(model, seed, states, code, estimator)
+    return ModelVersion.of(model, seed, states, code, estimator)
 
 
 def finished(jobs: Sequence[Job], folder: Path | None) -> dict[int, Outcome]:
@@ -244,7 +244,7 @@ def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterato
         left[key] -= 1
         return kept[key] if left[key] else kept.pop(key)
 
-    calls: Iterator[workers.Call] = ((i, prepared(jobs[i]), jobs[i].recipe) for i in todo)
+    calls: Iterator[workers.Call] = ((i, prepared(jobs[i]), jobs[i].version) for i in todo)
     if where.cluster is not None:
         code = code_fingerprint()
         yield from map(_survived, dask_cluster.unordered(_do_there, ((*call, code) for call in calls), where.cluster))
@@ -257,20 +257,20 @@ def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterato
         yield from map(_survived, workers.unordered(_do, calls, n_workers, **limits, fresh=own))
 
 
-def _do(i: int, fold: PreparedFold, recipe: Recipe) -> tuple[int, Outcome]:
-    outcome = fit_fold(fold, recipe.model, recipe.seed)
-    if recipe.code is not None:
-        verify(recipe.code)
+def _do(i: int, fold: PreparedFold, version: ModelVersion) -> tuple[int, Outcome]:
+    outcome = fit_fold(fold, version.model, version.seed)
+    if version.code is not None:
+        verify(version.code)
     return i, outcome
 
 
-def _do_there(i: int, fold: PreparedFold, recipe: Recipe, code: str) -> tuple[int, Outcome]:
+def _do_there(i: int, fold: PreparedFold, version: ModelVersion, code: str) -> tuple[int, Outcome]:
     if code_fingerprint() != code:
         raise SombError(
             f"the worker on {platform.node()} has other versions of somb_utils or its libraries than this process; "
             "install the same requirements.lock on both"
         )
-    return _do(i, fold, recipe)
+    return _do(i, fold, version)
 
 
 def _survived(result: Any) -> tuple[int, Outcome]:

@@ -48,7 +48,7 @@ def label_problem(y: Labels, groups: pd.Series | None, task: Task) -> str | None
             return "y must hold 0 and 1, with one column for each of the task's classes, in their order"
     elif not y.isin(task.classes).all():
         other = y[~y.isin(task.classes)].iloc[0]
-        shown = "missing" if pd.isna(other) else printable(repr(other))
+        shown: str = "missing" if pd.isna(other) else printable(repr(other))
         return f"label {shown} is not one of {', '.join(task.classes)}"
     if groups is not None:
         for row, group in groups.items():

@@ -217,6 +217,12 @@ def catalogue() -> dict[str, Task]:
     return {task.id: task for task in tasks}
 
 
+@cache
+def benchmark_version() -> str:
+    """Return the version of what scores depend on: raised when a task, metric or question changes."""
+    return (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip()
+
+
 def task_of(name: str) -> Task | None:
     """Return the definition behind a name in results, which may be that of an ablation (``<id>_<ablation>``).
 
