@@ -9,7 +9,8 @@ import pandas as pd
 
 from somb_utils.audit.stability import spread
 from somb_utils.leaderboard.board import Board, fit
-from somb_utils.notebook import Parameters, Session
+from somb_utils.notebook import Session
+from somb_utils.notebook.parameters import Parameters
 from somb_utils.reference.published import published_primary, published_scores
 from somb_utils.runs.models import SEED
 from somb_utils.runs.runner import run

@@ -21,6 +21,6 @@ def on_real(session: Session, compute: Callable[..., Any], *names: str) -> Any:
     if session.simulated:
         return NEEDS_REAL
     try:
-        return compute(*[session.get(name) for name in names])
+        return compute(*[session.task(name) if name in session.tasks else session.table(name) for name in names])
     except SombError as error:
         return str(error)

@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import os
-import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from somb_utils._extras import missing_extra
 from somb_utils.errors import SombError, UsageError
-from somb_utils.notebook.parameters import check
+from somb_utils.notebook.parameters import NAMES, check
 from somb_utils.paths import CHECKOUT, cache_dir, replacing, try_writing
 
 QUIET = ["--IPKernelApp.log_level=50"]  # a kernel complains of its own transport and shutdown
@@ -54,11 +53,6 @@ def notebook_path(name: str) -> Path:
     return FOLDER / f"{found[0]}.ipynb"
 
 
-def category_of(path: Path) -> str:
-    """Return the letter of a category's notebook, empty for the others."""
-    return path.stem[0] if re.match(r"[A-I]_", path.stem) else ""
-
-
 def own_parameters(path: Path) -> dict[str, str]:
     """Return the parameters that a notebook takes, each with the text of its own value."""
     papermill = need("papermill")
@@ -96,8 +90,9 @@ def execute(
     unknown = sorted(set(given) - set(own))
     if unknown:
         raise UsageError(f"unknown parameter '{unknown[0]}'; {path.name} takes {', '.join(own)}")
-    if category_of(path):
-        check(category_of(path), {**{key: ast.literal_eval(text) for key, text in own.items()}, **given})
+    defaults = {key: ast.literal_eval(text) for key, text in own.items()}
+    if set(NAMES) <= set(defaults):
+        check({**defaults, **given}, defaults["tasks"])
     _check_writable(output)
     try:
         papermill.execute_notebook(

@@ -14,8 +14,15 @@ def differences(table: pd.DataFrame, reference: str) -> Figure:
 
     Parameters
     ----------
-    table : see :func:`somb_utils.runs.compare.against`
-    reference : the model at 0
+    table
+        See :func:`somb_utils.runs.compare.against`.
+    reference
+        The model at 0.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     tasks, models = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["model"]))
     tints = colours_of(models)
@@ -53,8 +60,15 @@ def reliability(curves: pd.DataFrame, task: str) -> Figure:
 
     Parameters
     ----------
-    curves : see :attr:`somb_utils.runs.compare.Comparison.curves`
-    task : which task
+    curves
+        See :attr:`somb_utils.runs.compare.Comparison.curves`.
+    task
+        Which task.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     rows = curves[curves["task"] == task]
     models = list(dict.fromkeys(rows["model"]))

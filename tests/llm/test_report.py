@@ -218,7 +218,7 @@ def shown_by(report: pages.Report, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_without_anything_the_notebook_shows_a_simulated_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
-    simulated = pages.start(data_source="simulated")
+    simulated = pages.start(source="simulated")
     assert simulated.origin == "simulated" and simulated.summary is not None
     found = {(judge.rpartition("/")[2], bias) for judge, bias, _ in simulated.summary.findings}
     planted = {("alder-judge", "self-preferring"), ("birch-judge", "length-loving"), ("cedar-judge", "lenient")}
@@ -234,7 +234,7 @@ def test_without_anything_the_notebook_shows_a_simulated_evaluation(monkeypatch:
 def test_real_tables_bring_the_published_files_that_lie_beside_them(
     published: list[Path], open_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = pages.start(data_source=str(open_data / "processed"), sample=10)
+    found = pages.start(source=str(open_data / "processed"), sample=10)
     assert found.origin == "published" and found.evaluation is not None
     assert found.evaluation.answers["model"].nunique() == len(published)
     page = shown_by(found, monkeypatch)
@@ -242,14 +242,14 @@ def test_real_tables_bring_the_published_files_that_lie_beside_them(
 
 
 def test_real_tables_alone_show_no_simulated_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = pages.start(data_source=str(tmp_path))
+    found = pages.start(source=str(tmp_path))
     assert found.origin == "none" and found.evaluation is None
     page = shown_by(found, monkeypatch)
     assert "somb llm run" in page and "SIMULATED" not in page and 'data-figure="' not in page
 
 
 def test_logs_come_before_all_else(tmp_path: Path) -> None:
-    found = pages.start([str(scored_file(tmp_path / "a.json"))], data_source="simulated")
+    found = pages.start([str(scored_file(tmp_path / "a.json"))], source="simulated")
     assert found.origin == "logs" and found.evaluation is not None and len(found.evaluation.answers) == 1
 
 

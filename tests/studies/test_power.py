@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from figures import power as plots
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from somb_utils.book import extension as pages
 from somb_utils.errors import SombError
-from somb_utils.plots import power as plots
 from somb_utils.stats import wilson_interval
 from somb_utils.studies import coverage, power
 from somb_utils.studies.power import Cell

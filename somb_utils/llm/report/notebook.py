@@ -112,7 +112,7 @@ class Report:
 
 def start(
     logs: Any = (), judges: Any = (), compare: bool = True, sample: int | None = None, modality: Any = None,
-    difficulty: Any = None, data_source: str = "auto",
+    difficulty: Any = None, source: str = "auto",
 ) -> Report:  # fmt: skip
     """Check the notebook's parameters, find an evaluation and sum it up.
 
@@ -124,7 +124,7 @@ def start(
     compare : whether to compare every pair of models
     sample : only the first so many questions, by identifier
     modality, difficulty : only these; all if None
-    data_source : see :func:`somb_utils.tables.sources.resolve_source`
+    source : see :func:`somb_utils.tables.sources.resolve_source`
 
     Raises
     ------
@@ -140,7 +140,7 @@ def start(
         raise UsageError(f"parameter sample: a number of questions, at least 1, not {sample!r}")
     if not isinstance(compare, bool):
         raise UsageError(f"parameter compare: true or false, not {compare!r}")
-    origin, evaluation = _found([Path(path).expanduser() for path in paths], data_source)
+    origin, evaluation = _found([Path(path).expanduser() for path in paths], source)
     if evaluation is None:
         return Report(origin)
     for name, values in kinds.items():
@@ -161,15 +161,15 @@ def start(
     return Report(origin, evaluation, summarise(evaluation, compare))
 
 
-def _found(paths: list[Path], data_source: str) -> tuple[Origin, Evaluation | None]:
+def _found(paths: list[Path], source: str) -> tuple[Origin, Evaluation | None]:
     """Return the available evaluation and where it is from; simulated and real ones are never mixed."""
     if paths:
         return "logs", load(paths)
     with contextlib.redirect_stderr(io.StringIO()):  # the badge says it
-        source = resolve_source(data_source)
-    if source.kind == "simulated":
+        tables = resolve_source(source)
+    if tables.kind == "simulated":
         return "simulated", simulated_evaluation()
-    folder = source.folder.resolve().parent / "reference" / "llm_scored" if isinstance(source, FolderSource) else None
+    folder = tables.folder.resolve().parent / "reference" / "llm_scored" if isinstance(tables, FolderSource) else None
     files = sorted(folder.glob("scored_eval_*.json")) if folder else []
     return ("published", load(files)) if files else ("none", None)
 
