@@ -18,13 +18,7 @@ FOLDER = CHECKOUT / "notebooks"
 
 
 def need(module: str) -> Any:
-    """Return a module that comes with the extra ``book``.
-
-    Raises
-    ------
-    UsageError
-        If it is not installed, with the way to get it.
-    """
+    """Return a module that comes with the extra ``book``."""
     try:
         return import_module(module)
     except ImportError as error:
@@ -32,13 +26,7 @@ def need(module: str) -> Any:
 
 
 def notebook_path(name: str) -> Path:
-    """Return the notebook that a letter, a name or a path means.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
-    """
+    """Return the notebook that a letter, a name or a path means."""
     if Path(name).suffix == ".ipynb" and Path(name).is_file():
         return Path(name)
     known = sorted(path.stem for path in FOLDER.glob("*.md"))
@@ -66,22 +54,7 @@ def own_parameters(path: Path) -> dict[str, str]:
 def execute(
     name: str, parameters: Mapping[str, Any] | None = None, output: str | Path = "out.ipynb", progress: bool = True
 ) -> Path:
-    """Run a notebook with papermill into a new file.
-
-    Parameters
-    ----------
-    name : letter, name or path
-    parameters : what differs from the notebook's own values
-    output : where the executed notebook goes; what ran is kept there if a cell fails
-    progress : whether to show a bar on standard error
-
-    Raises
-    ------
-    UsageError
-        If a parameter is unknown, its value cannot be, or `output` would overwrite the notebook.
-    SombError
-        If a cell fails or its kernel dies, naming the cell; if there is no kernel, or `output` cannot be written.
-    """
+    """Run a notebook with papermill into a new file."""
     papermill = need("papermill")
     path, output, given = notebook_path(name), Path(output), dict(parameters or {})
     if output.resolve() == path.resolve():
@@ -149,13 +122,7 @@ def to_text(path: Path) -> str:
 
 
 def refresh(names: Iterable[str] = ()) -> Iterable[Path]:
-    """Execute the text notebooks on simulated tables and store text and outputs as a pair, yielding each.
-
-    Raises
-    ------
-    SombError
-        If a cell fails or its kernel dies, naming it; the stored notebook stays as it was.
-    """
+    """Execute the text notebooks on simulated tables and store text and outputs as a pair, yielding each."""
     jupytext, nbformat, nbclient = need("jupytext"), need("nbformat"), need("nbclient")
     failures = (need("nbclient.exceptions").CellControlSignal, need("jupyter_client.kernelspec").NoSuchKernel)
     paths = [notebook_path(name) for name in names] or [p.with_suffix(".ipynb") for p in sorted(FOLDER.glob("*.md"))]

@@ -10,20 +10,7 @@ from somb_utils.plots.style import colours_of, figure, new
 
 @figure
 def differences(table: pd.DataFrame, reference: str) -> Figure:
-    """Draw each model's difference to the reference, task by task.
-
-    Parameters
-    ----------
-    table
-        See :func:`somb_utils.runs.compare.against`.
-    reference
-        The model at 0.
-
-    Returns
-    -------
-    Figure
-        Of matplotlib.
-    """
+    """Draw each model's difference to the reference, task by task."""
     tasks, models = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["model"]))
     tints = colours_of(models)
     made, axes = new(8, 1.6 + 0.16 * len(tasks) * (len(models) + 1))
@@ -56,20 +43,7 @@ def critical_difference(made_of: stats.Ranking) -> Figure:
 
 @figure
 def reliability(curves: pd.DataFrame, task: str) -> Figure:
-    """Draw the observed share of positives against the predicted probability, a line a model.
-
-    Parameters
-    ----------
-    curves
-        See :attr:`somb_utils.runs.compare.Comparison.curves`.
-    task
-        Which task.
-
-    Returns
-    -------
-    Figure
-        Of matplotlib.
-    """
+    """Draw the observed share of positives against the predicted probability, a line a model."""
     rows = curves[curves["task"] == task]
     models = list(dict.fromkeys(rows["model"]))
     tints = colours_of(models)
