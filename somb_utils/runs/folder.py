@@ -140,9 +140,7 @@ def _load(folder: Path) -> RunResult:
     try:
         stored = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
         results, predictions = (pd.read_parquet(folder / name) for name in _TABLES)
-        if stored.get("format") != FORMAT:
-            raise ValueError(f"{_PROVENANCE} is of format {stored.get('format', 1)}, this version reads {FORMAT}")
-        run = RunResult(results, predictions, stored)
+        run = RunResult(results, predictions, _current(stored))
         for name, sha256 in run.provenance.pop("files", {}).items():
             if _hash(folder / name) != sha256:
                 raise ValueError(f"{name} was changed after the run wrote it")
@@ -157,6 +155,22 @@ def _load(folder: Path) -> RunResult:
 
 def _hash(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _current(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return provenance in today's form; the first one knew only each model's latest parameters."""
+    if "format" in stored:
+        if stored["format"] != FORMAT:
+            raise ValueError(f"{_PROVENANCE} is of format {stored['format']}, this version reads {FORMAT}")
+        return stored
+    run = {key: stored[key] for key in ("versions", "platform", "written", "command")}
+    models = [
+        {"task": task, "protocol": protocol, "model": name, **entry, "code": None, "run": "1"}
+        for task, _, protocol in (key.partition("/") for key in stored["tasks"])
+        for name, entry in stored["models"].items()
+    ]
+    kept = {key: stored[key] for key in ("source", "described", "tasks")}
+    return {"format": FORMAT, **kept, "models": models, "runs": {"1": run}}
 
 
 def _complete_provenance(run: RunResult) -> RunResult:
