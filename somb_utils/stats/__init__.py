@@ -4,7 +4,6 @@ Small functions of the results and predictions that a run stores. What they resa
 :mod:`somb_utils.stats.design`.
 """
 
-from somb_utils.stats.auroc import delong, delong_interval
 from somb_utils.stats.bootstrap import (
     N_BOOTSTRAP,
     all_replicates,
@@ -33,8 +32,6 @@ __all__ = [
     "all_replicates",
     "bootstrap_interval",
     "calibration",
-    "delong",
-    "delong_interval",
     "differences",
     "draw_critical_difference",
     "interval",

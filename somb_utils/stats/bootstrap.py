@@ -1,6 +1,7 @@
 """Bootstrap intervals of a score, and of the difference of two, from stored predictions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -125,11 +126,32 @@ def _draw(made: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed:
     if made.task.split in GROUPED:
         folds = np.array([kernels.fold_scores(made.metric, made.n_classes, made.folds, *r[1:]) for r in rows])
         return _of_groups(folds[:, np.isfinite(folds[0])], n_bootstrap, seed)
-    row, a, b, c = (np.stack(part) for part in zip(*rows, strict=True))
-    unit = made.unit_of[row].astype(np.int32)
-    return kernels.bootstrap(
-        made.metric, made.n_classes, unit, made.folds, made.strata, a, b, c, n_bootstrap, np.uint64(seed)
-    )
+    row, *abc = (np.stack(part) for part in zip(*rows, strict=True))
+    of_rows = [made.unit_of[row].astype(np.int32), *abc]
+    return replicate_scores(made.metric, made.n_classes, made.folds, made.strata, of_rows, n_bootstrap, seed)
+
+
+def replicate_scores(
+    metric: int, n_classes: int, folds: np.ndarray, strata: np.ndarray, rows: Sequence[np.ndarray], n: int, seed: int
+) -> np.ndarray:
+    """Return the scores of n replicates, shape (n_models, n); `rows`: unit, a, b and c of :func:`kernels.bootstrap`."""
+    unit, *abc = rows
+    scores = [kernels.bootstrap(metric, n_classes, unit, folds, drawn, *abc) for drawn in draw_units(strata, n, seed)]
+    return np.concatenate(scores, axis=1)
+
+
+def draw_units(strata: np.ndarray, n_bootstrap: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the units of each replicate, as many from each stratum as it holds, shape (n_replicates, n_units)."""
+    generators = np.random.default_rng(seed).spawn(len(strata) - 1)
+    for n in batch_sizes(n_bootstrap, strata[-1]):
+        strata_drawn = zip(generators, pairwise(strata), strict=True)
+        yield np.concatenate([rng.integers(lo, hi, (n, hi - lo), np.int32) for rng, (lo, hi) in strata_drawn], axis=1)
+
+
+def batch_sizes(replicates: int, width: int) -> list[int]:
+    """Return how many replicates to draw at once, so that numbers of this width for each take 2 MB."""
+    most = max(1, 2**18 // width)
+    return [min(most, replicates - start) for start in range(0, replicates, most)]
 
 
 def _of_groups(scores: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:

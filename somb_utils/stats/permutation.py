@@ -1,5 +1,6 @@
 """Permutation p-values of a score against chance, and their correction over a table."""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.stats import false_discovery_control
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
-from somb_utils.stats.bootstrap import SEED, batches
+from somb_utils.stats.bootstrap import SEED, batch_sizes, batches
 from somb_utils.stats.design import Design, constant_label, contiguous, design, each_protocol, rows_of, signatures
 from somb_utils.tasks.definitions import Task
 
@@ -68,10 +69,11 @@ def null_scores(
     item_of, sets = _items(made, signature)
     labels = np.zeros(sets[-1], dtype=np.int64)
     labels[item_of] = made.labels
-    item = item_of[rows.row]
-    return kernels.permute(
-        made.metric, made.n_classes, item, made.folds, sets, labels, rows.b, n_permutations, np.uint64(seed)
-    )
+    score = partial(kernels.permute, made.metric, made.n_classes, item_of[rows.row], made.folds, labels, rows.b)
+    rng, n = np.random.default_rng(seed), len(labels)
+    unshuffled = score(np.arange(n + 1), np.zeros((1, n)))
+    shuffled = [score(sets, rng.random((size, n))) for size in batch_sizes(n_permutations, n)]
+    return np.concatenate([unshuffled, *shuffled])
 
 
 def _items(made: Design, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

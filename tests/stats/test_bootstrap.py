@@ -15,6 +15,7 @@ import somb_utils as somb
 from somb_utils import stats
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
+from somb_utils.stats.bootstrap import draw_units
 from somb_utils.stats.design import design, rows_of
 from somb_utils.tasks.definitions import get_task
 
@@ -93,17 +94,24 @@ def test_units_and_strata_follow_the_design() -> None:
 
 
 def test_each_draw_takes_as_many_units_of_a_stratum_as_there_are() -> None:
-    counts = np.full(10, 99, dtype=np.int32)
-    kernels._draw(np.uint64(5), counts, np.array([0, 3, 7, 10]))
-    assert [part.sum() for part in np.split(counts, [3, 7])] == [3, 4, 3]
+    for drawn in draw_units(np.array([0, 3, 7, 10]), 50, 5):
+        counts = np.apply_along_axis(np.bincount, 1, drawn, minlength=10)
+        assert all(
+            (part.sum(axis=1) == n).all() for part, n in zip(np.split(counts, [3, 7], 1), (3, 4, 3), strict=True)
+        )
 
 
 def test_draws_are_uniform() -> None:
-    counts, strata, total = np.zeros(7, dtype=np.int32), np.array([0, 7]), np.zeros(7)
-    for r in range(4000):
-        kernels._draw(np.uint64(kernels._stream(np.uint64(1), r)), counts, strata)
-        total += counts
+    total = sum(np.bincount(drawn.ravel(), minlength=7) for drawn in draw_units(np.array([0, 7]), 4000, 1))
     assert ((total - 4000) ** 2 / 4000).sum() < 22.5, "chi-squared of 6 degrees of freedom, 0.1 %"
+
+
+def test_a_replicate_depends_on_seed_and_number_alone() -> None:
+    strata = np.array([0, 300, 100_000])
+    few, many = (np.concatenate(list(draw_units(strata, n, 3))) for n in (2, 7))
+    assert len(list(draw_units(strata, 7, 3))) > 1, "drawn in several batches"
+    np.testing.assert_array_equal(few, many[:2])
+    assert not np.array_equal(many[0], many[1])
 
 
 def test_time_points_without_a_score_are_not_drawn() -> None:
