@@ -98,7 +98,7 @@ def missions_of(setting: Setting) -> Mission:
 
 def _has_swabs(task: Task) -> bool:
     """Return whether rows of a day, which end in `_S` and a number here, are sampled as one."""
-    return task.sampling_unit("C000_D0_S0") != "C000_D0_S0"
+    return task.features.sampling_unit("C000_D0_S0") != "C000_D0_S0"
 
 
 def _crew(setting: Setting, task: Task) -> Mission:
