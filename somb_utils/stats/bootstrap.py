@@ -26,30 +26,52 @@ def bootstrap_interval(
     seed: int = SEED,
     level: float = LEVEL,
 ) -> tuple[float, float]:
-    """Return the percentile interval of one model's score on one task (Efron & Tibshirani 1993, ch. 13).
+    """Return the bootstrap interval of one model's score on one task.
 
     Parameters
     ----------
-    predictions : the model's rows of :attr:`somb_utils.runs.results.RunResult.predictions` for this task
-    task : the definition or its id
-    n_bootstrap : replicates
-    seed : the same seed draws the same rows for every model, so that models compare in pairs
-    level : coverage
+    predictions
+        The model's rows of :attr:`somb_utils.RunResult.predictions` for this task, in any order.
+    task
+        The definition or its id.
+    n_bootstrap
+        Number of replicates.
+    seed
+        The same seed draws the same units for every model (a paired bootstrap).
+    level
+        Nominal coverage.
 
     Returns
     -------
     tuple of float
-        Lower and upper end; NaN without replicates or predictions.
+        Lower and upper end, between 0 and 1; NaN without replicates or predictions.
+
+    Raises
+    ------
+    UsageError
+        If the task's metric cannot be resampled, the predictions are of several models, or `n_bootstrap` is negative.
+    SombError
+        If the predictions repeat an id within a fold, or hold a class that the task does not have.
 
     Notes
     -----
-    What is drawn is what was sampled (see :mod:`somb_utils.stats.design`). A replicate's score is, as the task's, the
-    mean over folds of the metric, folds that leave it undefined left out. Replicates of n crew or time points are
-    spread by Student's t with n - 1 degrees of freedom over the normal quantile, and by the square root of n / (n - 1)
-    that their variance lacks; the factor is that of a 95 % interval, 1.87 for four crew.
+    The percentile bootstrap (Efron and Tibshirani 1993, chapter 13) draws what was sampled: crew members, time
+    points, or row identifiers within class. A replicate's score is the mean over folds of the metric, folds that
+    leave it undefined left out. Replicates of n crew members or time points are spread about their mean by the ratio
+    of Student's t with n - 1 degrees of freedom to the normal quantile, and by the square root of n / (n - 1) that
+    their variance lacks; the factor is that of a 95 % interval, 1.87 for a
+    crew of four.
 
-    The interval speaks of these fitted models on new crew, days or genes; that other training rows would have made
-    other models is not in it. How often it holds the truth is measured in :mod:`somb_utils.studies.coverage`.
+    The interval is for these fitted models on new crew, days or genes. It leaves out that other training rows would
+    give other models.
+
+    Examples
+    --------
+    >>> import somb_utils as somb
+    >>> result = somb.run("D1", "logreg", source="simulated", n_jobs=1)
+    >>> low, high = bootstrap_interval(result.predictions, "D1", n_bootstrap=200)
+    >>> bool(0 < low < result.summary(0)["mean"].item() < high < 1)
+    True
     """
     return _of_score(replicates(predictions, task, n_bootstrap, seed), level)
 
@@ -79,16 +101,9 @@ def replicates(
 def all_replicates(
     predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED, n_jobs: int | None = None
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Return the bootstrap scores of every task and model, each of shape (n_bootstrap,), by one and the same draws.
+    """Return the bootstrap scores of every task and model of one protocol, all by the same draws.
 
-    Parameters
-    ----------
-    predictions
-        Of one protocol, as :attr:`somb_utils.runs.results.RunResult.predictions` holds them.
-    n_bootstrap, seed
-        Replicates, and the seed of their draws.
-    n_jobs
-        Tasks at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
+    Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads; None leaves it to :class:`joblib.parallel_config`.
     """
     parts = list(batches(predictions))
     draws = Parallel(n_jobs=n_jobs, prefer="threads")(
@@ -178,25 +193,10 @@ def with_intervals(
     seed: int = SEED,
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Return a summary with each score's 95 % interval and whether it differs significantly from its task's best.
+    """Return a summary with each score's 95 % interval, `low` and `high`, and whether it is `tied` with the best.
 
-    Parameters
-    ----------
-    summary
-        Columns task, model, mean, failed; and protocol, if there are several.
-    predictions
-        Of the same run.
-    n_bootstrap, seed
-        Replicates, and the seed of their draws.
-    n_jobs
-        Tasks at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
-
-    Returns
-    -------
-    DataFrame
-        The summary with `low` and `high`, NaN where there is no interval (as for a task of your own), and `tied`:
-        the model has the best mean of its task and protocol, or the interval of its paired difference to the best
-        holds 0. Models with failed folds are neither.
+    A model is tied if it has the best mean of its task and protocol, or the interval of its paired difference to the
+    best covers 0; models with failed folds are not. Tasks without a design (your own) have no interval.
     """
     parts = [_with_intervals(*part, n_bootstrap, seed, n_jobs) for part in each_protocol(summary, predictions)]
     return pd.concat(parts).loc[summary.index]

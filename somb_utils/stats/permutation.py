@@ -1,5 +1,6 @@
 """Permutation p-values of a score against chance, and their correction over a table."""
 
+from collections.abc import Collection
 from functools import partial
 from itertools import pairwise
 
@@ -21,27 +22,43 @@ N_PERMUTATIONS = 999
 def permutation_p(
     predictions: pd.DataFrame, task: Task | str, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
 ) -> float:
-    """Return how rarely shuffled labels score as high: the one-sided p-value (1 + b) / (1 + n_permutations).
+    """Return the one-sided permutation p-value of a score against chance.
 
     Parameters
     ----------
-    predictions : one model's rows of :attr:`somb_utils.runs.results.RunResult.predictions` for this task
-    task : the definition or its id
-    n_permutations : shuffles; the p-value is at least 1 / (1 + n_permutations)
-    seed : of the shuffles
+    predictions
+        One model's rows of :attr:`somb_utils.RunResult.predictions` for this task, in any order.
+    task
+        The definition or its id.
+    n_permutations
+        Number of shuffles; the p-value is at least 1 / (1 + n_permutations).
+    seed
+        Of the shuffles.
 
     Returns
     -------
     float
-        NaN if the score is undefined or there are no predictions.
+        (1 + b) / (1 + n_permutations), where b shuffles score at least as high (Phipson and Smyth 2010); NaN if the
+        score is undefined or there are no predictions.
+
+    Raises
+    ------
+    UsageError
+        If `n_permutations` is below 1, the metric cannot be resampled, or the predictions are of several models.
 
     Notes
     -----
-    Predictions stay as they are and labels are exchanged among rows that were tested in the same folds, so each fold
-    keeps its class counts, and an id that several repetitions test keeps one label (Phipson & Smyth 2010 for the
-    estimate; Good 2005 for exchangeability within strata). With leave-one-crew-out folds that is within a crew
-    member. Swabs of a day are one: where they share a label, days exchange theirs; where they differ (body site),
-    swabs exchange within their day.
+    Predictions stay as they are and labels are exchanged among rows that were tested in the same folds (Good 2005),
+    so each fold keeps its class counts, and an id that several repetitions test keeps one label. With
+    leave-one-crew-out folds that is within a crew member. Swabs of a day that share a label are exchanged as one;
+    where their labels differ (body site), swabs are exchanged within their day.
+
+    Examples
+    --------
+    >>> import somb_utils as somb
+    >>> result = somb.run("A1", "logreg", source="simulated", n_jobs=1)
+    >>> permutation_p(result.predictions, "A1", n_permutations=99)
+    0.01
     """
     if predictions.empty:
         return np.nan
@@ -117,11 +134,9 @@ def with_p_values(
     n_permutations: int = N_PERMUTATIONS,
     seed: int = SEED,
     n_jobs: int | None = None,
+    untested: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Return a summary with each score's `p` against chance, and `q`, corrected over the table, protocol by protocol.
-
-    `q` is the smallest false-discovery rate at which a score counts as above chance (Benjamini & Yekutieli 2001, valid
-    however the tests depend on each other: models share test rows). The trivial baselines are not tested.
+    """Return a summary with each score's p-value against chance, and its correction over the table.
 
     Parameters
     ----------
@@ -132,16 +147,31 @@ def with_p_values(
     n_permutations, seed
         Shuffles behind each p-value, and their seed.
     n_jobs
-        Scores at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
+        Scores tested at once, in threads; as :class:`joblib.parallel_config` says when omitted.
+    untested
+        Models to leave out, such as the trivial baselines, so that they do not count as tests.
+
+    Returns
+    -------
+    DataFrame
+        The summary with `p` (see :func:`somb_utils.stats.permutation_p`) and `q`, the smallest false discovery rate
+        at which the score counts as above chance (Benjamini and Yekutieli 2001, valid under any dependence between
+        tests), over all models and tasks of a protocol. NaN where there was no test.
+
+    Raises
+    ------
+    UsageError
+        If `n_permutations` is below 1.
     """
-    parts = [_with_p_values(*part, n_permutations, seed, n_jobs) for part in each_protocol(summary, predictions)]
+    tested = predictions[~predictions["model"].isin(untested)]
+    parts = [_with_p_values(*part, n_permutations, seed, n_jobs) for part in each_protocol(summary, tested)]
     return pd.concat(parts).loc[summary.index]
 
 
 def _with_p_values(
     summary: pd.DataFrame, predictions: pd.DataFrame, n_permutations: int, seed: int, n_jobs: int | None
 ) -> pd.DataFrame:
-    parts = list(batches(predictions[~predictions["model"].isin(["random", "majority"])]))
+    parts = list(batches(predictions))
     calls = [(task, model, made, rows) for task, made, models in parts for model, rows in models.items()]
     tested = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(null_scores)(made, rows, n_permutations, seed) for _, _, made, rows in calls

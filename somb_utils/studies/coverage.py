@@ -18,9 +18,9 @@ from scipy.special import expit, logit
 from somb_utils.labels import metric_name
 from somb_utils.paths import DATA
 from somb_utils.stats.bootstrap import interval, replicates, student_factor
-from somb_utils.stats.calibration import wilson_interval
 from somb_utils.stats.design import GROUPED, design
 from somb_utils.stats.permutation import null_scores
+from somb_utils.stats.reliability import wilson_interval
 from somb_utils.studies import grid
 from somb_utils.tasks.definitions import Task, get_task
 from somb_utils.tasks.splits import repeated_first_fold

@@ -12,8 +12,8 @@ from somb_utils.errors import SombError
 from somb_utils.paths import DATA
 from somb_utils.runs.runner import run
 from somb_utils.stats import bootstrap_interval, permutation_p
-from somb_utils.stats.calibration import wilson_interval
 from somb_utils.stats.design import GROUPED
+from somb_utils.stats.reliability import wilson_interval
 from somb_utils.studies import grid
 from somb_utils.tables.simulate import simulate_table
 from somb_utils.tables.sources import FrameSource

@@ -13,16 +13,18 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 import somb_utils as somb
 from somb_utils import stats
 from somb_utils.errors import UsageError
+from somb_utils.stats import paired
+from somb_utils.stats.ranks import draw_critical_difference
 
 matplotlib.use("Agg")
 
 
 def test_nadeau_bengio_without_correction_is_the_paired_t_test() -> None:
     gaps = np.random.default_rng(0).normal(0.3, 1, 5)
-    assert stats.nadeau_bengio(gaps, 0.0) == pytest.approx(scipy_stats.ttest_1samp(gaps, 0).pvalue)
+    assert paired.nadeau_bengio(gaps, 0.0) == pytest.approx(scipy_stats.ttest_1samp(gaps, 0).pvalue)
     t = gaps.mean() / np.sqrt((1 / 5 + 0.25) * gaps.var(ddof=1))
-    assert stats.nadeau_bengio(gaps) == pytest.approx(2 * scipy_stats.t.sf(abs(t), 4))
-    assert stats.nadeau_bengio(np.zeros(5)) == 1.0 and np.isnan(stats.nadeau_bengio(np.ones(1)))
+    assert paired.nadeau_bengio(gaps) == pytest.approx(2 * scipy_stats.t.sf(abs(t), 4))
+    assert paired.nadeau_bengio(np.zeros(5)) == 1.0 and np.isnan(paired.nadeau_bengio(np.ones(1)))
 
 
 def test_repetitions_that_share_rows_raise_the_type_i_error_only_without_the_correction() -> None:
@@ -34,7 +36,7 @@ def test_repetitions_that_share_rows_raise_the_type_i_error_only_without_the_cor
         tests = [np.r_[rng.permutation(250)[:50], 250 + rng.permutation(130)[:26]] for _ in range(5)]
         aurocs = np.array([[roc_auc_score(y[test], score[test]) for score in scores] for test in tests])
         gaps = aurocs[:, 0] - aurocs[:, 1]
-        rejected.append([scipy_stats.ttest_1samp(gaps, 0).pvalue <= 0.05, stats.nadeau_bengio(gaps) <= 0.05])
+        rejected.append([scipy_stats.ttest_1samp(gaps, 0).pvalue <= 0.05, paired.nadeau_bengio(gaps) <= 0.05])
     plain, corrected = np.mean(rejected, axis=0)
     assert plain > 0.08 and corrected <= 0.075
 
@@ -44,11 +46,11 @@ def test_sign_flip_equals_scipy_and_has_a_floor() -> None:
     theirs = scipy_stats.permutation_test(
         (gaps,), np.mean, permutation_type="samples", alternative="two-sided", n_resamples=np.inf
     )
-    assert stats.sign_flip(gaps) == pytest.approx(theirs.pvalue)
-    assert stats.sign_flip(np.array([0.9, 0.8, 0.7, 0.95])) == stats.sign_flip_floor(4) == 0.125
-    assert stats.sign_flip(np.zeros(4)) == 1.0
+    assert paired.sign_flip(gaps) == pytest.approx(theirs.pvalue)
+    assert paired.sign_flip(np.array([0.9, 0.8, 0.7, 0.95])) == paired.sign_flip_floor(4) == 0.125
+    assert paired.sign_flip(np.zeros(4)) == 1.0
     with pytest.raises(UsageError, match="at most 2"):
-        stats.sign_flip(np.ones(21))
+        paired.sign_flip(np.ones(21))
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +76,8 @@ def test_models_with_failed_folds_are_not_compared() -> None:
 
 
 def test_win_probability_counts_ties_half() -> None:
-    assert stats.win_probability(np.array([1.0, 0.0, -1.0, np.nan])) == 0.5
-    assert np.isnan(stats.win_probability(np.array([np.nan])))
+    assert paired.win_probability(np.array([1.0, 0.0, -1.0, np.nan])) == 0.5
+    assert np.isnan(paired.win_probability(np.array([np.nan])))
 
 
 def test_ranking_equals_scipy_and_scikit_posthocs(run: somb.RunResult) -> None:
@@ -92,7 +94,7 @@ def test_critical_difference_is_drawn(run: somb.RunResult) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots()
-    stats.draw_critical_difference(stats.ranking(run.summary(0)), axes)
+    draw_critical_difference(stats.ranking(run.summary(0)), axes)
     said = " ".join(text.get_text() for text in axes.texts)
     plt.close(figure)
     assert "logreg" in said and "majority" in said

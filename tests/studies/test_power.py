@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from somb_utils.book import extension as pages
 from somb_utils.errors import SombError
 from somb_utils.plots import power as plots
-from somb_utils.stats import wilson_interval
+from somb_utils.stats.reliability import wilson_interval
 from somb_utils.studies import coverage, power
 from somb_utils.studies.power import Setting
 from somb_utils.tasks.definitions import get_task
