@@ -107,7 +107,7 @@ def all_replicates(
     """
     parts = list(batches(predictions))
     draws = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(_draw)(made, list(models.values()), n_bootstrap, seed) for _, made, models in parts
+        delayed(_draw)(plan, list(models.values()), n_bootstrap, seed) for _, plan, models in parts
     )
     return {
         (task, model): scores
@@ -125,26 +125,26 @@ def batches(predictions: pd.DataFrame) -> Iterator[tuple[str, Design, dict[str, 
         task = task_of(str(name))
         if task is None:
             continue
-        made: list[tuple[Design, dict[str, pd.DataFrame]]] = []
-        for model, own in rows.groupby("model", sort=False):
-            same = next((models for other, models in made if other.fits(own)), None)
-            if same is None:
-                made.append((design(own, task), same := {}))
-            same[str(model)] = own
-        yield from ((str(name), *part) for part in made)
+        parts: list[tuple[Design, dict[str, pd.DataFrame]]] = []
+        for model, of_model in rows.groupby("model", sort=False):
+            models = next((models for plan, models in parts if plan.fits(of_model)), None)
+            if models is None:
+                parts.append((design(of_model, task), models := {}))
+            models[str(model)] = of_model
+        yield from ((str(name), *part) for part in parts)
 
 
-def _draw(made: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed: int) -> np.ndarray:
+def _draw(plan: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed: int) -> np.ndarray:
     if n_bootstrap < 1:
         raise UsageError(f"n_bootstrap is {n_bootstrap}; give 0 or more replicates")
     seed = checked_seed(seed)
-    rows = [rows_of(made, own) for own in predictions]
-    if made.task.split in GROUPED:
-        folds = np.array([kernels.fold_scores(made.metric, made.n_classes, made.folds, *r[1:]) for r in rows])
+    rows = [rows_of(plan, of_model) for of_model in predictions]
+    if plan.task.split in GROUPED:
+        folds = np.array([kernels.fold_scores(plan.metric, plan.n_classes, plan.folds, *r[1:]) for r in rows])
         return _of_groups(folds[:, np.isfinite(folds[0])], n_bootstrap, seed)
     row, *abc = (np.stack(part) for part in zip(*rows, strict=True))
-    of_rows = [made.unit_of[row].astype(np.int32), *abc]
-    return replicate_scores(made.metric, made.n_classes, made.folds, made.strata, of_rows, n_bootstrap, seed)
+    of_rows = [plan.unit_of[row].astype(np.int32), *abc]
+    return replicate_scores(plan.metric, plan.n_classes, plan.folds, plan.strata, of_rows, n_bootstrap, seed)
 
 
 def replicate_scores(

@@ -97,8 +97,8 @@ def differences(
     [['majority', 'logreg', 5, 'Nadeau-Bengio']]
     """
     rows = []
-    for part, own in each_protocol(results, predictions):
-        draws = all_replicates(own, n_bootstrap, seed, n_jobs)
+    for part, predicted in each_protocol(results, predictions):
+        draws = all_replicates(predicted, n_bootstrap, seed, n_jobs)
         for (name, protocol), table in part.groupby(["task", "protocol"], sort=False):
             rows += _pairs(str(name), str(protocol), table, draws)
     return pd.DataFrame(rows, columns=COLUMNS)

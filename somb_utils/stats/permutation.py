@@ -74,56 +74,56 @@ def p_value(scores: np.ndarray) -> float:
 
 
 def null_scores(
-    made: Design, predictions: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
+    plan: Design, predictions: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
 ) -> np.ndarray:
     """Return the score, then those under shuffled labels, shape (1 + n_permutations,)."""
     if n_permutations < 1:
         raise UsageError(f"n_permutations is {n_permutations}; give 1 or more")
     seed = checked_seed(seed)
-    if made.metric == kernels.MICRO_F1:
-        return _multilabel(made, predictions, n_permutations, seed)
-    rows, signature = rows_of(made, predictions), signatures(made)
-    item_of, sets = _items(made, signature)
+    if plan.metric == kernels.MICRO_F1:
+        return _multilabel(plan, predictions, n_permutations, seed)
+    rows, signature = rows_of(plan, predictions), signatures(plan)
+    item_of, sets = _items(plan, signature)
     labels = np.zeros(sets[-1], dtype=np.int64)
-    labels[item_of] = made.labels
-    score = partial(kernels.permute, made.metric, made.n_classes, item_of[rows.row], made.folds, labels, rows.b)
+    labels[item_of] = plan.labels
+    score = partial(kernels.permute, plan.metric, plan.n_classes, item_of[rows.row], plan.folds, labels, rows.b)
     rng, n = np.random.default_rng(seed), len(labels)
     unshuffled = score(np.arange(n + 1), np.zeros((1, n)))
     shuffled = [score(sets, rng.random((size, n))) for size in batch_sizes(n_permutations, n)]
     return np.concatenate([unshuffled, *shuffled])
 
 
-def _items(made: Design, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _items(plan: Design, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return what carries a label (a unit of one label, or an id), by id, and where each exchangeable set starts."""
-    by_unit = constant_label(made.labels, made.unit_of).min() >= 0
+    by_unit = constant_label(plan.labels, plan.unit_of).min() >= 0
     if by_unit:
-        of_unit = constant_label(signature, made.unit_of)
+        of_unit = constant_label(signature, plan.unit_of)
         if of_unit.min() < 0:
-            raise SombError(f"{made.task.id}: what was sampled as one, by its id, stands in two folds")
+            raise SombError(f"{plan.task.id}: what was sampled as one, by its id, is tested in two folds")
         order, sets = contiguous([of_unit])
     else:
-        order, sets = contiguous([signature, made.unit_of])
+        order, sets = contiguous([signature, plan.unit_of])
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    return (place[made.unit_of] if by_unit else place), sets
+    return (place[plan.unit_of] if by_unit else place), sets
 
 
-def _multilabel(made: Design, predictions: pd.DataFrame, n_permutations: int, seed: int) -> np.ndarray:
+def _multilabel(plan: Design, predictions: pd.DataFrame, n_permutations: int, seed: int) -> np.ndarray:
     """Whole rows of labels are exchanged; the micro F1 of each fold is then averaged."""
-    rows, rng = rows_of(made, predictions), np.random.default_rng(seed)
-    frame = predictions.iloc[made.order]
-    called = (frame["y_pred"].to_numpy() == "1").reshape(len(made.row), -1)
-    hits = called.astype(np.int64) @ made.labels.T
-    size = made.labels.sum(axis=1)
-    order, sets = contiguous([signatures(made)])
-    source, scores = np.arange(len(made.ids)), np.empty(n_permutations + 1)
+    rows, rng = rows_of(plan, predictions), np.random.default_rng(seed)
+    frame = predictions.iloc[plan.order]
+    called = (frame["y_pred"].to_numpy() == "1").reshape(len(plan.row), -1)
+    hits = called.astype(np.int64) @ plan.labels.T
+    size = plan.labels.sum(axis=1)
+    order, sets = contiguous([signatures(plan)])
+    source, scores = np.arange(len(plan.ids)), np.empty(n_permutations + 1)
     for r in range(n_permutations + 1):
         if r:
             for lo, hi in pairwise(sets):
                 source[order[lo:hi]] = rng.permutation(source[order[lo:hi]])
-        given = source[made.row]
+        given = source[plan.row]
         parts = (hits[np.arange(len(given)), given], size[given], rows.c)
-        hit, true, call = (np.add.reduceat(part, made.folds[:-1]) for part in parts)
+        hit, true, call = (np.add.reduceat(part, plan.folds[:-1]) for part in parts)
         scores[r] = np.divide(2.0 * hit, true + call, out=np.zeros(len(hit)), where=true + call > 0).mean()
     return scores
 
@@ -172,9 +172,9 @@ def _with_p_values(
     summary: pd.DataFrame, predictions: pd.DataFrame, n_permutations: int, seed: int, n_jobs: int | None
 ) -> pd.DataFrame:
     parts = list(batches(predictions))
-    calls = [(task, model, made, rows) for task, made, models in parts for model, rows in models.items()]
+    calls = [(task, model, plan, rows) for task, plan, models in parts for model, rows in models.items()]
     tested = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(null_scores)(made, rows, n_permutations, seed) for _, _, made, rows in calls
+        delayed(null_scores)(plan, rows, n_permutations, seed) for _, _, plan, rows in calls
     )
     p_of = {(task, model): p_value(scores) for (task, model, _, _), scores in zip(calls, tested, strict=True)}
     p = np.array([p_of.get(key, np.nan) for key in zip(summary["task"], summary["model"], strict=True)])
