@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from somb_utils import stats
 from somb_utils.plots.style import colours_of, figure, new
+from somb_utils.stats.ranks import draw_critical_difference
 
 
 @figure
@@ -35,7 +36,7 @@ def differences(table: pd.DataFrame, reference: str) -> Figure:
 def critical_difference(made_of: stats.Ranking) -> Figure:
     """Draw mean ranks over tasks; a bar joins models that the Nemenyi test does not tell apart."""
     made, axes = new(8, 1.4 + 0.28 * len(made_of.ranks))
-    stats.draw_critical_difference(made_of, axes, colours_of(made_of.ranks.index))
+    draw_critical_difference(made_of, axes, colours_of(made_of.ranks.index))
     p = "< 0.001" if made_of.p < 0.001 else f"= {made_of.p:.3f}"
     axes.set_title(f"Mean rank over {len(made_of.scores)} tasks, 1 is best (Friedman p {p})")
     return made
