@@ -13,6 +13,7 @@ from somb_utils.audit import feature_census, repeated_rows, row_census, seeds
 from somb_utils.audit.figures import STORED
 from somb_utils.errors import UsageError
 from somb_utils.paths import replacing
+from somb_utils.reference import tiers
 from somb_utils.reference.published import TOLERANCE, published_primary
 from somb_utils.runs.runner import run, unavailable
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
@@ -50,7 +51,12 @@ class Tables:
 def _tasks(tables: Tables) -> Figures:
     tasks = list(catalogue().values())
     missing = unavailable(tasks, tables.source)
-    return {"tasks": len(tasks), "tasks_audited": len(tasks) - len(missing), "tolerance": TOLERANCE}
+    return {
+        "tasks": len(tasks),
+        "tasks_audited": len(tasks) - len(missing),
+        "tolerance": TOLERANCE,
+        "tier_alpha": tiers.ALPHA,
+    }
 
 
 def _pairing(tables: Tables) -> Figures:

@@ -7,6 +7,7 @@ from somb_utils.errors import SombError
 from somb_utils.notebook import Session
 
 NEEDS_REAL = "This needs the real tables: simulated ones have the same layout, but none of these facts."
+NOT_AVAILABLE = "not available: no task of this run has these tables"
 
 
 def on_real(session: Session, compute: Callable[..., Any], *names: str) -> Any:

@@ -1,9 +1,13 @@
 """Each figure of the audit comes out of the real tables."""
 
+import ast
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jupytext
 import pytest
 from audit_checks import compute, pairing
 from audit_checks.show import NEEDS_REAL, on_real
@@ -13,6 +17,12 @@ from somb_utils.notebook import Session, check
 from somb_utils.reference.canonical import canonical_scores
 from somb_utils.tasks.definitions import catalogue
 from somb_utils.tasks.task_data import load_task
+
+ROOT = Path(__file__).parents[2]
+# As expected: a test checks them, no page states them.
+UNSTATED = {f"d1_n_{element}" for element in "hnops"} | {
+    "c2_aligned_max", "c2_all", "e3_logreg_auprc", "f5_own", "g1_clinical_own",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +120,47 @@ def test_simulated_tables_show_no_real_finding(open_data: Path) -> None:
     real = session(str(open_data / "processed"))
     assert on_real(real, len, "clinical_cbc") == 28
     assert "is not among the tasks of this run" in on_real(real, len, "A2")
+
+
+# What the notebook says -----------------------------------------------------------------------------------------------
+
+NUMERAL = re.compile(r"(?<![\w+-])\d")  # not within an id such as B2 or a day such as R+1
+
+
+def prose(notebook: str) -> Iterator[str]:
+    """Yield the notebook's text: Markdown cells, and what Markdown in code cells says besides computed values."""
+    for cell in jupytext.reads(notebook, "md:myst").cells:
+        if cell.cell_type == "markdown":
+            headings_numbered = re.sub(r"(?m)^#+ [\d, and]+\. ", "", cell.source)
+            yield re.sub(r"`[^`]*`", "", headings_numbered)
+            continue
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Markdown":
+                texts = [part for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)]
+                inside = {c for v in ast.walk(node) if isinstance(v, ast.FormattedValue) for c in ast.walk(v)}
+                yield "".join(str(text.value) for text in texts if text not in inside)
+
+
+def test_no_number_of_the_notebooks_prose_is_a_literal() -> None:
+    text = (ROOT / "notebooks" / "audit.md").read_text(encoding="utf-8")
+    literals = [part[max(0, at.start() - 40) : at.end() + 20] for part in prose(text) for at in NUMERAL.finditer(part)]
+    assert not literals
+
+
+def test_a_literal_number_is_noticed() -> None:
+    def parts(text: str) -> str:
+        return "".join(prose(text))
+
+    assert NUMERAL.search(parts("Of 275 rows")) and NUMERAL.search(parts("about 0.5"))
+    assert not NUMERAL.search(parts("# 1 and 2. F1 to F5, `x = 3`"))
+    cell = '```{code-cell}\nMarkdown(f"B2 has {n:.3f} of {k[2]}%s")\n```\n'
+    assert NUMERAL.search(parts(cell % " in 16")) and not NUMERAL.search(parts(cell % " labels"))
+
+
+def test_every_stated_figure_is_stored_and_every_stored_one_is_stated() -> None:
+    text = (ROOT / "notebooks" / "audit.md").read_text(encoding="utf-8")
+    used = set(re.findall(r"\breal\.(\w+)", text))
+    assert used <= set(figures.stored())
+    pages = [*(ROOT / "book").glob("*.md"), ROOT / "README.md"]
+    marked = {name for page in pages for name in re.findall(r"somb:figure (\w+)", page.read_text(encoding="utf-8"))}
+    assert set(figures.stored()) - used - marked == UNSTATED
