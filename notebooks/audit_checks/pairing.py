@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from somb_utils.audit.seeds import spread
+from somb_utils.audit import spread
+from somb_utils.audit.census import DIGITS
 from somb_utils.leaderboard.board import Board, fit
 from somb_utils.notebook import Parameters, Session
 from somb_utils.reference.published import published_primary, published_scores
@@ -56,7 +57,7 @@ def pairing(aligned: TaskData, published: TaskData) -> pd.DataFrame:
 
 def _pairing(aligned: TaskData, published: TaskData, block: str, columns: pd.Index) -> dict[str, object]:
     right, paired = (
-        pd.util.hash_pandas_object(data.X[columns].fillna(0.0).round(9), index=False).set_axis(data.X.index)
+        pd.util.hash_pandas_object(data.X[columns].fillna(0.0).round(DIGITS), index=False).set_axis(data.X.index)
         for data in (aligned, published)
     )
     label = aligned.y.set_axis(right) if isinstance(aligned.y, pd.Series) else None

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from audit_checks import compute, pairing
 from audit_checks.show import NEEDS_REAL, on_real
 
+from somb_utils import notebook
 from somb_utils.audit import figures, seeds
 from somb_utils.notebook import Session, check
 from somb_utils.reference.canonical import canonical_scores
@@ -127,9 +129,9 @@ def test_simulated_tables_show_no_real_finding(open_data: Path) -> None:
 NUMERAL = re.compile(r"(?<![\w+-])\d")  # not within an id such as B2 or a day such as R+1
 
 
-def prose(notebook: str) -> Iterator[str]:
+def prose(source: str) -> Iterator[str]:
     """Yield the notebook's text: Markdown cells, and what Markdown in code cells says besides computed values."""
-    for cell in jupytext.reads(notebook, "md:myst").cells:
+    for cell in jupytext.reads(source, "md:myst").cells:
         if cell.cell_type == "markdown":
             headings_numbered = re.sub(r"(?m)^#+ [\d, and]+\. ", "", cell.source)
             yield re.sub(r"`[^`]*`", "", headings_numbered)
@@ -155,6 +157,13 @@ def test_a_literal_number_is_noticed() -> None:
     assert not NUMERAL.search(parts("# 1 and 2. F1 to F5, `x = 3`"))
     cell = '```{code-cell}\nMarkdown(f"B2 has {n:.3f} of {k[2]}%s")\n```\n'
     assert NUMERAL.search(parts(cell % " in 16")) and not NUMERAL.search(parts(cell % " labels"))
+
+
+def test_checks_can_be_imported_in_whichever_folder_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(ROOT / "notebooks")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != folder])
+    notebook.start("", tasks=["A1"], models=["majority"], data_source="simulated")
+    assert sys.path.count(folder) == 1
 
 
 def test_every_stated_figure_is_stored_and_every_stored_one_is_stated() -> None:
