@@ -64,7 +64,7 @@ def evaluate(
     model: str | None = None,
     out: str | Path | None = None,
 ) -> RunResult:
-    """Check prediction files and score them: :func:`validate`, then :func:`score`, whose parameters these are.
+    """Check prediction files and score them: `validate`, then `score`, whose parameters these are.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
 
     Parameters
     ----------
-    submissions : as :func:`validate` returns them.
+    submissions : as `validate` returns them.
     out : folder to write ``results.parquet``, ``predictions.parquet`` and ``provenance.json`` to.
 
     Raises
