@@ -103,7 +103,7 @@ def _tier_row(task: Task, best: pd.DataFrame) -> dict[str, str]:
         "metric": task.metrics.primary,
     }
     if task.id not in best.index:
-        return {**row, "chance": "", "best": "table not at hand"}
+        return {**row, "chance": "", "best": "table not available"}
     score = best.loc[[task.id]].iloc[0]
     return {**row, "chance": f"{score['chance']:.3f}", "best": _best(score)}
 
