@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from somb_utils.errors import SombError, printable
 from somb_utils.llm.bank.conditions import check_pattern, condition_columns, rows
-from somb_utils.tables.sources import numbers
+from somb_utils.tables.checks import numbers
 
 Value = int | float | str | list[str]
 Loader = Callable[[str], pd.DataFrame]
