@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from somb_utils.errors import SombError
 from somb_utils.llm.bank.checks import Loader, folder_loader
 
-DRIVER = Path(__file__).parent / "fixture_bank.py"
+DRIVER = Path(fixture_bank.__file__)
 
 
 @dataclass

@@ -386,7 +386,7 @@ def test_inspect_entry_point(world: Path, bank_folder: Path) -> None:
     (site / "entry-0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: entry\nVersion: 0\n")
     (site / "entry-0.dist-info/entry_points.txt").write_text("[inspect_ai]\nsomb_utils = entry\n")
     (site / "entry.py").write_text(
-        f"import sys, pathlib\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys, pathlib\nsys.path.insert(0, {str(Path(fixture_bank.__file__).parent)!r})\n"
         f"import fixture_bank\nfixture_bank.use(pathlib.Path({str(bank_folder)!r}))\n"
         "import somb_utils.llm.run.tasks\n"
     )

@@ -85,7 +85,8 @@ def test_krippendorff_matches_the_published_example() -> None:
     ).T  # fmt: skip
     assert judges.krippendorff_alpha(ratings) == pytest.approx(0.815, abs=5e-4)
     assert judges.krippendorff_alpha(np.array([[1, 1], [3, 3], [5, 5]], float)) == 1
-    assert np.isnan(judges.krippendorff_alpha(np.array([[2, 2], [2, 2]], float)))
+    for undefined in ([[2, 2], [2, 2]], [[1, n], [n, 2]], [[1, n], [2, 2], [2, 2]]):
+        assert np.isnan(judges.krippendorff_alpha(np.array(undefined, float)))
 
 
 def test_kappa_is_sklearns_and_by_hand() -> None:

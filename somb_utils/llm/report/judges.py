@@ -3,6 +3,7 @@
 import re
 from itertools import combinations
 
+import krippendorff
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -63,31 +64,14 @@ def weighted_kappa(first: Floats, second: Floats) -> float:
 
 
 def krippendorff_alpha(ratings: Floats) -> float:
-    """Return Krippendorff's alpha for ordinal ratings; judges may be missing.
+    """Return Krippendorff's alpha for ordinal ratings (units x judges, NaN where a judge did not rate).
 
-    Parameters
-    ----------
-    ratings
-        Units x judges, NaN where a judge did not rate.
-
-    Notes
-    -----
-    Coincidence matrix and ordinal difference of Krippendorff, "Computing Krippendorff's alpha-reliability"
-    (2011). NaN if there are no pairs or the ratings do not vary.
+    NaN if no unit was rated twice or the ratings do not vary.
     """
-    values = np.unique(ratings[np.isfinite(ratings)])
-    counts = np.stack([(ratings == value).sum(axis=1) for value in values], axis=1).astype(float)
-    per_unit = counts.sum(axis=1)
-    counts, per_unit = counts[per_unit > 1], per_unit[per_unit > 1]
-    if len(counts) == 0 or len(values) < 2:
+    paired = ratings[np.isfinite(ratings).sum(axis=1) > 1]
+    if len(np.unique(paired[np.isfinite(paired)])) < 2:
         return float("nan")
-    weighted = counts / (per_unit - 1)[:, None]
-    coincidence = weighted.T @ counts - np.diag(weighted.sum(axis=0))
-    totals = coincidence.sum(axis=1)
-    midpoints = np.cumsum(totals) - totals / 2
-    delta = (midpoints[:, None] - midpoints[None, :]) ** 2
-    expected = (np.outer(totals, totals) * delta).sum() / (totals.sum() - 1)
-    return float(1 - (coincidence * delta).sum() / expected) if expected > 0 else float("nan")
+    return float(krippendorff.alpha(reliability_data=paired.T, level_of_measurement="ordinal"))
 
 
 def agreement(scored: pd.DataFrame) -> pd.DataFrame:
