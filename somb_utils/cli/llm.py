@@ -268,8 +268,8 @@ def import_(
     typer.echo(f"{len(differing)} weighted scores differ from the judge's own by more than rounding")
 
 
-@app.command(epilog="Examples: `somb llm contexts --check` · `somb llm contexts --data FOLDER`")
-def contexts(
+@app.command("contexts", epilog="Examples: `somb llm contexts --check` · `somb llm contexts --data FOLDER`")
+def contexts_(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; fail if a text is not what the tables give.")
     ] = False,
@@ -279,9 +279,19 @@ def contexts(
 ) -> None:
     """Render the context files from the open tables, or check that they have not drifted."""
     _need_extra()
-    from somb_utils.llm.bank.contexts import contexts_command
+    from somb_utils.llm.bank import contexts
 
-    contexts_command(check, data)
+    load = contexts.open_loader(data)
+    if not check:
+        contexts.write(load)
+        typer.echo(f"{len(contexts.NAMES)} contexts written to {contexts.FOLDER}")
+        return
+    drifts = contexts.check(load, contexts.FOLDER, contexts.TEMPLATES)
+    for drift in drifts:
+        typer.echo(str(drift))
+    if drifts:
+        raise SombError(f"{len(drifts)} differences; `somb llm contexts` renders the texts again")
+    typer.echo(f"{len(contexts.NAMES)} contexts agree with the tables")
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from somb_utils.llm.bank.questions import DIMENSIONS, GROUND_TRUTH, Level, Question, Rubric, load_context, load_rubric
+from somb_utils.llm.bank.questions import load_context, load_rubric
+from somb_utils.llm.bank.schema import DIMENSIONS, GROUND_TRUTH, Level, Question, Rubric
 
 
 class _Reply(BaseModel):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from somb_utils.llm.bank.questions import DIFFICULTIES, DIMENSIONS, MODALITIES
+from somb_utils.llm.bank.schema import DIFFICULTIES, DIMENSIONS, MODALITIES
 
 PALETTE = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7a5195", "#8c564b", "#7f7f7f", "#2f4b7c",

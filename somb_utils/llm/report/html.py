@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from somb_utils._escape import embedded_json
 from somb_utils._extras import missing_extra
-from somb_utils.llm.bank.questions import DIMENSIONS
+from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.judge.prompts import FLAGS
 from somb_utils.llm.report.judges import SIMULATED
 from somb_utils.llm.report.summary import Summary, answer_scores

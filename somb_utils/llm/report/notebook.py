@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from somb_utils.errors import UsageError
-from somb_utils.llm.bank.questions import DIFFICULTIES, MODALITIES
+from somb_utils.llm.bank.schema import DIFFICULTIES, MODALITIES
 from somb_utils.llm.report import html as interactive
 from somb_utils.llm.report.simulated import PLANTED, simulated_evaluation
 from somb_utils.llm.report.summary import Summary, summarise

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from somb_utils.llm.bank.questions import DIMENSIONS, load_bank, load_context
+from somb_utils.llm.bank.questions import load_bank, load_context
+from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.judge.prompts import FLAGS, weighted
 from somb_utils.llm.report.judges import SIMULATED, family
 from somb_utils.llm.run.evaluation import Evaluation, digest, evaluation

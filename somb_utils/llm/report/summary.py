@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from somb_utils.errors import UsageError
-from somb_utils.llm.bank.questions import DIFFICULTIES, DIMENSIONS, KINDS, MODALITIES
+from somb_utils.llm.bank.schema import DIFFICULTIES, DIMENSIONS, KINDS, MODALITIES
 from somb_utils.llm.judge.prompts import FLAGS
 from somb_utils.llm.report import judges, scores
 from somb_utils.llm.run.evaluation import KEY, Evaluation

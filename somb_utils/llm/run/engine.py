@@ -16,7 +16,8 @@ from rich.errors import MarkupError
 from rich.markup import render
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.bank.questions import DIMENSIONS, Question, load_bank
+from somb_utils.llm.bank.questions import load_bank
+from somb_utils.llm.bank.schema import DIMENSIONS, Question
 from somb_utils.llm.run import cost, evaluation, logs
 from somb_utils.llm.run.models import JUDGE_TOKENS, Settings, open_models, token_limit
 from somb_utils.paths import writable_cache_dir

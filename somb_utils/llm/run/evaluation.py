@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from somb_utils.llm.bank.questions import DIMENSIONS
+from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.judge.prompts import FLAGS
 
 ABOUT = ["model", "question_id", "epoch", "modality", "difficulty", "kind"]

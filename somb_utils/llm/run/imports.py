@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from somb_utils.errors import SombError
-from somb_utils.llm.bank.questions import DIMENSIONS
+from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.judge.prompts import FLAGS, counted
 from somb_utils.llm.run.evaluation import digest, evaluation
 

@@ -15,7 +15,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
-from somb_utils.llm.bank.questions import DIMENSIONS
+from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.run.cost import tokens
 
 

@@ -26,7 +26,8 @@ from inspect_ai.util import json_schema
 from tenacity import RetryError
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.bank.questions import DIMENSIONS, Question, load_bank, load_context
+from somb_utils.llm.bank.questions import load_bank, load_context
+from somb_utils.llm.bank.schema import DIMENSIONS, Question
 from somb_utils.llm.judge.prompts import prompts, read_reply, reply_model, weighted
 from somb_utils.llm.run import (
     cost,
