@@ -10,7 +10,8 @@ import pytest
 from synthetic import FAIR, make
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.judge.prompts import FLAGS, neutralised, read_reply, weighted
+from somb_utils.llm.judge.prompts import neutralised
+from somb_utils.llm.judge.verdicts import FLAGS, read_reply, weighted_score
 from somb_utils.llm.report import figures
 from somb_utils.llm.report import files as report
 from somb_utils.llm.report import html as interactive
@@ -93,7 +94,7 @@ def scored_file(path: Path, **changes: Any) -> Path:
 
 
 def test_larger_differences_are_listed(tmp_path: Path) -> None:
-    assert weighted({**dict.fromkeys(["factual_accuracy", "reasoning_quality", "completeness"], 5),
+    assert weighted_score({**dict.fromkeys(["factual_accuracy", "reasoning_quality", "completeness"], 5),
                      "uncertainty_calibration": 1, "domain_integration": 1}) == 3.8  # fmt: skip
     good = load([scored_file(tmp_path / "a.json")])
     assert good.scored["weighted_score"].iloc[0] == 3.3 and imports.differing_scores(good.judgements).empty

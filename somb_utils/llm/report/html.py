@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from somb_utils._escape import embedded_json
 from somb_utils._extras import missing_extra
 from somb_utils.llm.bank.schema import DIMENSIONS
-from somb_utils.llm.judge.prompts import FLAGS
+from somb_utils.llm.judge.verdicts import FLAGS
 from somb_utils.llm.report.judges import SIMULATED
 from somb_utils.llm.report.summary import Summary, answer_scores
 from somb_utils.llm.report.text import METHOD, lead, sections

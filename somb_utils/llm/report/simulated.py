@@ -13,7 +13,7 @@ import numpy as np
 
 from somb_utils.llm.bank.questions import load_bank, load_context
 from somb_utils.llm.bank.schema import DIMENSIONS
-from somb_utils.llm.judge.prompts import FLAGS, weighted
+from somb_utils.llm.judge.verdicts import FLAGS, weighted_score
 from somb_utils.llm.report.judges import SIMULATED, family
 from somb_utils.llm.run.evaluation import Evaluation, digest, evaluation
 
@@ -93,7 +93,7 @@ def draw(
                 levels = {name: int(level) for name, level in zip(DIMENSIONS, drawn, strict=True)}
                 judgements.append(about | levels | dict.fromkeys(FLAGS, False) | {
                     "judge": judge.name, "mode": "combined", "status": "scored", "reason": "",
-                    "weighted_score": weighted(levels), "justification": "Simulated: drawn, not judged.",
+                    "weighted_score": weighted_score(levels), "justification": "Simulated: drawn, not judged.",
                     "strengths": "", "weaknesses": "", "missed_points": "", "input_tokens": 1, "output_tokens": 1,
                     "cost": 0.001, "seconds": 1.0, "answer_digest": digest(text), "completed_at": "",
                     "source": "simulated", "hallucination": levels["factual_accuracy"] == 1,

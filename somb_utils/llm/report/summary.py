@@ -6,7 +6,7 @@ import pandas as pd
 
 from somb_utils.errors import UsageError
 from somb_utils.llm.bank.schema import DIFFICULTIES, DIMENSIONS, KINDS, MODALITIES
-from somb_utils.llm.judge.prompts import FLAGS
+from somb_utils.llm.judge.verdicts import FLAGS
 from somb_utils.llm.report import judges, scores
 from somb_utils.llm.run.evaluation import KEY, Evaluation
 from somb_utils.llm.run.imports import differing_scores

@@ -89,12 +89,12 @@ def plan_judging(
     settings: Settings,
 ) -> list[Estimate]:
     """Return an estimate for each judge that is to grade the answers."""
-    from somb_utils.llm.judge.prompts import prompts
+    from somb_utils.llm.judge.prompts import judge_prompts
 
     bank = {question.id: question for question in load_bank()}
     parts = (*DIMENSIONS, "flags") if per_dimension else ("combined",)
     asked = [a for a in answers if a["question_id"] in bank]
-    texts = ["".join(prompts(bank[a["question_id"]], a["answer"], part)) for a in asked for part in parts]
+    texts = ["".join(judge_prompts(bank[a["question_id"]], a["answer"], part)) for a in asked for part in parts]
     return [estimate(judge, texts, prices, settings, judging=True) for judge in judges]
 
 

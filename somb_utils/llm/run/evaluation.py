@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from somb_utils.llm.bank.schema import DIMENSIONS
-from somb_utils.llm.judge.prompts import FLAGS
+from somb_utils.llm.judge.verdicts import FLAGS
 
 ABOUT = ["model", "question_id", "epoch", "modality", "difficulty", "kind"]
 ANSWERS = [

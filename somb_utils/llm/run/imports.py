@@ -9,7 +9,7 @@ import pandas as pd
 
 from somb_utils.errors import SombError
 from somb_utils.llm.bank.schema import DIMENSIONS
-from somb_utils.llm.judge.prompts import FLAGS, counted
+from somb_utils.llm.judge.verdicts import FLAGS, counted
 from somb_utils.llm.run.evaluation import digest, evaluation
 
 LARGEST_FILE = 64 * 2**20

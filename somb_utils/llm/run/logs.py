@@ -10,7 +10,7 @@ from zipfile import BadZipFile, ZipFile
 from pydantic import ValidationError
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.judge.prompts import counted
+from somb_utils.llm.judge.verdicts import counted
 from somb_utils.llm.run.cost import cost, load_prices, price_of
 from somb_utils.llm.run.evaluation import ABOUT, ROWS, Evaluation, digest, evaluation
 from somb_utils.llm.run.imports import is_scored_file, read_scored_file

@@ -28,7 +28,8 @@ from tenacity import RetryError
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank.questions import load_bank, load_context
 from somb_utils.llm.bank.schema import DIMENSIONS, Question
-from somb_utils.llm.judge.prompts import prompts, read_reply, reply_model, weighted
+from somb_utils.llm.judge.prompts import judge_prompts
+from somb_utils.llm.judge.verdicts import read_reply, reply_model, weighted_score
 from somb_utils.llm.run import (
     cost,
     offline,  # noqa: F401  (registers the offline model)
@@ -128,7 +129,7 @@ def _schema(part: str) -> ResponseSchema:
 
 async def _ask(model: Model, question: Question, text: str, part: str, scope: str) -> tuple[ModelOutput, Any, str]:
     """Return the judge's output, its validated reply (or None) and the reason why it does not count."""
-    system, user = prompts(question, text, part)
+    system, user = judge_prompts(question, text, part)
     config = GenerateConfig(
         temperature=0.0,
         max_tokens=model.config.max_tokens or token_limit(str(model), JUDGE_TOKENS),
@@ -203,7 +204,7 @@ def _score(replies: dict[str, Any], about: dict[str, Any]) -> Score:
         verdict |= {"flags": replies["flags"], "justification": "\n".join(reasons)}
         verdict |= {"strengths": [], "weaknesses": [], "missed_points": []}
     levels = {name: verdict.pop(name) for name in DIMENSIONS}
-    value = {**levels, "weighted_score": weighted(levels)}
+    value = {**levels, "weighted_score": weighted_score(levels)}
     return Score(value=value, explanation=verdict["justification"], metadata={**about, **verdict})
 
 
