@@ -8,7 +8,8 @@ import typer
 from somb_utils.errors import SombError, UsageError
 
 if TYPE_CHECKING:
-    from somb_utils.llm.run.engine import Estimate, Outcome
+    from somb_utils.llm.run.engine import Outcome
+    from somb_utils.llm.run.plan import Estimate
 
 app = typer.Typer(
     help="Evaluate language models on the 100 questions: run, judge, report.",
@@ -86,8 +87,8 @@ def _show(estimates: "list[Estimate]", what: str) -> None:
 
 def _finish(outcome: "Outcome", what: str, max_cost: float | None, next_step: str) -> None:
     """Say how a run ended; a run with anything missing ends in an error that says how to go on."""
-    spent = f", ${outcome.spent:.4f} spent now" if outcome.spent else ""
-    typer.echo(f"{outcome.done} {what} complete{spent}. Logs: {outcome.log_dir}")
+    spending = f", {outcome.spending}" if outcome.spending else ""
+    typer.echo(f"{outcome.done} {what} complete{spending}. Logs: {outcome.log_dir}")
     problems = []
     if outcome.not_asked:
         problems.append(
@@ -141,7 +142,7 @@ def run(
     """
     _need_extra()
     from somb_utils.llm.bank.questions import load_bank
-    from somb_utils.llm.run import engine
+    from somb_utils.llm.run import engine, plan
     from somb_utils.llm.run.models import Settings
 
     if not (full or sample or modality or difficulty or kind):
@@ -154,7 +155,7 @@ def run(
     filters |= {"sample": sample, "seed": seed}
     questions = load_bank(**filters)
     if dry_run:
-        _show(engine.plan_answers(model, questions * repeats, known, settings), f"{len(questions)} questions")
+        _show(plan.plan_answers(model, questions * repeats, known, settings), f"{len(questions)} questions")
         return
     typer.echo(f"{len(questions)} questions x {len(model)} models, {repeats} time(s)", err=True)
     outcome = engine.run_answers(model, filters, log_dir, settings, max_cost, known, repeats)
@@ -184,7 +185,7 @@ def judge(
 ) -> None:
     """Let judges grade the answers in LOGS: answered once, judged by many."""
     _need_extra()
-    from somb_utils.llm.run import engine
+    from somb_utils.llm.run import engine, plan
     from somb_utils.llm.run.models import Settings
 
     settings = Settings(0.0, None, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
@@ -193,7 +194,7 @@ def judge(
     first = logs[0] if logs[0].is_dir() else logs[0].parent
     if dry_run:
         _show(
-            engine.plan_judging(judge, answers, per_dimension, known, settings),
+            plan.plan_judging(judge, answers, per_dimension, known, settings),
             f"judging {len(answers)} answers",
         )
         return

@@ -47,18 +47,32 @@ def write(folder: Path, numbers: dict[str, tuple[int, ...]] = COUNTS) -> Path:
 
 def use(folder: Path) -> None:
     """Make `folder` the bank of this process."""
-    from somb_utils.llm.judge import prompts as judge
+    from somb_utils.llm.judge import prompts
     from somb_utils.llm.run import tasks
 
     bank.LLM = folder
-    judge.system_prompt.cache_clear()
+    prompts.system_prompt.cache_clear()
     tasks._questions.cache_clear()
 
 
+def report_records(address: str) -> None:
+    """Let this process tell a loopback server of each sample once it is in the log."""
+    from urllib.request import Request, urlopen
+
+    from inspect_ai.hooks import Hooks, SampleEnd, hooks
+
+    @hooks(name="records", description="Tells the tests' server of each sample in the log.")
+    class Records(Hooks):
+        async def on_sample_end(self, data: SampleEnd) -> None:
+            urlopen(Request(f"{address}/recorded", data=b"{}", method="POST")).close()
+
+
 if __name__ == "__main__":
+    import os
     import sys
 
     use(Path(sys.argv[1]))
+    report_records(os.environ["ANTHROPIC_BASE_URL"])
     from somb_utils.cli.llm import main
 
     sys.argv = ["somb-llm", *json.loads(sys.argv[2])]

@@ -10,10 +10,10 @@ from somb_utils._escape import embedded_json
 from somb_utils._extras import missing_extra
 from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.judge.verdicts import FLAGS
-from somb_utils.llm.report.judges import SIMULATED
 from somb_utils.llm.report.summary import Summary, answer_scores
 from somb_utils.llm.report.text import METHOD, lead, sections
 from somb_utils.llm.run.evaluation import Evaluation
+from somb_utils.llm.run.providers import SIMULATED
 
 if TYPE_CHECKING:
     from jinja2 import Template

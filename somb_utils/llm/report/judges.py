@@ -1,6 +1,5 @@
 """Statistics of judges: agreement, leniency, self-preference and love of length, each with its interval."""
 
-import re
 from itertools import combinations
 
 import krippendorff
@@ -12,39 +11,10 @@ from sklearn.metrics import cohen_kappa_score
 
 from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.report.scores import Floats, interval, question_means, resample_weights, spearman
+from somb_utils.llm.run.providers import family
 
 LEVELS = [1, 2, 3, 4, 5]
-# Makers by the first word of a model's name, and by the name of the maker's own service.
-_MAKERS = {
-    "claude": "anthropic", "gpt": "openai", "chatgpt": "openai", "o1": "openai", "o3": "openai", "o4": "openai",
-    "gemini": "google", "gemma": "google", "llama": "meta", "deepseek": "deepseek", "mistral": "mistral",
-    "mixtral": "mistral", "magistral": "mistral", "ministral": "mistral", "codestral": "mistral", "qwen": "qwen",
-    "qwq": "qwen", "grok": "xai",
-}  # fmt: skip
-_SERVICES = {
-    "anthropic": "anthropic", "openai": "openai", "google": "google", "mistral": "mistral", "mistralai": "mistral",
-    "grok": "xai", "xai": "xai", "x-ai": "xai", "deepseek": "deepseek", "deepseek-ai": "deepseek",
-    "meta-llama": "meta", "qwen": "qwen",
-}  # fmt: skip
-# Names whose first word or maker says something else.
-_NAMED = {"gpt-neox": "eleutherai", "gpt-neo": "eleutherai", "gpt-j": "eleutherai", "gpt4all": "nomic"}
 MATERIAL = 0.1
-SIMULATED = "simulated/"  # before the names of invented models, as in simulated/MAKER-SIZE
-
-
-def family(model: str) -> str:
-    """Return the maker of a model as the first word of its name or its service tells it, else the name itself."""
-    *services, bare = model.lower().removesuffix(" (per dimension)").split("/")
-    if model.startswith(SIMULATED):
-        return bare.partition("-")[0]
-    for name in _NAMED:
-        if f"{bare}-".startswith(f"{name}-"):
-            return _NAMED[name]
-    # Bedrock writes region and maker before the name (us.anthropic.claude-...); llama3.1 and qwen2.5 end in a version.
-    word = re.split(r"[-_.:@ ]", re.sub(r"^([a-z]+\.)+", "", bare))[0]
-    if maker := _MAKERS.get(word) or _MAKERS.get(word.rstrip("0123456789")):
-        return maker
-    return next((_SERVICES[name] for name in reversed(services) if name in _SERVICES), bare)
 
 
 def rated(scored: pd.DataFrame, value: str) -> pd.DataFrame:

@@ -14,8 +14,8 @@ import numpy as np
 from somb_utils.llm.bank.questions import load_bank, load_context
 from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.judge.verdicts import FLAGS, weighted_score
-from somb_utils.llm.report.judges import SIMULATED, family
 from somb_utils.llm.run.evaluation import Evaluation, digest, evaluation
+from somb_utils.llm.run.providers import SIMULATED, family
 
 TYPICAL_WORDS, FEWEST_WORDS, MOST_WORDS = 200, 10, 4000
 
