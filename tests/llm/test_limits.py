@@ -14,10 +14,10 @@ from test_report import scored_file
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank.checks import Check
-from somb_utils.llm.report import judges
 from somb_utils.llm.run import cost, engine, logs
 from somb_utils.llm.run.models import Settings
 from somb_utils.llm.run.progress import heartbeat_line
+from somb_utils.llm.run.providers import family
 from somb_utils.llm.run.redaction import redact
 
 RUN, JUDGE = ("run", "-m", "offline/demo", "--sample", 1), ("judge", "logs/llm", "-j", "offline/judge")
@@ -196,13 +196,29 @@ def test_more_repeats_ask_only_for_those_that_are_missing(server: Loopback, somb
         assert len(server.calls) == 2 * repeats == len(logs.load([world / "logs/llm"]).answers)
 
 
-def test_a_report_removes_no_file_of_others(answered: Path, somb_llm: Any, world: Path) -> None:
+def test_a_report_writes_only_into_its_own_folder(answered: Path, somb_llm: Any, world: Path) -> None:
     mine = world / "out/tables/mine.csv"
     mine.parent.mkdir(parents=True)
     mine.write_text("precious")
-    assert somb_llm("report", answered, "--out", "out", "--n-bootstrap", 100, "--compare").code == 0
-    assert somb_llm("report", answered, "--out", "out", "--n-bootstrap", 100).code == 0
-    assert mine.read_text() == "precious"
+    report = ("report", answered, "--n-bootstrap", 100, "--out")
+    refused = somb_llm(*report, "out")
+    assert refused.code == 2 and "is not empty and not the folder of a report" in refused.text
+    assert [path for path in (world / "out").rglob("*") if path.is_file()] == [mine] and mine.read_text() == "precious"
+    refused = somb_llm(*report, mine)
+    assert refused.code == 2 and "is not a folder" in refused.text and mine.read_text() == "precious"
+
+
+def test_a_report_replaces_and_removes_only_what_a_report_wrote(answered: Path, somb_llm: Any, world: Path) -> None:
+    report = ("report", answered, "--out", "out", "--n-bootstrap", 100)
+    pairs, mine = world / "out/tables/pairs.csv", world / "out/tables/mine.csv"
+    assert somb_llm(*report, "--compare").code == 0 and pairs.is_file()
+    mine.write_text("precious")
+    assert somb_llm(*report).code == 0 and not pairs.exists(), "the table of the earlier report is gone"
+    pairs.write_text("precious")
+    refused = somb_llm(*report, "--compare")
+    assert refused.code == 2 and "pairs.csv was not written by a report" in refused.text
+    assert somb_llm(*report).code == 0
+    assert pairs.read_text() == mine.read_text() == "precious"
 
 
 def test_brackets_in_names_are_shown(somb_llm: Any) -> None:
@@ -240,7 +256,7 @@ def test_slow_patterns_are_refused(pattern: str) -> None:
     ],
 )  # fmt: skip
 def test_the_maker_is_the_first_word_or_the_service(model: str, maker: str) -> None:
-    assert judges.family(model) == maker
+    assert family(model) == maker
 
 
 def test_folders_that_cannot_be_written_are_named(somb_llm: Any, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> </script> | `x` [a
 
 @pytest.fixture(scope="module")
 def made() -> Evaluation:
-    return make([*FAIR[:2], Judge("qwen/qwen-judge", lenient=0.6)], n_questions=24)
+    return make([*FAIR[:2], Judge("qwen/qwen-judge", leniency=0.6)], n_questions=24)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_report_tables_give_the_published_averages_of_each_group(published: list
 
 def test_import_command(published: list[Path], somb_llm: Any, world: Path) -> None:
     result = somb_llm("import", *published, "--out", "imported")
-    assert result.code == 0 and result.text.count("25 of 25 stated averages met") == 5
+    assert result.code == 0 and result.text.count("25 of 25 stated averages agree") == 5
     assert "0 weighted scores differ" in result.text
     assert len(pd.read_parquet(world / "imported/answers.parquet")) == 500
     assert len(pd.read_parquet(world / "imported/judgements.parquet")) == 500
@@ -222,7 +222,7 @@ def test_without_anything_the_notebook_shows_a_simulated_evaluation(monkeypatch:
     simulated = pages.start(data_source="simulated")
     assert simulated.origin == "simulated" and simulated.summary is not None
     found = {(judge.rpartition("/")[2], bias) for judge, bias, _ in simulated.summary.findings}
-    planted = {("alder-judge", "self-preferring"), ("birch-judge", "length-loving"), ("cedar-judge", "lenient")}
+    planted = {("alder-judge", "self-preferring"), ("birch-judge", "verbosity-biased"), ("cedar-judge", "lenient")}
     assert found == planted, "the report finds what was planted, and nothing else"
     page = shown_by(simulated, monkeypatch)
     assert "SIMULATED EVALUATION" in page and page.count('"text":"SIMULATED"') == len(interactive.FIGURES)

@@ -58,7 +58,9 @@ class Check(BaseModel):
     match
         Regular expression choosing several columns (searched), in place of `column`.
     on, other_on
-        Columns that identify rows when two tables are joined; `id` is what `top` and `bottom` return.
+        Columns that identify rows when two tables are joined.
+    id
+        Column that `top` and `bottom` return.
     method
         ``pearson`` or ``spearman`` for `corr`; ``mean`` or ``median`` for `ratio` and `difference`.
     value

@@ -116,8 +116,10 @@ def judge_prompts(question: Question, answer: str, part: str = "combined") -> tu
 
     Returns
     -------
-    system, user : str
-        Rubric and reference facts; question, key facts and answer.
+    system : str
+        Rubric, reference facts and form of the reply.
+    user : str
+        Question, key facts and answer.
     """
     names = DIMENSIONS if part == "combined" else tuple(d for d in DIMENSIONS if d == part)
     notes = {d: text for d, text in question.rubric.items() if d in names}

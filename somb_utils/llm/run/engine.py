@@ -247,10 +247,12 @@ def run_judges(
         As `judged_answers` gives them.
     judges
         Names as Inspect knows them, ``provider/model``.
-    log_dir, settings, max_cost, prices
+    log_dir, settings
         As for `run_answers`; judges are asked at temperature 0.
     per_dimension
         Six calls per answer, one per dimension and one for the flags, instead of one.
+    max_cost, prices
+        As for `run_answers`.
 
     Returns
     -------

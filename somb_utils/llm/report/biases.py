@@ -1,87 +1,18 @@
-"""Statistics of judges: agreement, leniency, self-preference and love of length, each with its interval."""
+"""Biases of judges: leniency, self-preference and verbosity bias, each with its interval."""
 
-from itertools import combinations
-
-import krippendorff
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
-from sklearn.metrics import cohen_kappa_score
 
-from somb_utils.llm.bank.schema import DIMENSIONS
-from somb_utils.llm.report.scores import Floats, interval, question_means, resample_weights, spearman
+from somb_utils.llm.report.agreement import rated
+from somb_utils.llm.report.scores import Floats, interval, resample_weights, spearman
 from somb_utils.llm.run.providers import family
 
-LEVELS = [1, 2, 3, 4, 5]
-MATERIAL = 0.1
-
-
-def rated(scored: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Return answers x judges: one row a model, question and repeat."""
-    return scored.pivot_table(index=["question_id", "model", "epoch"], columns="judge", values=value)
-
-
-def weighted_kappa(first: Floats, second: Floats) -> float:
-    """Return Cohen's kappa with quadratic weights over the levels 1 to 5 (Cohen 1968).
-
-    NaN if neither judge's levels vary.
-    """
-    if len(first) == 0 or (np.ptp(first) == 0 and np.ptp(second) == 0):
-        return float("nan")
-    a, b = first.astype(int), second.astype(int)
-    return float(cohen_kappa_score(a, b, weights="quadratic", labels=LEVELS))
-
-
-def krippendorff_alpha(ratings: Floats) -> float:
-    """Return Krippendorff's alpha for ordinal ratings (units x judges, NaN where a judge did not rate).
-
-    NaN if no unit was rated twice or the ratings do not vary.
-    """
-    paired = ratings[np.isfinite(ratings).sum(axis=1) > 1]
-    if len(np.unique(paired[np.isfinite(paired)])) < 2:
-        return float("nan")
-    return float(krippendorff.alpha(reliability_data=paired.T, level_of_measurement="ordinal"))
-
-
-def agreement(scored: pd.DataFrame) -> pd.DataFrame:
-    """Return for each dimension and pair of judges the weighted kappa, exact agreement and mean difference.
-
-    Pairs are those answers that both judged; `alpha` is over all judges of the dimension.
-    """
-    rows = []
-    for name in DIMENSIONS:
-        table = rated(scored, name)
-        alpha = krippendorff_alpha(table.round().to_numpy(dtype=float))
-        for first, second in combinations(table.columns, 2):
-            both = table[[first, second]].dropna().round()
-            a, b = both[first].to_numpy(), both[second].to_numpy()
-            rows.append(
-                {
-                    "dimension": name, "judge": first, "other": second, "n": len(both),
-                    "kappa": weighted_kappa(a, b), "same": float((a == b).mean()) if len(both) else np.nan,
-                    "shift": float((a - b).mean()) if len(both) else np.nan, "alpha": alpha,
-                }
-            )  # fmt: skip
-    columns = ["dimension", "judge", "other", "n", "kappa", "same", "shift", "alpha"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def rank_agreement(scored: pd.DataFrame) -> pd.DataFrame:
-    """Return for each pair of judges Kendall's tau and Spearman's rho of their rankings of the models."""
-    means = {judge: question_means(rows).mean() for judge, rows in scored.groupby("judge")}
-    rows = []
-    for first, second in combinations(means, 2):
-        both = pd.concat([means[first], means[second]], axis=1).dropna()
-        enough = len(both) > 2
-        tau = float(stats.kendalltau(both.iloc[:, 0], both.iloc[:, 1]).statistic) if enough else np.nan
-        rho = spearman(both.iloc[:, 0].to_numpy(), both.iloc[:, 1].to_numpy())
-        rows.append({"judge": first, "other": second, "models": len(both), "tau": tau, "rho": rho})
-    return pd.DataFrame(rows, columns=["judge", "other", "models", "tau", "rho"])
+MATERIAL = 0.1  # points on the scale of 1 to 5
 
 
 def _cube(scored: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return answers that every judge scored as questions/models x judges, repeats averaged."""
+    """Return the answers that every judge scored as questions/models x judges, repeats averaged."""
     table = rated(scored, "weighted_score").groupby(["question_id", "model"]).mean().dropna()
     return table, [str(judge) for judge in table.columns]
 
@@ -102,8 +33,8 @@ def _ratio_interval(top: Floats, bottom: Floats, n_bootstrap: int, seed: int) ->
 def leniency(scored: pd.DataFrame, n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
     """Return each judge's mean shift from the mean of the other judges on the same answers.
 
-    Over answers of other makers than the judge's own (where there are any), so that self-preference is not taken
-    for leniency. It is relative: with two judges a lenient one and a strict other cannot be separated.
+    Over answers by models of other makers than the judge's (where there are any), so that self-preference is not
+    taken for leniency. It is relative: of two judges, it cannot be said which is lenient and which is strict.
     """
     table, judges = _cube(scored)
     families = _families_of(table)
@@ -131,26 +62,19 @@ def self_preference(
     """Return how many points each judge adds for models of its own family, beyond what all judges see in them.
 
     The judge family x model family interaction: least squares with an effect for each answer and each judge, a
-    taste for length a judge if `words` is given, and one own-family term a judge, estimated jointly, resampled
-    by question. Where the terms cannot be separated (two judges and no model of a third family), one common
-    term stands for all judges. See Panickssery et al. 2024 (arXiv:2404.13076) on judges that favour their own
-    text.
-
-    Parameters
-    ----------
-    scored
-        Judgements of at least two judges.
-    words
-        Length of each answer, indexed by ``question_id`` and ``model``.
+    verbosity bias per judge if `words` (length by ``question_id`` and ``model``) is passed, and one own-family term
+    per judge, estimated jointly, resampled by question. Where the terms are not identifiable (two judges and no model
+    of a third family), one common term is estimated for all judges. See Panickssery et al. 2024 (arXiv:2404.13076)
+    on judges that favour their own text.
     """
     table, judges = _cube(scored)
     families = _families_of(table)
-    own = {j: families == family(j) for j in judges}
-    names = [j for j in judges if own[j].any() and not own[j].all()]
+    related = {j: families == family(j) for j in judges}
+    names = [j for j in judges if related[j].any() and not related[j].all()]
     if len(judges) < 2 or not names:
         return pd.DataFrame(columns=["judge", "preference", "low", "high"])
     unit = dict(zip(judges, np.eye(len(judges)), strict=True))
-    terms = [np.outer(own[j], unit[j]) for j in names]
+    terms = [np.outer(related[j], unit[j]) for j in names]
     nuisance: list[Floats] = []
     if words is not None:
         log = _log_words(words, table)
@@ -174,7 +98,7 @@ def _log_words(words: pd.Series, table: pd.DataFrame) -> Floats:
 
 
 def _equations(table: pd.DataFrame, terms: list[Floats]) -> tuple[Floats, Floats]:
-    """Return each question's normal matrix and moments of the terms, answer and judge effects taken out."""
+    """Return each question's normal matrix and moments of the terms, answer and judge effects removed."""
     normal, moments = [], []
     values, x = table.to_numpy(dtype=float), np.stack(terms)
     for rows in table.groupby("question_id").indices.values():
@@ -185,17 +109,11 @@ def _equations(table: pd.DataFrame, terms: list[Floats]) -> tuple[Floats, Floats
     return np.stack(normal), np.stack(moments)
 
 
-def length_preference(scored: pd.DataFrame, words: pd.Series, n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
+def verbosity_bias(scored: pd.DataFrame, words: pd.Series, n_bootstrap: int = 1000, seed: int = 42) -> pd.DataFrame:
     """Return how many points more than the other judges a judge gives for each doubling of an answer's length.
 
-    Measured within each model's answers, so that liking a wordy model is not mistaken for liking words.
-
-    Parameters
-    ----------
-    scored
-        Judgements of at least two judges.
-    words
-        Length of each answer, indexed by ``question_id`` and ``model``.
+    Within each model's answers, so that a preference for a verbose model is not taken for verbosity bias; `words` is
+    the length by ``question_id`` and ``model``.
     """
     table, judges = _cube(scored)
     columns = ["judge", "per_doubling", "low", "high", "spearman"]
@@ -220,11 +138,8 @@ def length_preference(scored: pd.DataFrame, words: pd.Series, n_bootstrap: int =
 def findings(
     scored: pd.DataFrame, words: pd.Series, n_bootstrap: int = 1000, seed: int = 42
 ) -> list[tuple[str, str, str]]:
-    """Return (judge, bias, sentence) for each bias whose interval lies above zero and whose size matters.
-
-    A size matters from 0.1 points on the scale of 1 to 5.
-    """
-    found = []
+    """Return (judge, bias, size in words) for each bias of at least 0.1 points whose interval lies above zero."""
+    biases = []
     for bias, frame, column, text in (
         ("lenient", leniency(scored, n_bootstrap, seed), "shift", "points above the other judges"),
         (
@@ -232,12 +147,12 @@ def findings(
             "points more for its own family",
         ),
         (
-            "length-loving", length_preference(scored, words, n_bootstrap, seed), "per_doubling",
+            "verbosity-biased", verbosity_bias(scored, words, n_bootstrap, seed), "per_doubling",
             "points more than the others for each doubling of length",
         ),
     ):  # fmt: skip
         for row in frame.to_dict("records"):
             if row["low"] > 0 and row[column] >= MATERIAL:
                 size = f"{row[column]:+.2f} {text} (95 % interval {row['low']:+.2f} to {row['high']:+.2f})"
-                found.append((str(row["judge"]), bias, size))
-    return found
+                biases.append((str(row["judge"]), bias, size))
+    return biases
