@@ -20,8 +20,9 @@ import pandas as pd
 import psutil
 
 from somb_utils.metrics import Scores
+from somb_utils.runs.baselines import BASELINES
 from somb_utils.runs.fit import fit_fold, prepare
-from somb_utils.runs.models import BASELINES, Model, supports
+from somb_utils.runs.models import Model, supports
 from somb_utils.runs.runner import run as run_models
 from somb_utils.tables.sources import FolderSource, SimulatedSource, Source
 from somb_utils.tasks.task_data import load_task
@@ -41,7 +42,7 @@ def fresh(source: Source) -> Source:
     return FolderSource(source.folder) if isinstance(source, FolderSource) else SimulatedSource()
 
 
-def reference(tasks: list[str], source: Source, models: tuple[str, ...] = BASELINES) -> dict[Key, Scores]:
+def reference(tasks: list[str], source: Source, models: tuple[str, ...] = tuple(BASELINES)) -> dict[Key, Scores]:
     """Run every model on every fold, one after another, loading the task anew for each model."""
     scores = {}
     for task in tasks:

@@ -17,14 +17,9 @@ def embedded_json(data: Any) -> str:
     return text
 
 
-def plain(text: str) -> str:
-    """Return text with a question mark for each control character and each other sign that cannot be printed."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
-
-
 def listed(lines: Sequence[str], most: int = 100) -> str:
-    """Return lines of a message, one below the other: at most `most`, each of bounded length and printable."""
-    shown = [plain(line[:_LONGEST]) for text in lines[:most] for line in text.splitlines()[: most + 1]]
+    """Return lines of a message, one below the other: at most `most`, each of bounded length."""
+    shown = [line[:_LONGEST] for text in lines[:most] for line in text.splitlines()[: most + 1]]
     return "\n".join([*shown, *([f"and {len(lines) - most:,} more"] if len(lines) > most else [])])
 
 

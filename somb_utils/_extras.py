@@ -6,17 +6,7 @@ from somb_utils.errors import UsageError
 
 
 def missing_extra(what: str, extra: str, error: ImportError) -> UsageError:
-    """Return the error that says which extra is needed, with advice that works: no package index holds this package.
-
-    Parameters
-    ----------
-    what
-        What was asked for, as the beginning of a sentence.
-    extra
-        The extra's name in ``pyproject.toml``.
-    error
-        Raised when a module of the extra was imported.
-    """
+    """Return the error that says which extra is needed, with advice that works: no package index holds this package."""
     links = dict(link.split(", ", 1) for link in metadata("somb-utils").get_all("Project-URL") or ())
     return UsageError(
         f"{what} needs the extra {extra} ({error.name} is not installed); get it with: pip install -e '.[{extra}]' in "

@@ -13,23 +13,7 @@ MAX_SEED = 2**32 - 1 - 1000
 
 
 def checked_seed(seed: Any) -> int:
-    """Return `seed` as an int.
-
-    Parameters
-    ----------
-    seed : int
-        From 0 to `MAX_SEED`.
-
-    Returns
-    -------
-    int
-        The same number.
-
-    Raises
-    ------
-    UsageError
-        If it is no whole number or out of range.
-    """
+    """Return `seed` as an int."""
     try:
         number = operator.index(seed)
     except TypeError:
@@ -44,18 +28,6 @@ def random_states(estimator: Any, seed: int) -> dict[str, int]:
 
     The estimator's own is the seed itself. Nested ones differ from one another, as two forests in a vote should;
     each depends on the seed and on the names of the parameters alone.
-
-    Parameters
-    ----------
-    estimator : object
-        Any estimator; without ``get_params`` it has no parameters.
-    seed : int
-        Of the run.
-
-    Returns
-    -------
-    dict
-        Parameter name to number, ready for ``set_params``.
     """
     if not hasattr(estimator, "get_params"):
         return {}

@@ -4,20 +4,7 @@ import unicodedata
 
 
 def printable(text: object, most: int | None = 200) -> str:
-    """Return a text that is safe to print: on one line, bounded, without characters that steer a terminal.
-
-    Parameters
-    ----------
-    text : object
-        What to print, such as a column's name from a file of somebody else.
-    most : int, optional
-        Characters to keep; None for all.
-
-    Returns
-    -------
-    str
-        The text with control, bidirectional-format and surrogate characters replaced by their escapes.
-    """
+    """Return a text that is safe to print: on one line, bounded, without characters that steer a terminal."""
     whole = str(text)
     cut = whole if most is None or len(whole) <= most else whole[: most - 1] + "…"
     return "".join(c if unicodedata.category(c) not in _UNSAFE else ascii(c)[1:-1] for c in cut)
@@ -29,7 +16,10 @@ _UNSAFE = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format (as for text directi
 class SombError(Exception):
     """Something failed at run time: a table, a model, a disk. Exit code 1.
 
-    The message's control characters are escaped, but for its line ends.
+    Parameters
+    ----------
+    message
+        What failed and how to fix it; control characters but line ends are escaped.
     """
 
     exit_code = 1
@@ -39,19 +29,19 @@ class SombError(Exception):
 
 
 class UsageError(SombError):
-    """The request itself cannot be met: an unknown name, a bad value. Exit code 2."""
+    """The request itself cannot be met: an unknown name, a bad value. Exit code 2.
+
+    Parameters
+    ----------
+    message
+        See :class:`SombError`.
+    """
 
     exit_code = 2
 
 
 def reason(error: BaseException) -> str:
-    """Return kind and message of another library's error on one line, with the remedy where one is known.
-
-    Parameters
-    ----------
-    error : BaseException
-        As raised.
-    """
+    """Return kind and message of another library's error on one line, with the remedy where one is known."""
     try:
         text = " ".join(str(error).split())[:300]
     except Exception:

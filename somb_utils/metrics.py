@@ -1,7 +1,8 @@
-"""Scores of one fold, and the exact level that guessing reaches on it.
+"""Scores of one fold, and the exact chance level of each metric.
 
-Binary metrics take the score of the positive class; multiclass ones the predicted class; multilabel ones a 0/1
-matrix and a score matrix. A metric that the fold leaves undefined (a single class, fewer rows than k) is NaN.
+Binary metrics take labels 0/1 and the score of the positive class, shape (n,); multiclass ones the true and predicted
+class names, shape (n,); multilabel ones 0/1 matrices and a score matrix, shape (n, n_labels). A metric that the fold
+leaves undefined (a single class, fewer rows than k) is NaN.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,7 @@ Scores = dict[str, float]
 
 
 def score_multiclass(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> Scores:
-    """Return accuracy, macro and weighted F1, and F1 by class; an absent class counts as 0.
-
-    Parameters
-    ----------
-    y_true, y_pred : array of str, shape (n,)
-    classes : all classes of the task, whether or not the fold holds them
-    """
+    """Return accuracy, macro and weighted F1, and F1 by class; a class that is absent from the fold counts as 0."""
     labels = list(classes)
     by_class = f1_score(y_true, y_pred, labels=labels, average=None, zero_division=0)
     return {
@@ -41,25 +36,13 @@ def score_multiclass(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[s
 
 
 def confusion(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
-    """Return how often each class (row) was predicted as each class (column).
-
-    Parameters
-    ----------
-    y_true, y_pred : array of str, shape (n,)
-    classes : all classes of the task
-    """
+    """Return how often each class (row) was predicted as each class (column)."""
     counts = confusion_matrix(y_true, y_pred, labels=list(classes))
     return pd.DataFrame(counts, index=pd.Index(classes, name="true"), columns=pd.Index(classes, name="predicted"))
 
 
 def score_binary(y_true: np.ndarray, y_score: np.ndarray) -> Scores:
-    """Return AUROC, AUPRC (average precision), F1 at score 0.5, and precision and NDCG at 50 and 100.
-
-    Parameters
-    ----------
-    y_true : array of 0/1, shape (n,)
-    y_score : array of float, shape (n,)
-    """
+    """Return AUROC, AUPRC (average precision), F1 at score 0.5, and precision and NDCG at 50 and 100."""
     one_class = len(np.unique(y_true)) < 2
     no_positive = not y_true.any()
     return {
@@ -94,13 +77,7 @@ def ndcg_at(y_true: np.ndarray, y_score: np.ndarray, k: int) -> float:
 
 
 def score_multilabel(y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray, labels: Sequence[str]) -> Scores:
-    """Return micro and macro F1, Hamming loss, AUROC by label and its mean over labels with both classes.
-
-    Parameters
-    ----------
-    y_true, y_pred : array of 0/1, shape (n, n_labels)
-    y_score : array of float, shape (n, n_labels)
-    """
+    """Return micro and macro F1, Hamming loss, AUROC by label and its mean over labels with both classes."""
     aurocs = [
         np.nan if len(np.unique(y_true[:, j])) < 2 else roc_auc_score(y_true[:, j], y_score[:, j])
         for j in range(len(labels))
@@ -112,6 +89,21 @@ def score_multilabel(y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray
         "mean_auroc": float(np.nanmean(aurocs)) if not np.isnan(aurocs).all() else np.nan,
         **{f"auroc[{label}]": float(value) for label, value in zip(labels, aurocs, strict=True)},
     }
+
+
+def chance(metric: str, train: np.ndarray, test: np.ndarray, n_classes: int) -> float:
+    """Return the exact chance level of a primary metric on one fold, from class codes or 0/1 rows; NaN if undefined.
+
+    Labels are drawn from the class shares of the training rows, or scores at random.
+    """
+    if metric == "micro_f1":
+        return chance_micro_f1(test, train.mean(axis=0))
+    if metric == "macro_f1":
+        prior = {str(k): float((train == k).mean()) for k in range(n_classes)}
+        return chance_macro_f1(test.astype(str), prior, list(prior))
+    if metric == "auprc":
+        return chance_auprc(len(test), int(test.sum())) if test.any() else np.nan
+    return 0.5 if 0 < test.sum() < len(test) else np.nan
 
 
 def chance_auprc(n: int, n_positive: int) -> float:
@@ -133,23 +125,17 @@ def chance_macro_f1(y_true: np.ndarray, prior: dict[str, float], classes: Sequen
 
 
 def chance_micro_f1(y_true: np.ndarray, prior: np.ndarray) -> float:
-    """Return the exact expected micro-F1 of label matrices drawn independently from `prior`.
-
-    Parameters
-    ----------
-    y_true : array of 0/1, shape (n, n_labels)
-    prior : array, shape (n_labels,)
-    """
+    """Return the exact expected micro-F1 of label matrices drawn independently from `prior`."""
     return _expected_f1(y_true.sum(axis=0).tolist(), len(y_true), prior.tolist())
 
 
 def _expected_f1(positives: list[int], n: int, priors: list[float]) -> float:
     """E[2 TP / (positives + predicted)] where each cell is predicted positive with its label's prior."""
-    hits, false_alarms = np.ones(1), np.ones(1)
+    hits, false_positives = np.ones(1), np.ones(1)
     for count, prior in zip(positives, priors, strict=True):
         hits = np.convolve(hits, binom.pmf(np.arange(count + 1), count, prior))
-        false_alarms = np.convolve(false_alarms, binom.pmf(np.arange(n - count + 1), n - count, prior))
+        false_positives = np.convolve(false_positives, binom.pmf(np.arange(n - count + 1), n - count, prior))
     tp = np.arange(len(hits))[:, None]
-    size = sum(positives) + tp + np.arange(len(false_alarms))
+    size = sum(positives) + tp + np.arange(len(false_positives))
     f1 = np.divide(2.0 * tp, size, out=np.zeros(size.shape), where=size > 0)
-    return float(hits @ f1 @ false_alarms)
+    return float(hits @ f1 @ false_positives)

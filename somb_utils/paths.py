@@ -49,13 +49,7 @@ def _writable(folder: Path) -> Path:
 
 
 def try_writing(folder: Path) -> None:
-    """Make a folder if it is not there, and write in it, leaving nothing.
-
-    Raises
-    ------
-    OSError
-        If either cannot be done.
-    """
+    """Make a folder if it is not there, and write in it, leaving nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
@@ -69,13 +63,7 @@ def absolute(path: str | Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it into place, synced to disk, only if the block succeeds.
-
-    Raises
-    ------
-    SombError
-        If the folder cannot be made or the file written; what stood at `path` is intact.
-    """
+    """Yield a temporary path beside `path`; move it into place, synced to disk, only if the block succeeds."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,13 +93,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """Return the bytes of a file that came from elsewhere.
-
-    Raises
-    ------
-    SombError
-        If it is no regular file, larger than `limit` bytes (it is then not read), or unreadable.
-    """
+    """Return the bytes of a file that came from elsewhere."""
     try:
         if not path.is_file():
             raise SombError("is not a regular file")

@@ -13,7 +13,7 @@ from somb_utils.errors import SombError
 from somb_utils.metrics import chance_auprc, score_binary
 from somb_utils.runs.models import SEED
 from somb_utils.runs.runner import run
-from somb_utils.tasks.features import SAMPLE_COLUMNS
+from somb_utils.tasks.recipes import SAMPLE_COLUMNS
 from somb_utils.tasks.task_data import TaskData
 
 

@@ -30,28 +30,6 @@ def build(
 
     Folds that `somb run` has finished in ``results/<source>-aligned`` are not fitted again. The site replaces
     what stood at `out` only when all of it was built.
-
-    Parameters
-    ----------
-    data : see :func:`somb_utils.tables.sources.resolve_source`
-    out : folder of the site
-    jobs : fold jobs at once; -1 for one a core
-    parameters : further parameters, given to the notebooks that take them
-    say : called with each line of progress
-
-    Returns
-    -------
-    Path
-        The site's ``index.html``.
-
-    Raises
-    ------
-    UsageError
-        If there is no checkout to build from, the extra ``book`` is not installed, or `out` is something other than a
-        site.
-    SombError
-        If a notebook or the build fails; the notebooks' reports and the build's log are kept and named. If a folder
-        cannot be written.
     """
     files.need("jupyter_book")
     if not (CHECKOUT / "_toc.yml").is_file():
@@ -156,13 +134,7 @@ def _taken(path: Path, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def sphinx(tree: Path) -> Path:
-    """Run jupyter-book on `tree`, every warning an error, and return the folder of the site.
-
-    Raises
-    ------
-    SombError
-        If it fails; the message holds its warnings and names the log.
-    """
+    """Run jupyter-book on `tree`, every warning an error, and return the folder of the site."""
     shutil.rmtree(tree / "_build", ignore_errors=True)
     run = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", run, "build", str(tree), "-n", "-W", "--keep-going", "-q"]

@@ -91,13 +91,13 @@ app.add_typer(llm_app, name="llm")
 
 def main() -> None:
     """Run the command line; failures are one message on standard error and an exit code, never a traceback."""
-    from somb_utils.cli.console import stripped, write_anything
+    from somb_utils.cli.console import write_anything
 
     write_anything()
     try:
         app()
     except SombError as error:
-        print(f"Error: {stripped(str(error))}", file=sys.stderr)
+        print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     finally:
         _flush()

@@ -3,7 +3,6 @@
 import codecs
 import io
 import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+from somb_utils.errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +36,6 @@ def write_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="somb-plainer")
-
-
-def stripped(text: str) -> str:
-    """Return text without the characters that control a terminal or the direction of writing."""
-    return "".join(c for c in text if c in "\n\t" or not unicodedata.category(c).startswith("C"))
 
 
 def print_frame(frame: "pd.DataFrame", format: str, title: str = "") -> None:
@@ -68,8 +64,8 @@ def _print_tables(frame: "pd.DataFrame", title: str) -> None:
         console = Console(width=max(console.width, 160))
 
     def text(value: object) -> Text:
-        shown = stripped(str(value)).encode(console.encoding, "somb-plainer").decode(console.encoding)
-        return Text(shown, overflow="fold")
+        safe = "\n".join(printable(line, most=None) for line in str(value).split("\n"))
+        return Text(safe.encode(console.encoding, "somb-plainer").decode(console.encoding), overflow="fold")
 
     columns = [[text(value) for value in (name, *frame[name])] for name in frame]
     numeric = [dtype.kind in "iuf" for dtype in frame.dtypes]

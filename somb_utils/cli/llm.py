@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import SombError, UsageError, printable
 
 if TYPE_CHECKING:
     from somb_utils.llm.run.engine import Outcome
@@ -62,14 +62,12 @@ def _show(estimates: "list[Estimate]", what: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from somb_utils.cli.console import stripped
-
     table = Table(title=f"Dry run: {what}. Nothing was sent")
     for column in ("model", "calls", "tokens in", "tokens out", "cost", "at most"):
         table.add_column(column, justify="left" if column == "model" else "right", overflow="fold")
     for e in estimates:
         table.add_row(
-            Text(stripped(e.model)), f"{e.calls:,}", f"{e.input_tokens:,}", f"{e.output_tokens:,}",
+            Text(printable(e.model)), f"{e.calls:,}", f"{e.input_tokens:,}", f"{e.output_tokens:,}",
             _dollars(e.dollars), _dollars(e.most_dollars),
         )  # fmt: skip
     known = [e for e in estimates if e.dollars is not None]

@@ -9,13 +9,7 @@ from somb_utils.runs.plan import Plan
 
 
 def print_plan(plan: Plan, format: str) -> None:
-    """Print the tasks to standard output, the rest to standard error.
-
-    Raises
-    ------
-    SombError
-        If the plan has problems; it tells all of them.
-    """
+    """Print the tasks to standard output, the rest to standard error."""
     print_frame(plan.tasks.assign(gaps=plan.tasks["gaps"].map("{:.1%}".format)), format, title="What would be run")
     for message in plan.left_out:
         print(f"left out: {message}", file=sys.stderr)

@@ -40,13 +40,7 @@ def readme(
 
 
 def filled(text: str) -> str:
-    """Return the README with each table between its markers ``<!-- somb:NAME -->`` and ``<!-- /somb:NAME -->``.
-
-    Raises
-    ------
-    SombError
-        If a table's markers are missing.
-    """
+    """Return the README with each table between its markers ``<!-- somb:NAME -->`` and ``<!-- /somb:NAME -->``."""
     from somb_utils.labels import markdown
     from somb_utils.reference.canonical import tables
 

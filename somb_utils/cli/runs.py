@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from somb_utils.cli.tasks import Format
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import SombError, UsageError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ def run(
 
 
 def ablate(
-    task: Annotated[str, typer.Argument(help="A task that defines ablations (B1).")],
+    task: Annotated[str, typer.Argument(help="A task that defines ablations, e.g. B1.")],
     models: Models = None,
     model_params: Params = None,
     protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
@@ -159,13 +159,7 @@ def reproduce(
 
 
 def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, Any]]:
-    """Read ``model.key=value`` pairs, with values in YAML's spelling.
-
-    Raises
-    ------
-    UsageError
-        If a pair lacks ``=``, names no model while several run, or its value is not YAML.
-    """
+    """Read ``model.key=value`` pairs, with values in YAML's spelling."""
     from somb_utils.cli.values import read_value
     from somb_utils.runs.names import split_names
 
@@ -272,7 +266,9 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
 
 def _has_composite(summary: "pd.DataFrame") -> bool:
     aligned = set(summary["protocol"]) == {"aligned"}
-    random = summary.loc[summary["model"] == "random", "task"]
+    from somb_utils.runs.baselines import RANDOM
+
+    random = summary.loc[summary["model"] == RANDOM, "task"]
     return aligned or set(summary["task"]) == set(random)
 
 
@@ -291,12 +287,13 @@ def _say_missing(tasks: str | None, data: str) -> None:
 
 
 def _report_failures(result: "RunResult") -> None:
-    from somb_utils.cli.console import stripped
-
     failures = result.failures()
     if len(failures):
         for row in failures.itertuples():
-            print(stripped(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}"), file=sys.stderr)
+            print(
+                printable(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}", most=None),
+                file=sys.stderr,
+            )
         raise SombError(
             f"{len(failures)} fold jobs failed and are left out of the means; fix the model and run the same command"
         )

@@ -25,20 +25,6 @@ for _kind, _pattern in {
 def read_value(text: str, where: str) -> Any:
     """Return the value that a text spells.
 
-    Parameters
-    ----------
-    text : str
-        As typed.
-    where : str
-        What an error names.
-
-    Raises
-    ------
-    UsageError
-        If it is not YAML.
-
-    Examples
-    --------
     >>> [read_value(text, "C") for text in ("1e2", "None", "False", "[1, 2]", "l2", "'1e2'")]
     [100.0, None, False, [1, 2], 'l2', '1e2']
     """

@@ -1,1 +1,3 @@
-"""The leaderboard: submissions are packed, checked and listed, and shown beside the baselines."""
+"""The leaderboard: submissions are packed, checked and listed, and shown beside the baselines. Its face is ``somb``."""
+
+__all__: list[str] = []

@@ -28,13 +28,7 @@ _LOCATOR_SIZE = 20
 
 
 def write(members: Mapping[str, bytes], path: Path) -> None:
-    """Write the members to `path`, all or nothing; equal members give equal bytes.
-
-    Raises
-    ------
-    SombError
-        If the file cannot be written; what stood there is intact.
-    """
+    """Write the members to `path`, all or nothing; equal members give equal bytes."""
     with replacing(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
         for name, content in members.items():
             info = ZipInfo(name)
@@ -44,16 +38,7 @@ def write(members: Mapping[str, bytes], path: Path) -> None:
 
 
 def read(path: Path) -> dict[str, bytes]:
-    """Return the members of a submission's file.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file.
-    SombError
-        Naming all that is wrong: not a zip, a name that leads out, a link, a member too much, twice or missing, or
-        larger, packed or unpacked, than a submission can be.
-    """
+    """Return the members of a submission's file, or refuse it, naming every reason."""
     if not path.exists():
         raise UsageError(f"there is no file {path}; `somb submit pack RUN` makes one")
     try:

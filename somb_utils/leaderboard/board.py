@@ -14,6 +14,7 @@ from somb_utils.leaderboard.entries import FOLDER, Entry
 from somb_utils.leaderboard.html import document, html
 from somb_utils.leaderboard.sources import NO_SUBMISSIONS, canonical_sources, published_source, run_source
 from somb_utils.notebook import Parameters, Session, check, show
+from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult, composite_of
 from somb_utils.tasks.definitions import catalogue
@@ -21,22 +22,16 @@ from somb_utils.tasks.definitions import catalogue
 
 @dataclass(frozen=True)
 class Board:
-    """Scores of one run of one protocol on one data source.
+    """Scores of one run of one protocol on one data source."""
 
-    Attributes
-    ----------
-    result : the run, of a single protocol and of the 21 tasks alone (ablations left out).
-    n_bootstrap, seed, n_jobs : replicates and seed of the intervals, and how many are drawn at once.
-    listed : checked submissions; they stand beside results of the published tables, and no others.
-    unchecked : why other files of the leaderboard's folder are not shown.
-    """
-
-    result: RunResult
+    result: RunResult  # the run, of a single protocol and of the 21 tasks alone (ablations left out)
+    # n_bootstrap, seed, n_jobs: replicates and seed of the intervals, and how many are drawn at once
     n_bootstrap: int = 1000
     seed: int = 42
     n_jobs: int | None = None
+    # checked submissions; they stand beside results of the published tables, and no others
     listed: tuple[Entry, ...] = ()
-    unchecked: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()  # why other files of the leaderboard's folder are not shown
 
     @property
     def source(self) -> str:
@@ -120,7 +115,7 @@ class Board:
         """Say how many tasks have a model whose interval lies above chance, and which tasks have no score."""
         from IPython.display import Markdown, display
 
-        fitted = self.summary[~self.summary["model"].isin(["random", "majority"])]
+        fitted = self.summary[~self.summary["model"].isin(TRIVIAL)]
         clear = fitted[fitted["low"] > fitted["chance"]].groupby("task")["model"].agg(", ".join)
         tasks = list(dict.fromkeys(fitted["task"]))
         unclear = [task for task in tasks if task not in clear.index]
@@ -147,13 +142,7 @@ class Board:
 
 
 def start(**parameters: Any) -> Parameters:
-    """Check a notebook's parameters, show where the data come from, and return the parameters.
-
-    Raises
-    ------
-    UsageError
-        If a parameter is unknown or its value cannot be.
-    """
+    """Check a notebook's parameters, show where the data come from, and return the parameters."""
     from IPython.display import display
 
     checked = check("", parameters)
@@ -168,13 +157,6 @@ def collect(checked: Parameters) -> Board:
 
     With `results_dir`, scores are read from that run folder. Without, every category's models are fitted in the
     folders that the category notebooks keep, so that what these have fitted is not fitted again.
-
-    Raises
-    ------
-    UsageError
-        If the run folder holds none of what is asked for, or was made of other data than `data_source`.
-    SombError
-        If the run folder cannot be read, or no task has its tables.
     """
     stored = checked.results_dir is not None and (Path(checked.results_dir) / "provenance.json").is_file()
     result = load_run(str(checked.results_dir)) if stored else fit(checked)
@@ -191,13 +173,7 @@ def collect(checked: Parameters) -> Board:
 
 
 def select(result: RunResult, checked: Parameters, any_model: bool) -> RunResult:
-    """Keep a run's rows of the tasks and protocol asked for (and models, unless any will do), in their order.
-
-    Raises
-    ------
-    UsageError
-        If nothing is left.
-    """
+    """Keep a run's rows of the tasks and protocol asked for (and models, unless any will do), in their order."""
     baselines = list(checked.models)
     others = [name for name in dict.fromkeys(result.results["model"]) if name not in baselines]
     order = {name: place for place, name in enumerate(baselines + (others if any_model else []))}
@@ -215,13 +191,7 @@ def select(result: RunResult, checked: Parameters, any_model: bool) -> RunResult
 
 
 def fit(checked: Parameters) -> RunResult:
-    """Fit the models in each category's own folder of finished folds (or in `results_dir`) and return all results.
-
-    Raises
-    ------
-    SombError
-        If no task has its tables.
-    """
+    """Fit the models in each category's own folder of finished folds (or in `results_dir`) and return all results."""
     letters = dict.fromkeys(task[0] for task in checked.tasks)
     runs = []
     for letter in letters:

@@ -65,24 +65,12 @@ class Entry(BaseModel):
 
 
 def entries(folder: Path) -> list[Entry]:
-    """Return the submissions that the files of a folder state, unchecked.
-
-    Raises
-    ------
-    SombError
-        If a file in `folder` is not an entry.
-    """
+    """Return the submissions that the files of a folder state, unchecked."""
     return [read_entry(file) for file in sorted(folder.glob("*.json"))]
 
 
 def read_entry(file: Path) -> Entry:
-    """Return what a file of the leaderboard's folder states, unchecked; see ``register.checked``.
-
-    Raises
-    ------
-    SombError
-        If it is not an entry.
-    """
+    """Return what a file of the leaderboard's folder states, unchecked; see ``register.checked``."""
     try:
         return Entry.model_validate_json(read_file(file, MAX_ENTRY))
     except ValidationError as error:

@@ -10,7 +10,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from somb_utils._escape import plain
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import read_file
 
@@ -66,7 +65,7 @@ Address = Annotated[Line, StringConstraints(max_length=500, pattern=r"^https?://
 
 
 class Card(BaseModel):
-    """What a submission says of its model. `TEMPLATE` explains the fields."""
+    """What a submission says of its model; `TEMPLATE` explains the fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -91,11 +90,11 @@ class Card(BaseModel):
         return self
 
     def sealed(self) -> "Card":
-        """Return the card as it is packed: with a hash of its key, `lock`, in place of the key."""
+        """Return the card as it is packed, with a hash of its key in place of the key."""
         return self.model_copy(update={"key": None, "lock": lock_of(self.key) if self.key else None})
 
     def opens(self, earlier: "Card") -> bool:
-        """Return whether this card gives the key of the entry that an earlier card describes."""
+        """Tell whether this card gives the key of an earlier entry."""
         return bool(self.previous_key and lock_of(self.previous_key) == earlier.lock)
 
 
@@ -143,13 +142,7 @@ def slug(name: str) -> str:
 
 
 def read_card(path: Path) -> Card:
-    """Read a model card, YAML or JSON.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file, or it is no card: naming every field that is missing or wrong.
-    """
+    """Read a model card, YAML or JSON; a missing or wrong field is an error that names every one of them."""
     import yaml
 
     try:
@@ -168,7 +161,7 @@ def read_card(path: Path) -> Card:
     except ValidationError as error:
         raise UsageError(f"{path} is no model card; `somb submit card` prints a template\n{described(error)}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not YAML: {plain(' '.join(str(error).split())[:300])}") from None
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from None
 
 
 def described(error: ValidationError) -> str:
@@ -178,4 +171,4 @@ def described(error: ValidationError) -> str:
         + ("is empty" if problem["type"] in _EMPTY else problem["msg"].removeprefix("Value error, "))
         for problem in error.errors(include_url=False)[:_SHOWN]
     ]
-    return "\n".join(map(plain, lines))
+    return "\n".join(lines)

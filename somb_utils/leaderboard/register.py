@@ -38,20 +38,6 @@ def add(files: Sequence[Path], folder: Path, source: SourceLike = "auto") -> Lis
     """Check submissions and list them: all of them or, if any is refused, none.
 
     A submission takes the place of an earlier one of its name if its card gives the earlier card's key.
-
-    Parameters
-    ----------
-    files : as ``somb submit pack`` writes them.
-    folder : the leaderboard's folder.
-    source : the published tables.
-
-    Raises
-    ------
-    UsageError
-        If a file does not exist.
-    SombError
-        Naming all that is wrong in any file, a name that is taken or looks like a listed one, or what cannot be
-        written.
     """
     added: dict[str, tuple[Entry, bytes]] = {}
     lines: list[str] = []
@@ -147,21 +133,7 @@ def checked(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = 
     """Score the submissions of a folder again from their files.
 
     Nothing that an entry states is shown but the day it was added: card and scores are those of its file.
-
-    Parameters
-    ----------
-    folder : Path
-    source : str, Path or Source
-        The published tables.
-    known : sequence of Entry
-        Entries that were checked a moment ago.
-
-    Returns
-    -------
-    list of Entry
-        Those whose file is there, is the one that was listed, and passes the check.
-    list of str
-        Why each other one is not shown.
+    `known` are entries that were just checked. Also returns why each other entry is not shown.
     """
     found, reasons = [], []
     for file in sorted(folder.glob("*.json")):
@@ -184,13 +156,7 @@ def checked(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = 
 
 
 def rebuild(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = ()) -> pd.DataFrame:
-    """Check all that is listed, write the index and the interactive page, and return the index.
-
-    Raises
-    ------
-    SombError
-        Naming what is no checked submission, or if the folder cannot be written.
-    """
+    """Check all that is listed, write the index and the interactive page, and return the index."""
     listed, reasons = checked(folder, source, known)
     if reasons:
         raise SombError(f"{folder}: nothing was rebuilt\n" + "\n".join(reasons))

@@ -1,6 +1,6 @@
 """What the leaderboard page shows, as plain data: a run, the canonical run and the published scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 from somb_utils.leaderboard.entries import Entry
 from somb_utils.reference.canonical import SCORES, canonical_scores
-from somb_utils.reference.published import published_scores
+from somb_utils.reference.published import published_scores, shared_names
 from somb_utils.runs.results import composite_of
 from somb_utils.tasks.definitions import catalogue
 
@@ -22,13 +22,7 @@ NO_SUBMISSIONS = "Submissions are scored on the published tables and stand besid
 def run_source(
     results: pd.DataFrame, summary: pd.DataFrame, composite: pd.DataFrame, listed: Sequence[Entry], n_bootstrap: int
 ) -> dict[str, Any]:
-    """Return the scores of one run, and the submissions on its tasks and protocol beside them.
-
-    Parameters
-    ----------
-    results, summary, composite : the run's, of one protocol; the summary with intervals of `n_bootstrap` replicates
-    listed : checked submissions
-    """
+    """Return the scores of one run, and the submissions on its tasks and protocol beside them."""
     kind, protocol = str(summary["source"].iloc[0]), str(summary["protocol"].iloc[0])
     badge = {"simulated": "SIMULATED DATA", "open": "Open data", "custom": "Custom data"}[kind]
     said = {"simulated": "No score says anything about real biology."}.get(kind, "Computed in this book.")
@@ -56,22 +50,10 @@ def submission_rows(listed: Sequence[Entry], protocol: str) -> list[dict[str, An
     for entry in listed:
         for score in entry.scores:
             if score.protocol == protocol and "[" not in score.metric:
-                scored = [value for value in score.values.values() if value is not None]
-                numbers = {key: _number(getattr(score, key)) for key in ("mean", "sd", "low", "high", "chance")}
-                counts = {
-                    "folds": len(scored),
-                    "failed": 0,
-                    "undefined": len(score.values) - len(scored),
-                    "tied": False,
-                }
-                rows.append(
-                    {
-                        **{"task": score.task, "model": entry.marked(score.model), "metric": score.metric},
-                        **numbers,
-                        **counts,
-                        "values": [_number(value) for value in scored] if score.primary else [],
-                    }
-                )
+                values = [value for value in score.values.values() if value is not None]
+                counts = {"folds": len(values), "failed": 0, "undefined": len(score.values) - len(values)}
+                facts = {**score.model_dump(exclude={"values"}), **counts, "model": entry.marked(score.model)}
+                rows.append(_row(facts, values if score.primary else ()))
     return rows
 
 
@@ -83,26 +65,30 @@ def _rows(results: pd.DataFrame, summary: pd.DataFrame) -> list[dict[str, Any]]:
     for key, part in results.groupby(["task", "model", "metric"], sort=False):
         task, model, metric = map(str, key)
         values = part["value"].dropna()
-        interval = ends.get((task, model, metric), {"low": np.nan, "high": np.nan, "tied": False})
         primary = metric == catalogue()[task].metrics.primary
-        rows.append(
-            {
-                "task": task,
-                "model": model,
-                "metric": metric,
-                "mean": _number(values.mean()),
-                "sd": _number(np.std(values) if len(values) else np.nan),
-                "low": _number(interval["low"]),
-                "high": _number(interval["high"]),
-                "tied": bool(interval["tied"]),
-                "chance": _number(chance[task] if primary else 0.5 if metric == "auroc" else np.nan),
-                "folds": len(values),
-                "failed": int(part["status"].str.startswith("failed").sum()),
-                "undefined": int((part["status"] == "undefined").sum()),
-                "values": [_number(value) for value in values] if primary else [],
-            }
-        )
+        facts: dict[Any, Any] = {
+            **{"task": task, "model": model, "metric": metric},
+            "mean": values.mean(),
+            "sd": np.std(values) if len(values) else np.nan,
+            "chance": chance[task] if primary else 0.5 if metric == "auroc" else np.nan,
+            "folds": len(values),
+            "failed": part["status"].str.startswith("failed").sum(),
+            "undefined": (part["status"] == "undefined").sum(),
+            **ends.get((task, model, metric), {}),
+        }
+        rows.append(_row(facts, values if primary else ()))
     return rows
+
+
+def _row(facts: Mapping[Any, Any], values: Iterable[float] = ()) -> dict[str, Any]:
+    """Return one score as the page reads it; what its source does not state is null."""
+    return {
+        **{key: facts[key] for key in ("task", "model", "metric")},
+        **{key: _number(facts.get(key)) for key in ("mean", "sd", "low", "high", "chance")},
+        **{key: int(facts[key]) if key in facts else None for key in ("folds", "failed", "undefined")},
+        "tied": bool(facts.get("tied", False)),
+        "values": [_number(value) for value in values],
+    }
 
 
 def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> list[dict[str, Any]]:
@@ -121,7 +107,7 @@ def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> list
                 "badge": "Canonical run",
                 "note": f"The project's own run on the published tables, {protocol} protocol, as stored in "
                 f"data/reference. {_said_of(rows)}",
-                "rows": [_reference_row(row) for row in table.to_dict("records")] + rows,
+                "rows": [_row(row) for row in table.to_dict("records")] + rows,
                 "composite": _composite(composite_of(table)),
             }
         )
@@ -130,29 +116,17 @@ def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> list
 
 def published_source() -> dict[str, Any]:
     """Return the scores of the original benchmark."""
-    table = published_scores()
-    table = table[table["task"].isin(list(catalogue()))].assign(
-        model=lambda t: t["model"].str.removeprefix("multilabel_")
-    )
+    table = shared_names(published_scores())
+    table = table[table["task"].isin(list(catalogue()))]
     return {
         "id": "published",
         "kind": "published",
         "label": "published scores, positional pairing",
         "badge": "Published scores",
         "note": "As published, with rows paired by position: shown for reference, not for comparison with a new model.",
-        "rows": [_reference_row(row) for row in table.to_dict("records")],
+        "rows": [_row(row) for row in table.to_dict("records")],
         "composite": [],
     }
-
-
-def _reference_row(row: Mapping[Any, Any]) -> dict[str, Any]:
-    numbers = {key: _number(row.get(key, np.nan)) for key in ("mean", "sd", "low", "high", "chance")}
-    counts = {key: int(row[key]) if key in row else None for key in ("folds", "failed", "undefined")}
-    counts["tied"] = bool(row.get("tied", False))
-    return {
-        **{key: row[key] for key in ("task", "model", "metric")}, **numbers, **counts,
-        "values": [],
-    }  # fmt: skip
 
 
 def _composite(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from somb_utils._escape import listed, plain
+from somb_utils._escape import listed
 from somb_utils.errors import SombError, UsageError
 from somb_utils.leaderboard import archive
 from somb_utils.leaderboard.model_card import Card, described, skeleton
@@ -50,29 +50,10 @@ class Packed:
 def pack(
     folder: Path, card: Card, out: Path, models: Sequence[str] | None = None, source: SourceLike = "auto"
 ) -> pd.DataFrame:
-    """Check a run and write it and its card to one file.
+    """Check a run as :func:`check` does, write it and its card to one file, and return the scores.
 
-    Ablations stay out, and so do the provenance's command, platform and folder names.
-
-    Parameters
-    ----------
-    folder : a run folder, of ``somb run`` or ``somb evaluate --out``.
-    card : the model card.
-    out : the file.
-    models : those of the run that the card describes; all when omitted.
-    source : the published tables.
-
-    Returns
-    -------
-    DataFrame
-        As :func:`check`.
-
-    Raises
-    ------
-    UsageError
-        If the run holds no such model.
-    SombError
-        If the folder is no run, or :func:`check` would refuse it.
+    Ablations stay out, and so do the provenance's command, platform and folder names. `models` are those of the run
+    that the card describes; all when omitted.
     """
     run = load_run(folder)
     try:
@@ -112,15 +93,7 @@ def pack(
 
 
 def read(path: Path) -> Packed:
-    """Unpack a submission's file.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file.
-    SombError
-        Naming all that keeps it from being read.
-    """
+    """Unpack a submission's file."""
     members = archive.read(path)
     lines = []
     try:
@@ -159,32 +132,15 @@ def _too_much(frame: pd.DataFrame, name: str) -> Iterator[str]:
 def check(path: Path, source: SourceLike = "auto") -> tuple[Packed, pd.DataFrame]:
     """Unpack a submission and score its predictions again.
 
-    Returns
-    -------
-    packed : the submission.
-    scores : one row a task, protocol, model and metric, from the predictions alone: mean, sd (population), low and
-        high (95 % interval of the primary metric), chance, ``values`` by fold, and whether the features are the
-        submission's own.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file.
-    SombError
-        Naming all that is wrong, or that the published tables are not available.
+    The scores have one row per task, protocol, model and metric, from the predictions alone: mean, sd (population), low
+    and high (95 % interval of the primary metric), chance, ``values`` by fold, and whether the features are its own.
     """
     packed = read(path)
     return packed, score_again(packed, source, str(path))
 
 
 def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
-    """Return the scores that follow from a submission's predictions (see :func:`check`).
-
-    Raises
-    ------
-    SombError
-        Naming all that is wrong with the submission `name`, or that the published tables are not available.
-    """
+    """Return the scores that follow from a submission's predictions (see :func:`check`)."""
     kinds = {packed.run.provenance["source"], *packed.run.results["source"].unique()} - {"open"}
     if kinds:
         told = " and ".join(str(kind)[:40] for kind in sorted(kinds, key=str)[:3])
@@ -233,7 +189,7 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
 
 
 def _refused(name: str, lines: list[str]) -> SombError:
-    return SombError(f"{plain(name)}: refused\n{listed(lines)}")
+    return SombError(f"{name}: refused\n{listed(lines)}")
 
 
 def _run_problems(run: RunResult) -> Iterator[str]:

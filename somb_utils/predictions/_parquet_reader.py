@@ -15,21 +15,7 @@ MAX_SECONDS = 20
 
 
 def read(content: bytes, known: list[str], max_rows: int, max_bytes: int) -> pa.Table:
-    """Return the columns that are known; text as dictionaries, and the names of all columns in the schema's metadata.
-
-    Parameters
-    ----------
-    content : bytes
-    known : list of str
-        Names of columns to read if they are there.
-    max_rows, max_bytes : int
-        Limits of rows and of the table's size in memory.
-
-    Raises
-    ------
-    ValueError
-        If the file is larger than a limit, or holds anything but text, numbers and blanks.
-    """
+    """Return the `known` columns, text as dictionaries; the schema's metadata holds the names of all columns."""
     with pq.ParquetFile(pa.BufferReader(content)) as file:
         schema, n_rows = file.schema_arrow, file.metadata.num_rows
     fields = [field for field in schema if field.name in known]

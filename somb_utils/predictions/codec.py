@@ -53,20 +53,10 @@ class FoldPredictions:
 def decode(
     content: bytes, form: Form, data: TaskData, other: OtherProtocol, problems: Problems, notes: list[str]
 ) -> list[FoldPredictions]:
-    """Read the predictions of one task.
+    """Return the predictions of one task, one entry for each of ``data.folds``; meaningless if there are problems.
 
-    Parameters
-    ----------
-    content : the file's bytes.
-    form : ``"json"``, ``"parquet"``, ``"csv"`` or ``"csv.gz"``.
-    data : the task the predictions are for.
-    other : returns the same task in the other protocol, to tell predictions made for its folds.
-    problems, notes : receive all that is wrong, and what the user should know though it is not.
-
-    Returns
-    -------
-    list of FoldPredictions
-        One a fold, in the order of ``data.folds``; meaningless if there are problems.
+    `other` returns the same task in the other protocol, to recognise predictions made for its folds. Everything that is
+    wrong goes to `problems`, and what the user should know though it is not wrong to `notes`.
     """
     try:
         if form == "json":
@@ -112,21 +102,6 @@ def _folds(cells: list[Cells], data: TaskData, problems: Problems) -> list[FoldP
 def encode(predictions: pd.DataFrame, data: TaskData, form: Form) -> bytes:
     """Return a prediction file's bytes.
 
-    Parameters
-    ----------
-    predictions : one model's rows of :attr:`somb_utils.runs.results.RunResult.predictions` for this task.
-    data : the task.
-    form : ``"json"``, ``"parquet"``, ``"csv"`` or ``"csv.gz"``.
-
-    Raises
-    ------
-    UsageError
-        If the form is unknown.
-    SombError
-        If a tested row has no prediction.
-
-    Examples
-    --------
     >>> import somb_utils as somb
     >>> data = somb.load_task("A1", source="simulated")
     >>> run = somb.run([data], ["majority"], n_jobs=1)

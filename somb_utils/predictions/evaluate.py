@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score
 
@@ -30,14 +29,14 @@ from somb_utils.predictions.codec import check as check_columns
 from somb_utils.predictions.parquet_form import TABLES, from_parquet
 from somb_utils.predictions.problems import Problems
 from somb_utils.reference.canonical import canonical_scores
-from somb_utils.runs.baselines import MajorityBaseline
+from somb_utils.runs.baselines import MAJORITY
 from somb_utils.runs.cache import Job
 from somb_utils.runs.fit import Outcome, score_fold
 from somb_utils.runs.folder import check_folder, save
 from somb_utils.runs.models import Model
 from somb_utils.runs.record import PREDICTION_COLUMNS, outcome_rows, prediction_rows, provenance
 from somb_utils.runs.results import RunResult
-from somb_utils.runs.runner import load_tasks
+from somb_utils.runs.runner import load_tasks, run
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
 from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, catalogue, select_tasks, task_tables
 from somb_utils.tasks.task_data import TaskData, load_task
@@ -64,7 +63,32 @@ def evaluate(
     model: str | None = None,
     out: str | Path | None = None,
 ) -> RunResult:
-    """Check prediction files and score them: :func:`validate`, then :func:`score`, whose parameters these are.
+    """Check prediction files and score them; nothing is scored unless every file is valid.
+
+    Parameters
+    ----------
+    folder
+        Holds one file per task, such as ``A1.json`` or ``A1.csv``; or a run folder, or its ``predictions.parquet``.
+    tasks
+        Ids or wildcards; every task with a file when omitted. One named by id must have a file.
+    protocol, source
+        See :func:`somb_utils.load_task`.
+    model
+        Which of a run's models; not needed if it has one.
+    out
+        Folder to write results, predictions and provenance to.
+
+    Returns
+    -------
+    RunResult
+        The model is named ``submission``.
+
+    Raises
+    ------
+    UsageError
+        If the folder does not exist, or a task, the protocol or the model is unknown.
+    SombError
+        Listing every problem of every file.
 
     Examples
     --------
@@ -88,28 +112,7 @@ def validate(
     source: SourceLike = "auto",
     model: str | None = None,
 ) -> tuple[dict[str, Submission], list[str]]:
-    """Check every prediction file of a folder, or the predictions of a run, without scoring any.
-
-    Parameters
-    ----------
-    folder : holds one file per task, such as ``A1.json`` or ``A1.csv`` (see :mod:`somb_utils.predictions.codec`); or a
-        run folder, or its ``predictions.parquet``.
-    tasks : ids or wildcards; every task with a file when omitted. One named by id must have a file.
-    protocol, source : see :func:`somb_utils.tasks.task_data.load_task`.
-    model : which of a run's models; not needed if it has one.
-
-    Returns
-    -------
-    submissions : by file name (of a run: by task)
-    notes : what the user should know though nothing is wrong
-
-    Raises
-    ------
-    UsageError
-        If the folder does not exist, or a task, the protocol or the model is unknown.
-    SombError
-        Listing everything that is wrong in any file.
-    """
+    """Check prediction files, or a run's predictions; return them by file name (or task), and notes for the user."""
     folder = Path(folder)
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
@@ -184,18 +187,7 @@ def _refuse(folder: Path, lines: list[str]) -> None:
 
 
 def score(submissions: Mapping[str, Submission], out: str | Path | None = None) -> RunResult:
-    """Score checked predictions, with the metrics and in the tables of a run; the model is named ``submission``.
-
-    Parameters
-    ----------
-    submissions : as :func:`validate` returns them.
-    out : folder to write ``results.parquet``, ``predictions.parquet`` and ``provenance.json`` to.
-
-    Raises
-    ------
-    SombError
-        If `out` cannot be written, or holds results of other data.
-    """
+    """Score checked predictions, with the metrics and in the tables of a run; the model is named ``submission``."""
     loaded = [submission.data for submission in submissions.values()]
     if out is not None:
         check_folder(Path(out), loaded, [MODEL])
@@ -219,11 +211,7 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
 def standing(result: RunResult, n_bootstrap: int = 1000) -> pd.DataFrame:
     """Return a submission's summary with 95 % intervals, beside the best baseline of the canonical run.
 
-    Returns
-    -------
-    DataFrame
-        The columns of :meth:`RunResult.summary`, and `best_baseline`, `baseline_mean`, `baseline_low` and
-        `baseline_high`, which are missing unless the tables are the real ones and the canonical run has the task.
+    `best_baseline` and its mean and interval are missing unless the tables are the real ones.
     """
     return result.summary(n_bootstrap).merge(_best_baselines(), how="left", on=["task", "protocol", "source", "metric"])
 
@@ -237,32 +225,16 @@ def template(
 ) -> list[str]:
     """Write example predictions, the most common training answer on every row, for every task with tables.
 
-    Parameters
-    ----------
-    folder : absent or empty; it appears whole or not at all.
-    tasks, protocol, source : see :func:`somb_utils.runs.runner.run`.
-    form : ``"json"``, ``"parquet"``, ``"csv"`` or ``"csv.gz"``.
-
-    Returns
-    -------
-    list of str
-        The names of the files.
-
-    Raises
-    ------
-    UsageError
-        If the folder holds anything, or the form, a task or the protocol is unknown.
-    SombError
-        If a table is missing or the folder cannot be written.
+    `folder` must be absent or empty; it appears whole or not at all. Returns the names of the files.
     """
     folder = Path(folder)
     if form not in FORMS:
         raise UsageError(f"unknown form '{form}'; it is one of {', '.join(FORMS)}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
-    files = {
-        f"{data.task.id}.{form}": encode(_majority(data), data, form) for data in load_tasks(tasks, protocol, source)
-    }
+    files = {}
+    for data in load_tasks(tasks, protocol, source):
+        files[f"{data.task.id}.{form}"] = encode(run([data], MAJORITY, n_jobs=1).predictions, data, form)
     temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -318,19 +290,6 @@ def _outcome(job: Job, fold: FoldPredictions, probabilities: bool) -> Outcome:
         if len(fold.y_pred):
             scores["f1"] = float(f1_score(data.codes[test], fold.y_pred, zero_division=0))
     return Outcome(fold.y_pred, fold.y_score, scores, 0.0)
-
-
-def _majority(data: TaskData) -> pd.DataFrame:
-    scored = []
-    for number, fold in enumerate(data.folds):
-        X = np.empty((len(fold.test), 0))
-        model = MajorityBaseline().fit(X, data.codes[fold.train])
-        multilabel, binary = data.task.type == "multilabel", data.task.type == "binary"
-        proba = model.predict_proba(X)
-        y_score = proba if multilabel else proba[:, -1] * (proba.shape[1] == 2) if binary else np.empty(0)
-        outcome = Outcome(model.predict(X), y_score, {}, 0.0)
-        scored.append((Job(data, Model("majority", "majority"), number), outcome))
-    return prediction_rows(scored)
 
 
 def _best_baselines() -> pd.DataFrame:

@@ -26,6 +26,7 @@ _OPTIONAL = {("y_pred", "binary"), ("y_score", "multiclass")}
 def read_json(
     content: bytes, data: TaskData, other: OtherProtocol, problems: Problems, notes: list[str]
 ) -> list[Cells]:
+    """Return the values of each fold of a file in the published form; add what is wrong to `problems`."""
     document = _parse_json(content)
     if not isinstance(document, dict) or not isinstance(document.get("predictions"), list):
         raise SombError('is not of the form {"predictions": [ … ]}')
@@ -138,4 +139,5 @@ def _lengths(data: TaskData) -> dict[int, int]:
 
 
 def fold_key(data: TaskData) -> str:
+    """Return the key that names an entry's fold."""
     return "rep" if data.groups is None else "split_idx"

@@ -30,21 +30,8 @@ _TIMEOUT = 120  # seconds of the clock, where the limit is one of processor time
 def read_bounded(content: bytes, known: Sequence[str], choose: Choose, max_rows: int, max_bytes: int) -> pa.Table:
     """Return columns of plain text and numbers; text as dictionaries, however often it is repeated.
 
-    Parameters
-    ----------
-    content : bytes
-        The file.
-    known : sequence of str
-        Names of columns that may be read.
-    choose : callable
-        Given the file's column names, returns those to keep, or raises SombError.
-    max_rows, max_bytes : int
-        Limits of rows and of the columns' size in memory.
-
-    Raises
-    ------
-    SombError
-        If it is not readable, larger than a limit, or holds anything but text, numbers and blanks.
+    `choose` gets the file's column names and returns those to keep, or refuses the file. A file that is unreadable,
+    larger than `max_rows` or `max_bytes` (in memory), or that holds anything but text and numbers is refused.
     """
     table = _read_apart(content, list(known), max_rows, max_bytes)
     return table.select(choose(json.loads(table.schema.metadata[b"names"])))
@@ -72,14 +59,7 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
 
 
 def from_parquet(content: bytes, columns: list[str], name: str) -> pd.DataFrame:
-    """Return the columns of a Parquet file that came from elsewhere; those named ``value`` and ``y_score`` as float.
-
-    Raises
-    ------
-    SombError
-        If it cannot be read, lacks or adds a column, holds other than text and numbers, or would unpack to more than
-        a submission can be.
-    """
+    """Return the columns of a Parquet file that came from elsewhere; those named ``value`` and ``y_score`` as float."""
     numbers = {"value", "y_score"}
 
     def choose(found: list[str]) -> list[str]:

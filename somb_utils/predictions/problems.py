@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from somb_utils._escape import plain
 from somb_utils.tasks.splits import Fold
 from somb_utils.tasks.task_data import TaskData
 
@@ -36,8 +35,7 @@ class Problems:
     def lines(self) -> list[str]:
         """Return one line a problem: file, fold, places, what is wrong."""
         told = [
-            plain(", ".join(part for part in (self.file, fold and f"fold {fold}", _listed(places)) if part))
-            + f": {plain(message)}"
+            ", ".join(part for part in (self.file, fold and f"fold {fold}", _listed(places)) if part) + f": {message}"
             for (fold, message), places in self._places.items()
         ]
         return told + ([f"{self.file}: and {self._untold:,} problems more"] if self._untold else [])
@@ -57,6 +55,7 @@ class Cells:
 
 
 def check_stated(stated: Mapping[str, list[Any]], data: TaskData, problems: Problems) -> None:
+    """Note a task or protocol that a file states and that is another one."""
     for value in {show(v): v for v in stated.get("task", ())}.values():
         if value != data.task.id:
             problems.add(f"says it is for task {show(value)}")
@@ -66,19 +65,23 @@ def check_stated(stated: Mapping[str, list[Any]], data: TaskData, problems: Prob
 
 
 def tested_ids(data: TaskData) -> dict[str, frozenset[str]]:
+    """Return the tested ids of each fold, by its label."""
     ids = data.X.index.to_numpy(dtype=object)
     return {fold.label: frozenset(ids[fold.test]) for fold in data.folds}
 
 
 def other_folds(data: TaskData, other: TaskData) -> str:
+    """Return the message on a file whose folds are those of the other protocol."""
     return f"was made for the folds of protocol {other.protocol}, this is {data.protocol}; see --protocol"
 
 
 def is_blank(value: Any) -> bool:
+    """Tell whether a value is missing."""
     return value is None or (isinstance(value, float) and np.isnan(value))
 
 
 def show(value: Any) -> str:
+    """Return a value from somebody's file as a short text for a message."""
     if value is None:
         return "missing"
     if isinstance(value, list):
@@ -89,6 +92,7 @@ def show(value: Any) -> str:
 
 
 def clipped(text: str) -> str:
+    """Return text on one line, of bounded length."""
     text = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
     return text if len(text) <= 120 else f"{text[:117]}..."
 

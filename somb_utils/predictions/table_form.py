@@ -87,17 +87,7 @@ def _most_rows(data: TaskData) -> int:
 
 
 def check_rows(columns: Columns, data: TaskData, other: OtherProtocol, problems: Problems) -> list[Cells]:
-    """Return the values of each fold in the order of its test rows; note all that is wrong with the rows.
-
-    Parameters
-    ----------
-    columns : dict of list
-        `id`, `fold`, `y_pred`, `y_score` and others of the file, by name.
-    data : TaskData
-    other : callable
-        Returns the same task in the other protocol.
-    problems : Problems
-    """
+    """Return the values of each fold in the order of its test rows; note all that is wrong with the rows."""
     check_stated({name: columns[name] for name in ("task", "protocol") if name in columns}, data, problems)
     if len({show(value) for value in columns.get("model", ())}) > 1:
         problems.add("holds predictions of several models; keep those of one")

@@ -21,7 +21,12 @@ PROVENANCE = DATA / "reference" / "canonical_provenance.json"
 
 
 def canonical_scores() -> pd.DataFrame:
-    """Return the stored summary of both protocols: the columns of :meth:`RunResult.summary`, and `p` and `q`.
+    """Return the stored summary of the canonical run, under both protocols.
+
+    Returns
+    -------
+    DataFrame
+        The columns of :meth:`somb_utils.RunResult.summary`, and ``p`` and ``q``.
 
     Raises
     ------
@@ -34,13 +39,7 @@ def canonical_scores() -> pd.DataFrame:
 
 
 def store(folders: list[Path]) -> pd.DataFrame:
-    """Store the summaries and provenance of run folders as the canonical run.
-
-    Raises
-    ------
-    UsageError
-        If a run used other than the published tables, or any of its jobs failed.
-    """
+    """Store the summaries and provenance of run folders as the canonical run."""
     runs = [load_run(folder) for folder in folders]
     for folder, run in zip(folders, runs, strict=True):
         if run.provenance["source"] != "open":
@@ -82,8 +81,9 @@ def tables() -> dict[str, pd.DataFrame]:
     composite = composite_of(aligned).map("{:.3f}".format).assign(groups=lambda t: t["groups"].str.split(".").str[0])
 
     published = published_primary()
-    b1 = published[published["task"].str.startswith("B1")].assign(cell=lambda t: _plus_minus(t))
-    ablation = b1.pivot(index="model", columns="task", values="cell").loc[list(dict.fromkeys(b1["model"]))]
+    ablated = {name for task in catalogue().values() if task.ablations for name in (task.id, *task.ablation_names)}
+    scored = published[published["task"].isin(ablated)].assign(score=lambda t: _plus_minus(t))
+    ablation = scored.pivot(index="model", columns="task", values="score").loc[list(dict.fromkeys(scored["model"]))]
 
     best = aligned.loc[aligned.groupby("task")["mean"].idxmax()].set_index("task")
     tiers = pd.DataFrame([_tier_row(task, best) for task in catalogue().values()])
@@ -103,7 +103,7 @@ def _tier_row(task: Task, best: pd.DataFrame) -> dict[str, str]:
         "metric": task.metrics.primary,
     }
     if task.id not in best.index:
-        return {**row, "chance": "", "best": "table not at hand"}
+        return {**row, "chance": "", "best": "table not available"}
     score = best.loc[[task.id]].iloc[0]
     return {**row, "chance": f"{score['chance']:.3f}", "best": _best(score)}
 

@@ -6,9 +6,9 @@ from typing import get_args
 import pandas as pd
 
 from somb_utils.errors import UsageError
+from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.tasks.definitions import Task, Tier, catalogue
 
-GUESSES = ("random", "majority")
 ALPHA = 0.05
 CALIBRATED = 0.8
 RULES: dict[Tier, str] = {
@@ -26,18 +26,9 @@ def above_chance(summary: pd.DataFrame) -> pd.Series:
 
     A score is above chance if its whole 95 % interval is, and, where permutation p-values are given, if its p-value
     times the number of models that have one on this task and protocol is below 0.05 (Bonferroni): whoever looks for
-    one good model among several gives chance as many chances.
-
-    Parameters
-    ----------
-    summary : columns task, protocol, model, low, chance, and optionally p
-
-    Returns
-    -------
-    Series of bool
-        Same index; False for models that guess, and where an end or a p-value is missing.
+    one good model among several gives chance as many chances. Trivial baselines never are.
     """
-    learns = ~summary["model"].isin(GUESSES)
+    learns = ~summary["model"].isin(TRIVIAL)
     above = learns & (summary["low"] > summary["chance"])
     if "p" not in summary:
         return above
@@ -47,12 +38,7 @@ def above_chance(summary: pd.DataFrame) -> pd.Series:
 
 
 def shown_tier(scores: pd.DataFrame) -> Tier:
-    """Return the easiest tier whose rule (see :data:`RULES`) one task's scores meet.
-
-    Parameters
-    ----------
-    scores : one row a model that learns: metric, mean, low, above
-    """
+    """Return the easiest tier whose rule (see :data:`RULES`) one task's scores meet."""
     best = scores.sort_values("mean", kind="stable").iloc[-1]
     if best["metric"] == "auroc" and best["low"] > CALIBRATED:
         return "calibration"
@@ -88,9 +74,9 @@ def check(summary: pd.DataFrame, tasks: Mapping[str, Task] | None = None) -> pd.
             f"a tier check needs the column {lacking[0]}; a summary with intervals has {', '.join(needed)}"
         )
     scored = summary.assign(above=above_chance(summary))
-    scored = scored[~scored["model"].isin(GUESSES) & scored["mean"].notna()]
+    scored = scored[~scored["model"].isin(TRIVIAL) & scored["mean"].notna()]
     if scored.empty:
-        raise UsageError(f"a tier check needs a model that learns; {' and '.join(GUESSES)} do not")
+        raise UsageError(f"a tier check needs a model that learns; {' and '.join(TRIVIAL)} do not")
     definitions = tasks or catalogue()
     rows = [
         _row(definitions[str(task)], str(protocol), scores)
@@ -102,7 +88,7 @@ def check(summary: pd.DataFrame, tasks: Mapping[str, Task] | None = None) -> pd.
 
 def best(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the best model that learns, indexed by task: best and best_score."""
-    learns = summary[~summary["model"].isin(GUESSES)].sort_values("mean", kind="stable")
+    learns = summary[~summary["model"].isin(TRIVIAL)].sort_values("mean", kind="stable")
     top = learns.drop_duplicates("task", keep="last").set_index("task")
     return top[["model", "mean"]].set_axis(["best", "best_score"], axis=1)
 

@@ -9,13 +9,7 @@ from typing import Any
 
 
 def unknown_parameters(estimator: Any) -> list[str]:
-    """Return the parameters of boosting models, the estimator itself or nested ones, that their library ignores.
-
-    Parameters
-    ----------
-    estimator : object
-        Any estimator.
-    """
+    """Return the parameters of boosting models, the estimator itself or nested ones, that their library ignores."""
     found = []
     for library, booster in _boosters(estimator):
         named = {name for kind in type(booster).__mro__ for name in inspect.signature(kind).parameters}
@@ -27,18 +21,7 @@ def unknown_parameters(estimator: Any) -> list[str]:
 
 
 def check_devices(estimator: Any) -> None:
-    """Refuse a device that xgboost would silently replace by the processor.
-
-    Parameters
-    ----------
-    estimator : object
-        Any estimator.
-
-    Raises
-    ------
-    ValueError
-        If xgboost does not find the device on this machine.
-    """
+    """Refuse a device that xgboost would silently replace by the processor."""
     for library, booster in _boosters(estimator):
         device = booster.get_params(deep=False).get("device")
         if library != "xgboost" or device is None or str(device).startswith("cpu"):

@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 
 from somb_utils.paths import replacing
+from somb_utils.runs.baselines import BASELINES
 from somb_utils.runs.code import Code, imported_files
 from somb_utils.runs.fit import Outcome
 from somb_utils.runs.models import Model
@@ -21,12 +22,11 @@ from somb_utils.tasks.task_data import TaskData
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "xgboost", "lightgbm")
 
-# Rough fit times relative to one another, to start the longest jobs first and to tell the time left.
-_WEIGHTS = {"random": 0.01, "majority": 0.01, "logreg": 1.0, "rf": 8.0, "mlp": 6.0, "xgboost": 8.0, "lightgbm": 4.0}
+OTHER_COST = 8.0  # of a model that is no baseline, in units of a logistic regression's
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ModelVersion:
     """All of a model that a fit of one type of task depends on.
 
     Attributes
@@ -51,8 +51,8 @@ class Recipe:
     digest: str | None
 
     @classmethod
-    def of(cls, model: Model, seed: int, states: Mapping[str, int], code: Code | None, estimator: Any) -> "Recipe":
-        """Return the recipe of a model that has made `estimator` from `seed`."""
+    def of(cls, model: Model, seed: int, states: Mapping[str, int], code: Code | None, estimator: Any) -> "ModelVersion":
+        """Return the version of a model that has made `estimator` from `seed`."""
         if code is None:
             return cls(model, seed, states, None, None)
         parts = [joblib.hash(part) for part in (model.target, dict(model.params), estimator)]
@@ -67,7 +67,7 @@ class Job:
     data: TaskData
     model: Model
     number: int
-    recipe: Recipe | None = None
+    version: ModelVersion | None = None
 
     @property
     def cost(self) -> float:
@@ -76,15 +76,15 @@ class Job:
         if self.data.task.pca:
             columns = sum(self.data.task.pca.values()) + 40
         n_outputs = 1 if self.data.task.type == "binary" else len(self.data.task.classes)
-        weight = _WEIGHTS.get(self.model.target if isinstance(self.model.target, str) else "", 8.0)
-        return weight * (2000 + rows * columns**0.5 * n_outputs)
+        cost = BASELINES[self.model.target].cost if self.model.is_baseline else OTHER_COST
+        return cost * (2000 + rows * columns**0.5 * n_outputs)
 
     @property
     def key(self) -> str | None:
         """Hash of all that the outcome depends on; None if part of it cannot be told."""
-        if self.recipe is None or self.recipe.digest is None:
+        if self.version is None or self.version.digest is None:
             return None
-        text = f"{self.data.fingerprint} {self.number} {self.recipe.digest} {code_fingerprint()}"
+        text = f"{self.data.fingerprint} {self.number} {self.version.digest} {code_fingerprint()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -109,13 +109,7 @@ def job_file(folder: Path, key: str) -> Path:
 
 
 def store(outcome: Outcome, folder: Path, key: str) -> None:
-    """Keep an outcome with its key and a checksum.
-
-    Raises
-    ------
-    SombError
-        If it cannot be written.
-    """
+    """Keep an outcome with its key and a checksum."""
     arrays = {
         "y_pred": outcome.y_pred,
         "y_score": outcome.y_score,

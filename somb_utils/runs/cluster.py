@@ -26,13 +26,6 @@ def connect(cluster: str) -> "Client":
 
     A local cluster listens on this machine alone, and only to who holds its certificate, which is made for the run and
     never written to disk. An address uses the certificates of Dask's configuration (``distributed.comm.tls``).
-
-    Raises
-    ------
-    UsageError
-        If the address is of another form, or Dask is not installed.
-    SombError
-        If no scheduler answers there.
     """
     try:
         from distributed import Client, Security
@@ -81,11 +74,6 @@ def unordered(
 
     Only twice as many calls as the cluster has threads are out at a time, so that their arguments never pile up on
     the scheduler. A call on a worker that dies runs again on another.
-
-    Raises
-    ------
-    SombError
-        If the scheduler goes away, or every worker does and none comes back within `WORKERS_TIMEOUT`.
     """
     client = connect(cluster)
     finished: Queue[Any] = Queue()

@@ -24,17 +24,10 @@ PACKAGE = __name__.partition(".")[0]
 
 @dataclass(frozen=True)
 class Code:
-    """The code behind a model.
+    """The code behind a model."""
 
-    Attributes
-    ----------
-    modules : mapping of str to str
-        SHA-256 of the file of every module that is the user's own.
-    distributions : mapping of str to str
-        Version of every installed distribution that the model or the user's modules import.
-    """
-
-    modules: Mapping[str, str]
+    modules: Mapping[str, str]  # SHA-256 of the file of every module that is the user's own
+    # version of every installed distribution that the model or the user's modules import
     distributions: Mapping[str, str]
 
 
@@ -45,22 +38,8 @@ class _NoFileError(Exception):
 def code_of(*parts: Any) -> Code | None:
     """Return the code of estimators, factories and parameters.
 
-    Every class and function in `parts` counts, all loaded modules of its top-level package, and what these import.
-
-    Parameters
-    ----------
-    *parts : Any
-        What a model is made of.
-
-    Returns
-    -------
-    Code or None
-        None if part of the code is in no file that it could be told by, or `parts` cannot be pickled.
-
-    Raises
-    ------
-    UsageError
-        If a file was edited after it was imported.
+    Every class and function in `parts` counts, all loaded modules of its top-level package, and what these import. None
+    if part of the code is in no file that could identify it, or `parts` cannot be pickled.
     """
     references = _References()
     try:
@@ -74,13 +53,7 @@ def code_of(*parts: Any) -> Code | None:
 
 
 def verify(code: Code) -> None:
-    """Check, after a fit and wherever it was done, that it was the same code.
-
-    Raises
-    ------
-    SombError
-        If a module is another one here than in the process that started the run, or was edited since.
-    """
+    """Check, after a fit and wherever it was done, that it was the same code."""
     for name, expected in code.modules.items():
         if name == "__main__" or name not in sys.modules:
             continue

@@ -19,16 +19,6 @@ def coefficients(data: TaskData, outputs: tuple[str, ...] | None = None) -> pd.D
     deviation. Tasks that reduce features by PCA are fitted here on the features themselves, with a stronger
     penalty (C = 0.01): coefficients of components would name no feature. Coefficients of correlated features
     share their weight; that they agree between folds says that the model is steady, not that a feature is a cause.
-
-    Parameters
-    ----------
-    data : the task
-    outputs : classes or labels to keep; by default every class (the three most frequent labels if multilabel)
-
-    Returns
-    -------
-    DataFrame
-        fold, output, feature, coefficient. Binary tasks have one output, the positive class.
     """
     targets = _targets(data, outputs)
     rows = []

@@ -11,26 +11,32 @@ import pandas as pd
 
 from somb_utils import stats
 from somb_utils.errors import UsageError
+from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult
-from somb_utils.tasks.definitions import catalogue
+from somb_utils.tasks.definitions import task_of
 
-TRIVIAL = ("random", "majority")
 _SCORE = ["task", "fold", "metric"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What :func:`compare` finds.
+    """What :func:`somb_utils.compare` computes.
 
-    Attributes
+    Parameters
     ----------
-    scores : the summary with interval, ties, `p` and `q` (see :func:`somb_utils.stats.with_p_values`)
-    differences : every pair of models on every task (see :func:`somb_utils.stats.differences`)
-    ranks : mean ranks and their tests; None with fewer than three models on two common tasks
-    calibration : one row a binary task and model whose scores are probabilities: rows, prevalence, brier, skill
-    curves : the reliability curve of each of them, with columns task and model
-    source : ``simulated``, ``open`` or ``custom``
+    scores
+        The summary with interval, ties, ``p`` against chance and ``q`` over the table.
+    differences
+        Every pair of models on every task, by paired bootstrap.
+    ranks
+        Mean ranks and their tests; None with fewer than three models on two common tasks.
+    calibration
+        One row per binary task and model whose scores are probabilities: rows, prevalence, Brier score, skill.
+    curves
+        The reliability curve of each of them, with columns task and model.
+    source
+        ``simulated``, ``open`` or ``custom``.
     """
 
     scores: pd.DataFrame
@@ -46,22 +52,9 @@ def gather(
 ) -> RunResult:
     """Return several run folders as one run.
 
-    A model that several folders hold under one name, made in the same way and with the same scores, is one model.
-    Where it differs, its name gets the end of its folder's path in front, as much of it as tells the folders apart.
-
-    Parameters
-    ----------
-    folders
-        Of runs on one data source.
-    tasks, models
-        Those to keep; all when empty. A name that several folders gave to different models means all of them.
-    protocol
-        The one to keep, where the folders hold both.
-
-    Raises
-    ------
-    UsageError
-        If the runs differ in protocol, tables or folds, or a task or model is in none.
+    A model that several folders hold under one name, made in the same way and with the same scores, is one model. Where
+    it differs, its name gets the end of its folder's path in front, as much of it as distinguishes the folders; its
+    plain name in `models` then means all of them. `tasks`, `models` and `protocol` select what to keep.
     """
     runs = {Path(folder).resolve(): load_run(folder) for folder in folders}
     if protocol is not None:
@@ -190,12 +183,24 @@ def compare(
     n_bootstrap, n_permutations, seed
         Of the intervals and p-values.
     n_jobs
-        Tasks at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
+        Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
+
+    Returns
+    -------
+    Comparison
+        Tables of scores, differences, ranks and calibration.
 
     Raises
     ------
     UsageError
         If the run is of several protocols.
+
+    Examples
+    --------
+    >>> import somb_utils as somb
+    >>> result = somb.run("D1", ["majority", "logreg"], source="simulated", n_jobs=1)
+    >>> compare(result, n_bootstrap=50, n_permutations=50).differences[["a", "b", "folds"]].values.tolist()
+    [['majority', 'logreg', 5]]
     """
     _check_one_protocol(run.results["protocol"].unique())
     with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
@@ -212,8 +217,8 @@ def compare(
 def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows, curves = [], []
     for (name, model), part in predictions.groupby(["task", "model"], sort=False):
-        task = catalogue()[str(name).partition("_")[0]]
-        if task.type != "binary" or model in TRIVIAL or not part["y_score"].between(0, 1).all():
+        task = task_of(str(name))
+        if task is None or task.type != "binary" or model in TRIVIAL or not part["y_score"].between(0, 1).all():
             continue
         made = stats.calibration(part, task)
         key = {"task": str(name), "model": str(model)}
@@ -224,13 +229,7 @@ def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def against(table: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Return the differences of every other model to one: model, difference, low, high, wins, ... turned its way.
-
-    Raises
-    ------
-    UsageError
-        If no pair holds the reference.
-    """
+    """Return the differences of every other model to a reference, each turned to be model less reference."""
     turned = table.rename(columns={"a": "b", "b": "a", "low": "high", "high": "low"})
     turned = turned.assign(
         difference=0 - turned["difference"], low=0 - turned["low"], high=0 - turned["high"], wins=1 - turned["wins"]

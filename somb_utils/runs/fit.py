@@ -44,22 +44,13 @@ class PreparedFold:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one fold job gave.
+    """What one fold job gave."""
 
-    Attributes
-    ----------
-    y_pred : class positions (n_test,), or 0/1 (n_test, n_labels) if multilabel.
-    y_score : score of the positive class (n_test,), of each label (n_test, n_labels), empty if multiclass.
-    scores : metric values; NaN where undefined.
-    seconds : wall time of fit and predict.
-    error : why the job failed; empty if it did not.
-    """
-
-    y_pred: np.ndarray
-    y_score: np.ndarray
-    scores: Scores
-    seconds: float
-    error: str = ""
+    y_pred: np.ndarray  # class positions (n_test,), or 0/1 (n_test, n_labels) if multilabel
+    y_score: np.ndarray  # score of the positive class (n_test,), of each label (n_test, n_labels), empty if multiclass
+    scores: Scores  # metric values; NaN where undefined
+    seconds: float  # wall time of fit and predict
+    error: str = ""  # why the job failed; empty if it did not
 
 
 def prepare(data: TaskData, number: int) -> PreparedFold:
@@ -206,15 +197,7 @@ def _checked(values: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
 def score_fold(
     task: Task, y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray, annotations: Mapping[str, np.ndarray]
 ) -> Scores:
-    """Return all metrics of one fold.
-
-    Parameters
-    ----------
-    task : the definition.
-    y_true : class positions (n,), or 0/1 (n, n_labels) if multilabel.
-    y_pred, y_score : see :class:`Outcome`.
-    annotations : facts on the tested rows that a metric needs, each (n,).
-    """
+    """Return all metrics of one fold, from class positions (n,), or 0/1 (n, n_labels) if multilabel; see `Outcome`."""
     if task.type == "multilabel":
         return score_multilabel(y_true, y_pred, y_score, task.classes)
     if task.type == "multiclass":

@@ -23,24 +23,7 @@ _PENDING = ".pending"  # files of a save that is under way; complete once its pr
 def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[str] = ()) -> Mapping[str, Any] | None:
     """Make the run folder, and refuse one that cannot take the results of these tasks and models.
 
-    Parameters
-    ----------
-    folder : Path
-    loaded : sequence of TaskData
-    models : collection of str
-        Names of the models whose results will replace what the folder holds under their names.
-
-    Returns
-    -------
-    mapping or None
-        Provenance of what the folder holds.
-
-    Raises
-    ------
-    SombError
-        If the folder cannot be made, written or locked, or what it holds cannot be read.
-    UsageError
-        If it holds results of other tables, which this run would not replace.
+    `models` name those whose results will replace what the folder holds. Returns the provenance of what it holds.
     """
     try:
         try_writing(folder)
@@ -90,13 +73,6 @@ def save(result: RunResult, folder: Path) -> None:
 
     The three files change together: a save that is interrupted is completed, or has changed nothing, at the next
     :func:`load_run` or :func:`save`.
-
-    Raises
-    ------
-    SombError
-        If the folder cannot be written, or what it holds cannot be read.
-    UsageError
-        If it holds results of other tables, which this run does not replace.
     """
     with FileLock(folder / ".lock"):
         merged = result
@@ -136,6 +112,16 @@ def _complete(folder: Path) -> None:
 
 def load_run(folder: str | Path) -> RunResult:
     """Read the results, predictions and provenance of a run folder.
+
+    Parameters
+    ----------
+    folder
+        As :func:`somb_utils.run` or ``somb run`` wrote it.
+
+    Returns
+    -------
+    RunResult
+        All runs that the folder holds, as one.
 
     Raises
     ------

@@ -18,11 +18,6 @@ def isolated(seed: int) -> Iterator[None]:
     Restored are the working directory, the environment, the generators of ``numpy.random`` and ``random``, warning
     filters, standard output and error, scikit-learn's configuration, and how NumPy treats floating-point errors and
     prints. What the model prints goes to standard error, since standard output belongs to the results.
-
-    Parameters
-    ----------
-    seed : int
-        Of the run.
     """
     environment = dict(os.environ)
     generator = np.random.get_bit_generator()  # type: ignore[attr-defined]

@@ -17,32 +17,20 @@ from sklearn.base import clone
 
 from somb_utils._seeds import SEED, random_states
 from somb_utils.errors import SombError, UsageError, reason
-from somb_utils.runs.baselines import BASELINES, FACTORIES
+from somb_utils.runs.baselines import BASELINES
 from somb_utils.runs.boosting import unknown_parameters
 from somb_utils.runs.isolation import isolated
 from somb_utils.runs.names import name_with, split_names
 from somb_utils.tasks.definitions import Protocol, Task
 
-# Of the baselines these take a matrix of labels; the others have one copy a label, as published.
-_MULTILABEL = ("random", "majority", "mlp")
-
 
 @dataclass(frozen=True)
 class Model:
-    """A named way to make a fresh estimator.
+    """A named way to make a fresh estimator."""
 
-    Attributes
-    ----------
-    name : str
-        What results call it.
-    target : object
-        Baseline name, ``package.module:object``, or the estimator or factory itself.
-    params : mapping
-        Parameters of every estimator made. A factory gets those that it has by name, the estimator the others.
-    """
-
-    name: str
-    target: Any
+    name: str  # what results call it
+    target: Any  # baseline name, ``package.module:object``, or the estimator or factory itself
+    # of every estimator; a factory gets those that it has by name, the estimator the others
     params: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -57,15 +45,9 @@ class Model:
         return plain if self.name == name_with(plain, self.params) else self.name
 
     def make(self, task: Task, fold: int, seed: int = SEED) -> Any:
-        """Return an unfitted estimator for one fold of `task`, every ``random_state`` that is None set from `seed`.
-
-        Raises
-        ------
-        UsageError
-            If the model cannot be imported, called or given its parameters.
-        """
+        """Return an unfitted estimator for one fold, every ``random_state`` that is None set from the seed."""
         estimator, _ = self._seeded(task, fold, seed)
-        matrix = self.target in _MULTILABEL if self.is_baseline else _takes_label_matrix(estimator)
+        matrix = BASELINES[self.target].label_matrix if self.is_baseline else _takes_label_matrix(estimator)
         if task.type == "multilabel" and not matrix:
             from sklearn.multiclass import OneVsRestClassifier
 
@@ -77,13 +59,7 @@ class Model:
         return _import(self.target) if isinstance(self.target, str) else self.target
 
     def check(self, task: Task, seed: int = SEED) -> tuple[Any, dict[str, int]]:
-        """Make the estimator once, and return it and what :meth:`make` sets from the seed, by parameter name.
-
-        Raises
-        ------
-        UsageError
-            If it cannot be made, with the reason.
-        """
+        """Make the estimator once; return it, and the seed of each ``random_state`` that :meth:`make` sets, by name."""
         try:
             with isolated(seed):
                 return self._seeded(task, 0, seed)
@@ -95,7 +71,7 @@ class Model:
     def _seeded(self, task: Task, fold: int, seed: int) -> tuple[Any, dict[str, int]]:
         params = {key: clone(value, safe=False) for key, value in self.params.items()}
         if self.is_baseline:
-            estimator = FACTORIES[self.target](task, fold, seed)
+            estimator = BASELINES[self.target].make(task, fold, seed)
         else:
             estimator = _own(self.imported(), self.plain_name, params)
         _set_params(estimator, params, self.plain_name)
@@ -106,24 +82,16 @@ class Model:
 
 
 def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] | None = None) -> list[Model]:
-    """Turn names, estimators or a mapping of them into models.
+    """Turn names, estimators or a mapping of them into models with unique names.
 
-    Parameters
-    ----------
-    models : str, sequence, mapping or estimator, optional
-        Baseline names, ``"package.module:object"``, estimators or factories; a mapping gives each its name.
-        All seven baselines when omitted.
-    params : mapping, optional
-        Model name to parameters. A model that no mapping names is called ``logreg(C=0.1)`` with its parameters, so
-        that it does not take the place of the one without.
+    `models` are as in :func:`somb_utils.run`. A model that no mapping names is called ``logreg(C=0.1)`` with its
+    parameters, so that it does not take the place of the one without.
 
-    Raises
-    ------
-    UsageError
-        If a name is unknown or duplicated, or `params` names a model that is not among `models`.
+    >>> [model.name for model in resolve_models("logreg,rf", {"rf": {"n_estimators": 300}})]
+    ['logreg', 'rf(n_estimators=300)']
     """
     if models is None:
-        models = BASELINES
+        models = list(BASELINES)
     elif isinstance(models, str):
         models = split_names(models)
     elif isinstance(models, Model) or hasattr(models, "fit") or (callable(models) and not isinstance(models, Mapping)):
@@ -147,8 +115,9 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
 
 def supports(model: Model, task: Task, protocol: Protocol) -> bool:
     """Tell whether the published benchmark ran the model on the task; ``aligned`` runs all on all."""
-    published_gap = task.type == "multilabel" and model.target in ("xgboost", "lightgbm")
-    return not (protocol == "published" and published_gap)
+    if protocol == "aligned" or task.type != "multilabel" or not model.is_baseline:
+        return True
+    return BASELINES[model.target].published_multilabel
 
 
 def _plain_name(target: Any) -> str:

@@ -12,26 +12,9 @@ LONGEST = 60
 def name_with(base: str, params: Mapping[str, Any]) -> str:
     """Return the name of a model that was given parameters.
 
-    Parameters
-    ----------
-    base : str
-        The plain name.
-    params : mapping
-        Parameter name to value.
+    Where it would be longer than 60 characters, or a value has no short text, the name holds the number of parameters
+    and their hash.
 
-    Returns
-    -------
-    str
-        ``logreg(C=0.1)``; the number of parameters and their hash where that is longer than 60 characters or a value
-        has no short text; `base` without parameters.
-
-    Raises
-    ------
-    UsageError
-        If a name needs a hash and a value cannot be pickled.
-
-    Examples
-    --------
     >>> name_with("rf", {"n_estimators": 300, "criterion": "entropy"})
     "rf(n_estimators=300, criterion='entropy')"
     """
@@ -54,13 +37,6 @@ def name_with(base: str, params: Mapping[str, Any]) -> str:
 def split_names(text: str | None) -> list[str]:
     """Return the names in a list separated by commas; a comma in parentheses belongs to a name.
 
-    Parameters
-    ----------
-    text : str or None
-        None is the empty list.
-
-    Examples
-    --------
     >>> split_names("logreg, rf(n_estimators=300, max_depth=3)")
     ['logreg', 'rf(n_estimators=300, max_depth=3)']
     """

@@ -25,33 +25,16 @@ ROUGH_RATE = 6e-6
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do.
+    """What a run would do."""
 
-    Attributes
-    ----------
-    tasks : DataFrame
-        One row a task: shape, classes, folds, share of missing values, fits and how many of them are finished.
-    fits : int
-        Fold jobs that are left to do.
-    finished : int
-        Fold jobs whose outcome is in the run folder.
-    seconds : float
-        About how long the fits that are left take.
-    measured : bool
-        Whether every model's rate comes from its finished folds; else the rough rate of a small machine.
-    left_out : tuple of str
-        Why tasks that were not named by their id are left out.
-    problems : tuple of str
-        All that stops the run.
-    """
-
+    # one row a task: shape, classes, folds, share of missing values, fits and how many of them are finished
     tasks: pd.DataFrame
-    fits: int
-    finished: int
-    seconds: float
-    measured: bool
-    left_out: tuple[str, ...]
-    problems: tuple[str, ...]
+    fits: int  # fold jobs that are left to do
+    finished: int  # fold jobs whose outcome is in the run folder
+    seconds: float  # about how long the fits that are left take
+    measured: bool  # whether every model's rate comes from its finished folds; else the rough rate of a small machine
+    left_out: tuple[str, ...]  # why tasks that were not named by their id are left out
+    problems: tuple[str, ...]  # all that stops the run
 
 
 def plan(
@@ -67,23 +50,6 @@ def plan(
 ) -> Plan:
     """Load and check all that a run needs, and fit nothing.
 
-    Parameters
-    ----------
-    tasks, models, model_params, protocol, source, seed, n_jobs, out
-        See :func:`somb_utils.run`.
-
-    Returns
-    -------
-    Plan
-        Its ``problems`` are empty if the run can start.
-
-    Raises
-    ------
-    UsageError
-        If `n_jobs` is no number of jobs, or the source is none.
-
-    Examples
-    --------
     >>> plan("A1", "logreg", source="simulated").tasks[["task", "rows", "features", "folds"]].values.tolist()
     [['A1', 28, 39, 4]]
     """

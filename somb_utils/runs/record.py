@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from somb_utils.runs.cache import Job, library_versions
 from somb_utils.runs.fit import Outcome
+from somb_utils.tasks.definitions import benchmark_version
 from somb_utils.tasks.task_data import TaskData
 
 FORMAT = 2
@@ -76,19 +77,9 @@ def _predictions(job: Job, outcome: Outcome) -> pa.Table:
 def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any]:
     """Return what a reader needs to trust and repeat every row of a run.
 
-    Parameters
-    ----------
-    loaded : sequence of TaskData
-        The tasks of the run, all of one data source.
-    jobs : iterable of Job
-        Its fold jobs.
-
-    Returns
-    -------
-    dict
-        ``source`` and ``described`` of the tables; ``tasks`` by ``TASK/PROTOCOL``; ``models``, one record for each
-        task, protocol and model of the results; ``runs``, with versions, platform, time and command, by the
-        identifier that the records give.
+    That is ``source`` and ``described`` of the tables; ``tasks`` by ``TASK/PROTOCOL``; ``models``, one record for each
+    task, protocol and model of the results; ``runs``, with versions, platform, time and command, by the identifier
+    that the records give.
     """
     now = datetime.now(UTC)
     run = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -112,6 +103,7 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
         "runs": {
             run: {
                 "versions": {
+                    "benchmark": benchmark_version(),
                     "somb-utils": version("somb-utils"),
                     "python": platform.python_version(),
                     **library_versions(),
@@ -125,13 +117,13 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
 
 
 def _record(job: Job) -> dict[str, Any]:
-    model, recipe = job.model, job.recipe
-    code = recipe.code if recipe else None
+    model, version = job.model, job.version
+    code = version.code if version else None
     return {
         "target": _target(model.target),
         "params": {key: _value(value) for key, value in model.params.items()},
-        "seed": recipe.seed if recipe else None,
-        "random_states": dict(recipe.states) if recipe else {},
+        "seed": version.seed if version else None,
+        "random_states": dict(version.states) if version else {},
         "code": {"modules": dict(code.modules), "distributions": dict(code.distributions)} if code else None,
     }
 

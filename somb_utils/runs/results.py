@@ -8,21 +8,26 @@ import numpy as np
 import pandas as pd
 
 from somb_utils.errors import UsageError
+from somb_utils.runs.baselines import RANDOM, TRIVIAL
 from somb_utils.runs.record import KEY
 from somb_utils.tasks.definitions import catalogue
+
+MULTILABEL = "multilabel_"  # before the name of a model of a multilabel task in the published scores
 
 
 @dataclass(frozen=True)
 class RunResult:
     """Scores and predictions of models on tasks.
 
-    Attributes
+    Parameters
     ----------
-    results : one row a task, model, fold and metric. ``status`` is ``ok``, ``undefined`` (the fold leaves the metric
-        undefined) or ``failed: reason``; `value` is missing unless ok.
-    predictions : one row a tested id (and label, if multilabel). `y_score` is missing for multiclass tasks.
-    provenance : data source and hashes, chance levels, and how each group of rows was made (see
-        :func:`somb_utils.runs.record.provenance`).
+    results
+        One row per task, model, fold and metric. ``status`` is ``ok``, ``undefined`` (the fold leaves the metric
+        undefined) or ``failed: reason``; ``value`` is missing unless ok.
+    predictions
+        One row per tested id (and label, if multilabel). ``y_score`` is missing for multiclass tasks.
+    provenance
+        Data source and hashes, chance levels, and how each group of rows was made.
     """
 
     results: pd.DataFrame
@@ -30,27 +35,52 @@ class RunResult:
     provenance: dict[str, Any]
 
     def summary(self, n_bootstrap: int = 1000, seed: int = 42, n_jobs: int | None = None) -> pd.DataFrame:
-        """Return one row a task and model: primary metric, mean, population SD, folds scored, chance level, interval.
+        """Summarise each task and model on the primary metric.
 
         Parameters
         ----------
-        n_bootstrap : int, default 1000
-            Replicates of the 95 % interval (`low`, `high`; see :func:`somb_utils.stats.with_intervals`).
-        seed : int, default 42
+        n_bootstrap
+            Replicates of the 95 % interval; 0 for none.
+        seed
             Of the replicates.
-        n_jobs : int, optional
+        n_jobs
             Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
+
+        Returns
+        -------
+        DataFrame
+            One row per task and model: mean and population SD over the scored folds, how many those are, failed and
+            undefined folds, chance level, interval (``low``, ``high``), and whether the model is tied with the best
+            (``tied``).
+
+        Examples
+        --------
+        >>> import somb_utils as somb
+        >>> somb.run("A1", "majority", source="simulated", n_jobs=1).summary(n_bootstrap=0)["mean"].round(2).tolist()
+        [0.2]
         """
         from somb_utils.stats import with_intervals
 
         return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed, n_jobs)
 
     def composite(self) -> pd.DataFrame:
-        """Return the composite score and its groups, one row a model (see :func:`composite`)."""
+        """Return the composite score of each model; see :func:`somb_utils.runs.composite`.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by model, best first.
+        """
         return composite_of(summarise(self.results, self.provenance))
 
     def failures(self) -> pd.DataFrame:
-        """Return task, protocol, model, fold and reason of every failed job."""
+        """List the fold jobs that failed.
+
+        Returns
+        -------
+        DataFrame
+            Columns task, protocol, model, fold and reason.
+        """
         failed = self.results[self.results["status"].str.startswith("failed")]
         reasons = failed.assign(reason=failed["status"].str.removeprefix("failed: "))
         return reasons[[*KEY, "fold", "reason"]].drop_duplicates().reset_index(drop=True)
@@ -78,20 +108,11 @@ def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFr
 
 
 def composite(scores: pd.DataFrame, reference: Mapping[str, float]) -> pd.DataFrame:
-    """Return the composite score: how far above guessing a model is, averaged in groups and over groups.
+    """Return the composite score, best model first: a mean over groups of how far above chance it is.
 
-    Each score becomes (score - reference) / (1 - reference), floored at 0; tasks are averaged in the groups A, B,
-    C, D, E, F_body_site, F_phase, F_source, G, H, I, then the groups are averaged. Supplementary tasks stay out.
-
-    Parameters
-    ----------
-    scores : columns task, model, mean (primary metric)
-    reference : what guessing scores, by task; below 1
-
-    Returns
-    -------
-    DataFrame
-        Indexed by model, best first: one column a group, ``composite`` and ``groups`` (how many it averages).
+    Each mean score becomes (score - reference) / (1 - reference), floored at 0, where `reference` is the chance level
+    by task. Supplementary tasks stay out. Beside ``composite`` stand one column per group, and how many ``groups``
+    there are.
     """
     group = {task.id: task.composite_group for task in catalogue().values()}
     kept = scores[scores["task"].map(group).notna() & scores["mean"].notna()]
@@ -108,22 +129,18 @@ def composite_of(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the composite of a run's summary, by the rule of its protocol.
 
     ``aligned`` measures against the exact chance level. ``published`` measures against the random baseline's own
-    score and counts B2's models under names of their own, so that B2 enters nobody else's composite.
-
-    Raises
-    ------
-    UsageError
-        If the summary mixes protocols, or ``published`` lacks the random baseline.
+    score, and counts models of multilabel tasks as other models, as the published benchmark named them.
     """
     protocols = summary["protocol"].unique()
     if len(protocols) != 1:
         raise UsageError(f"a composite needs one protocol, these results mix {', '.join(protocols)}")
     if protocols[0] == "aligned":
         return composite(summary, dict(zip(summary["task"], summary["chance"], strict=True)))
-    random = summary[summary["model"] == "random"]
+    random = summary[summary["model"] == RANDOM]
     reference = dict(zip(random["task"], random["mean"], strict=True))
     lacking = sorted(set(summary["task"]) - set(reference))
     if lacking:
         raise UsageError(f"the published composite needs the random baseline, which is missing for {lacking[0]}")
-    renamed = (summary["task"] == "B2") & ~summary["model"].isin(["random", "majority"])
-    return composite(summary.assign(model=summary["model"].mask(renamed, "multilabel_" + summary["model"])), reference)
+    multilabel = [task.id for task in catalogue().values() if task.type == "multilabel"]
+    renamed = summary["task"].isin(multilabel) & ~summary["model"].isin(TRIVIAL)
+    return composite(summary.assign(model=summary["model"].mask(renamed, MULTILABEL + summary["model"])), reference)

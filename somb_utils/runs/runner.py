@@ -15,7 +15,7 @@ from somb_utils._seeds import checked_seed
 from somb_utils.errors import SombError, UsageError
 from somb_utils.runs import cluster as dask_cluster
 from somb_utils.runs import workers
-from somb_utils.runs.cache import Job, Recipe, code_fingerprint, restore, store
+from somb_utils.runs.cache import Job, ModelVersion, code_fingerprint, restore, store
 from somb_utils.runs.code import Code, code_of, verify
 from somb_utils.runs.fit import Outcome, PreparedFold, fit_fold, prepare
 from somb_utils.runs.folder import check_folder, replaced, save
@@ -32,25 +32,15 @@ TaskLike = str | Task | TaskData
 
 @dataclass(frozen=True)
 class Where:
-    """Where fold jobs are done.
+    """Where fold jobs are done."""
 
-    Attributes
-    ----------
-    n_jobs : int
-        Jobs at once; -1 for one a core. One is done in this process, unless `timeout` or `memory` is given.
-    timeout : float or None
-        Seconds that a fit may take; a fit that takes longer has failed. Infinite: no limit, and yet fits are done in
-        processes of their own, so that one that crashes has failed alone.
-    memory : int or None
-        Bytes that a fit may allocate.
-    cluster : str or None
-        Address of a Dask scheduler, or ``local:N``.
-    """
-
+    # jobs at once; -1 for one a core. One is done in this process, unless `timeout` or `memory` is given
     n_jobs: int = -1
+    # seconds that a fit may take; a fit that takes longer has failed. Infinite: no limit, and yet fits are done in
+    # processes of their own, so that one that crashes has failed alone
     timeout: float | None = None
-    memory: int | None = None
-    cluster: str | None = None
+    memory: int | None = None  # bytes that a fit may allocate
+    cluster: str | None = None  # address of a Dask scheduler, or ``local:N``
 
     def __post_init__(self) -> None:
         workers.count(self.n_jobs)
@@ -84,42 +74,44 @@ def run(
 
     Parameters
     ----------
-    tasks : str, Task, TaskData or a sequence of them, optional
-        Ids, wildcards, definitions, or tasks loaded with :func:`load_task`; all 21 when omitted.
-    models : optional
-        See :func:`somb_utils.runs.models.resolve_models`; the seven baselines when omitted.
-    model_params : mapping, optional
+    tasks
+        Ids, wildcards, definitions, or tasks loaded with :func:`somb_utils.load_task`, or a list of these, mixed; all
+        21 when omitted.
+    models
+        Baseline names, ``"package.module:object"``, estimators or factories, or a list of these, mixed; a mapping gives
+        each its name. The seven baselines when omitted.
+    model_params
         Parameters by model name.
-    protocol : str, default "aligned"
-        See :func:`load_task`. A loaded task has its own.
-    source : str, Path, mapping or Source, default "auto"
-        See :func:`somb_utils.tables.sources.resolve_source`. A loaded task has its own.
-    seed : int, default 42
+    protocol
+        ``"aligned"`` (the default) or ``"published"``; see :func:`somb_utils.load_task`. A loaded task has its own.
+    source
+        See :func:`somb_utils.tables.resolve_source`. A loaded task has its own.
+    seed
         Seed of the baselines, of each ``random_state`` that is None in an estimator of your own, and of the global
         generators of NumPy and Python while it is fitted. Folds do not depend on it.
-    n_jobs : int, default -1
-        Fold jobs at once; -1 for one a core. Scores do not depend on it. One is done in this process.
-    timeout : float, optional
+    n_jobs
+        Fold jobs at once; -1 for one per core. Scores do not depend on it. A single one is done in this process.
+    timeout
         Seconds that a fit may take. One that takes longer has failed, and the run goes on.
-    memory : int, optional
+    memory
         Bytes that a fit may allocate, on Linux.
-    cluster : str, optional
-        Address of a Dask scheduler (``tcp://host:8786``) or ``local:N``, to run the jobs there instead.
-    out : str or Path, optional
+    cluster
+        Address of a Dask scheduler (``tls://host:8786``) or ``local:N``, to run the jobs there instead.
+    out
         Folder for results, predictions, provenance and finished jobs. A rerun into it continues.
-    on_start, on_done : callable
-        Called with the number and cost of the jobs to do, and after each.
+    on_start, on_done
+        Called with the number and cost of the jobs to do, and with cost and name of each that is done.
 
     Returns
     -------
     RunResult
-        Results, predictions and provenance as data frames.
+        Results, predictions and provenance.
 
     Raises
     ------
     UsageError
-        If a task, model or parameter is unknown, tasks contradict one another, `out` holds results of other data,
-        or a model's file was edited after it was imported.
+        If a task, model or parameter is unknown, tasks contradict one another, `out` holds results of other data, or a
+        model's file was edited after it was imported.
     SombError
         If a table is missing or changed, or `out` cannot be written.
 
@@ -163,14 +155,6 @@ def load_tasks(
 
     A task named by its id must have its tables; one matched by a wildcard or by default is left out without them
     (see :func:`unavailable`).
-
-    Raises
-    ------
-    UsageError
-        If no task is named, one is named twice with other content, or loaded tasks are of another protocol or of
-        several data sources.
-    SombError
-        If a task named by id lacks a table, or no task is left.
     """
     items = [tasks] if isinstance(tasks, str | Task | TaskData) else None if tasks is None else list(tasks)
     if items is not None and not items:
@@ -218,32 +202,26 @@ def unavailable(tasks: Sequence[Task], source: Source) -> dict[str, str]:
 
 
 def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int) -> list[Job]:
-    """Return the jobs of every model on every fold, after making each model once, so that a bad parameter is told.
-
-    Raises
-    ------
-    UsageError
-        If a model cannot be made, or its file was edited after it was imported.
-    """
-    jobs, recipes = [], {}
+    """Return the jobs of every model on every fold, after making each model once, to report a bad parameter now."""
+    jobs, versions = [], {}
     for data in loaded:
         for model in models:
             if supports(model, data.task, data.protocol):
                 key = model.name, data.task.type
-                if key not in recipes:
-                    recipes[key] = _recipe(model, data.task, seed)
-                jobs += [Job(data, model, number, recipes[key]) for number in range(len(data.folds))]
+                if key not in versions:
+                    versions[key] = _version(model, data.task, seed)
+                jobs += [Job(data, model, number, versions[key]) for number in range(len(data.folds))]
     return jobs
 
 
-def _recipe(model: Model, task: Task, seed: int) -> Recipe:
+def _version(model: Model, task: Task, seed: int) -> ModelVersion:
     estimator, states = model.check(task, seed)
     parts = [estimator, dict(model.params), *([] if model.is_baseline else [model.imported()])]
     try:
         code = Code({}, {}) if model.is_baseline and not model.params else code_of(*parts)
     except UsageError as error:
         raise UsageError(f"model '{model.name}': {error}") from None
-    return Recipe.of(model, seed, states, code, estimator)
+    return ModelVersion.of(model, seed, states, code, estimator)
 
 
 def finished(jobs: Sequence[Job], folder: Path | None) -> dict[int, Outcome]:
@@ -266,7 +244,7 @@ def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterato
         left[key] -= 1
         return kept[key] if left[key] else kept.pop(key)
 
-    calls: Iterator[workers.Call] = ((i, prepared(jobs[i]), jobs[i].recipe) for i in todo)
+    calls: Iterator[workers.Call] = ((i, prepared(jobs[i]), jobs[i].version) for i in todo)
     if where.cluster is not None:
         code = code_fingerprint()
         yield from map(_survived, dask_cluster.unordered(_do_there, ((*call, code) for call in calls), where.cluster))
@@ -279,20 +257,20 @@ def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterato
         yield from map(_survived, workers.unordered(_do, calls, n_workers, **limits, fresh=own))
 
 
-def _do(i: int, fold: PreparedFold, recipe: Recipe) -> tuple[int, Outcome]:
-    outcome = fit_fold(fold, recipe.model, recipe.seed)
-    if recipe.code is not None:
-        verify(recipe.code)
+def _do(i: int, fold: PreparedFold, version: ModelVersion) -> tuple[int, Outcome]:
+    outcome = fit_fold(fold, version.model, version.seed)
+    if version.code is not None:
+        verify(version.code)
     return i, outcome
 
 
-def _do_there(i: int, fold: PreparedFold, recipe: Recipe, code: str) -> tuple[int, Outcome]:
+def _do_there(i: int, fold: PreparedFold, version: ModelVersion, code: str) -> tuple[int, Outcome]:
     if code_fingerprint() != code:
         raise SombError(
             f"the worker on {platform.node()} has other versions of somb_utils or its libraries than this process; "
             "install the same requirements.lock on both"
         )
-    return _do(i, fold, recipe)
+    return _do(i, fold, version)
 
 
 def _survived(result: Any) -> tuple[int, Outcome]:

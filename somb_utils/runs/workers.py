@@ -49,28 +49,9 @@ def unordered(
 ) -> Iterator[Any]:
     """Yield the results of ``function(*call)`` as they finish.
 
-    Parameters
-    ----------
-    function : callable
-    calls : iterator of tuple
-    n_workers : int
-        Processes to use.
-    timeout : float, optional
-        Seconds that a call may take.
-    memory : int, optional
-        Bytes that a worker may allocate beyond what its libraries take; Linux only.
-    fresh : bool, default False
-        Use new processes, which have imported nothing, and keep none for later calls.
-
-    Yields
-    ------
-    result or (call, exception)
-        The latter for a call that took too long, or whose arguments cannot be sent, or whose worker died.
-
-    Raises
-    ------
-    SombError
-        If `function` raises one.
+    A call that took longer than `timeout` seconds, whose arguments cannot be sent, or whose worker died, yields (call,
+    exception) instead; a SombError that `function` raises is raised here. `memory` is how many bytes a worker may
+    allocate beyond its libraries (Linux). `fresh` workers have imported nothing, and none is kept for later calls.
     """
     fresh = fresh or timeout is not None or memory is not None
     workers = [_Worker(memory) if fresh or not _idle else _idle.pop() for _ in range(n_workers)]
@@ -196,13 +177,7 @@ def _prepare(parent: int, memory: int | None) -> None:
 
 
 def check_memory_limit(memory: int | None) -> None:
-    """Refuse a memory limit where the platform has none.
-
-    Raises
-    ------
-    UsageError
-        Elsewhere than on Linux, or if the limit is not above 0.
-    """
+    """Refuse a memory limit where the platform has none."""
     if memory is not None and sys.platform != "linux":
         raise UsageError("a memory limit of a fit needs Linux; leave it out here")
     if memory is not None and memory <= 0:

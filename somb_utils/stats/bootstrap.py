@@ -11,7 +11,7 @@ from somb_utils._seeds import checked_seed
 from somb_utils.errors import UsageError
 from somb_utils.stats import kernels
 from somb_utils.stats.design import GROUPED, Design, design, each_protocol, rows_of
-from somb_utils.tasks.definitions import Task, catalogue
+from somb_utils.tasks.definitions import Task, task_of
 
 N_BOOTSTRAP = 1000
 SEED = 42
@@ -106,13 +106,14 @@ def batches(predictions: pd.DataFrame) -> Iterator[tuple[str, Design, dict[str, 
     A task that is not in the catalogue is left out: predictions do not say what its design is.
     """
     for name, rows in predictions.groupby("task", sort=False):
-        if str(name).partition("_")[0] not in catalogue():
+        task = task_of(str(name))
+        if task is None:
             continue
         made: list[tuple[Design, dict[str, pd.DataFrame]]] = []
         for model, own in rows.groupby("model", sort=False):
             same = next((models for other, models in made if other.fits(own)), None)
             if same is None:
-                made.append((design(own, str(name).partition("_")[0]), same := {}))
+                made.append((design(own, task), same := {}))
             same[str(model)] = own
         yield from ((str(name), *part) for part in made)
 

@@ -193,7 +193,7 @@ def _starts(values: np.ndarray) -> np.ndarray:
 
 def _units(task: Task, ids: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Number the units, by id, so that those of a stratum stand together; return where each stratum starts too."""
-    name = pd.factorize(np.array([task.sampling_unit(i) for i in ids]), sort=True)[0]
+    name = pd.factorize(np.array([task.features.sampling_unit(i) for i in ids]), sort=True)[0]
     stratum = constant_label(labels if labels.ndim == 1 else np.asarray(labels.max(axis=1)), name)
     order = np.argsort(stratum, kind="stable")
     place = np.empty(len(order), dtype=np.int64)

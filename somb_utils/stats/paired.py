@@ -9,7 +9,7 @@ from scipy import stats
 from somb_utils.errors import UsageError
 from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, all_replicates, interval
 from somb_utils.stats.design import GROUPED, each_protocol
-from somb_utils.tasks.definitions import get_task
+from somb_utils.tasks.definitions import task_of
 
 # A repetition tests a fifth of the rows and trains on the other four.
 TEST_PER_TRAIN = 0.25
@@ -105,7 +105,9 @@ def differences(
 def _pairs(
     name: str, protocol: str, table: pd.DataFrame, draws: dict[tuple[str, str], np.ndarray]
 ) -> list[dict[str, object]]:
-    task = get_task(name.partition("_")[0])
+    task = task_of(name)
+    if task is None:
+        return []
     primary = table[table["metric"] == task.metrics.primary]
     folds = primary.pivot(index="fold", columns="model", values="value")
     failed = set(primary.loc[primary["status"].str.startswith("failed"), "model"])

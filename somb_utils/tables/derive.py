@@ -131,22 +131,7 @@ DERIVED: dict[str, Derivation] = {
 
 
 def derive(name: str, load: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
-    """Rebuild one derived table.
-
-    Parameters
-    ----------
-    name : str
-        A key of `DERIVED`.
-    load : callable
-        Returns a table by name, such as the `load` of a `somb_utils.tables.sources.Source`.
-
-    Raises
-    ------
-    UsageError
-        If no rule makes a table of this name.
-    SombError
-        If a source table lacks a column that the rule needs, or holds text where it needs numbers.
-    """
+    """Rebuild one derived table; `load` returns a table by name."""
     if name not in DERIVED:
         raise UsageError(f"no rule derives '{name}'; there are rules for {', '.join(DERIVED)}")
     derivation = DERIVED[name]

@@ -34,13 +34,7 @@ class _BrokenTransferError(Exception):
 
 
 def missing(names: Sequence[str], folder: Path) -> list[TableInfo]:
-    """Return those of the named tables that are not in `folder`, or not as they were published.
-
-    Raises
-    ------
-    UsageError
-        If a name is not that of an open table.
-    """
+    """Return those of the named tables that are not in `folder`, or not as they were published."""
     tables = [table_info(name) for name in dict.fromkeys(names)]
     return [table for table in tables if file_problem(folder / table.file, table)]
 
@@ -73,30 +67,7 @@ def fetch(
     A table that is there as published is left alone; one that differs is replaced. A broken transfer is
     retried, continuing where it stopped if the server can. An interrupted one leaves its beginning in
     ``.partial``, from which the next call continues. Of several calls at once, one downloads and the others wait.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Tables of the register.
-    folder : Path, optional
-        Where to; the user cache by default (`somb_utils.tables.registry.open_folder`).
-    base_url : str
-        Address that the tables' paths follow.
-    retries : int, default 3
-        Further tries of each table after a transient failure.
-    wait : float, default 1.0
-        Seconds before the first further try, doubled each time.
-    echo : callable
-        Takes the announcement and the closing line; standard error by default.
-    progress : bool, default True
-        Show a progress bar on standard error.
-
-    Raises
-    ------
-    UsageError
-        If a name is not that of an open table.
-    SombError
-        If the server cannot be reached, refuses, or sends something else; or the folder cannot be written.
+    A transient failure is retried `retries` times, after `wait` seconds, doubled each time; `echo` takes the messages.
     """
     folder = folder or open_folder()
     if missing(names, folder):
@@ -133,22 +104,15 @@ def _alone(folder: Path, echo: Callable[[str], None]) -> Iterator[None]:
 
 @dataclass
 class ResumingDownloader:
-    """A pooch downloader that continues a partial file and hands over only what is verified.
-
-    Attributes
-    ----------
-    table : the table to get.
-    part : file that keeps what has arrived so far.
-    session : HTTP session.
-    report : called with the number of bytes that have arrived.
-    """
+    """A pooch downloader that continues a partial file and hands over only what is verified."""
 
     table: TableInfo
-    part: Path
+    part: Path  # file that keeps what has arrived so far
     session: requests.Session
-    report: Callable[[int], None]
+    report: Callable[[int], None]  # called with the number of bytes that have arrived
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
+        """Download the table, as pooch asks a downloader to."""
         start = self.part.stat().st_size if self.part.is_file() else 0
         most = self.table.bytes or MOST_BYTES
         headers = {"Accept-Encoding": "identity"}

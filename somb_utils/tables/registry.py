@@ -17,34 +17,19 @@ BASE_URL = f"https://raw.githubusercontent.com/jang1563/SpaceOmicsBench/{COMMIT}
 
 @dataclass(frozen=True)
 class TableInfo:
-    """One open table as it was published.
-
-    Attributes
-    ----------
-    name : file stem.
-    path : place in the source repository, after `BASE_URL`; empty for a table of the user's own.
-    bytes, rows, columns : size, data rows and columns; None where unknown.
-    sha256 : SHA-256 of the file; empty where only the git blob id is known.
-    git_blob : git's id of the file.
-    id : columns whose values together identify a row; empty where no such columns exist.
-    study : mission or study the values come from; several joined by ``;``.
-    accession : NASA OSDR accession, where certain; several joined by ``;``.
-    paper : citation key in ``book/references.bib``.
-    licence : licence of the data.
-    tasks : tasks that read the table.
-    """
+    """One open table as it was published; a table of the user's own has a name alone."""
 
     name: str
-    path: str = ""
+    path: str = ""  # in the source repository
     bytes: int | None = None
-    sha256: str = ""
+    sha256: str = ""  # empty where only the git blob id is known
     git_blob: str = ""
     rows: int | None = None
     columns: int | None = None
-    id: tuple[str, ...] = ()
-    study: str = ""
-    accession: str = ""
-    paper: str = ""
+    id: tuple[str, ...] = ()  # columns whose values together identify a row
+    study: str = ""  # several joined by ``;``
+    accession: str = ""  # NASA OSDR, where certain; several joined by ``;``
+    paper: str = ""  # citation key in ``book/references.bib``
     licence: str = ""
     tasks: tuple[str, ...] = ()
 
@@ -67,13 +52,7 @@ def registry() -> dict[str, TableInfo]:
 
 
 def table_info(name: str) -> TableInfo:
-    """Return one table's row.
-
-    Raises
-    ------
-    UsageError
-        If no open table has this name.
-    """
+    """Return what is registered about one table."""
     try:
         return registry()[name]
     except KeyError:
@@ -143,27 +122,13 @@ _TEXT_MARKS = {
 
 
 def verify_file(path: Path, info: TableInfo) -> None:
-    """Check that a file is the published table.
-
-    Raises
-    ------
-    SombError
-        If it is missing, of another size or of other content; names the file and the remedy.
-    """
+    """Check that a file is the published table."""
     if problem := file_problem(path, info):
         raise SombError(f"{path} {problem}; {remedy([info], path.parent)}")
 
 
 def remedy(tables: Iterable[TableInfo], folder: Path) -> str:
-    """Say how tables that are missing from a folder, or differ from the published ones, get there.
-
-    Parameters
-    ----------
-    tables : iterable of TableInfo
-        The tables.
-    folder : Path
-        The download cache (`open_folder`), which ``somb data fetch`` fills, or a folder of the user's own.
-    """
+    """Say how tables that are missing from a folder, or differ from the published ones, get there."""
     tables = list(tables)
     command = fetch_command(tables)
     if folder == open_folder():

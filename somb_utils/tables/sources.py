@@ -1,4 +1,4 @@
-"""Where tables come from, and the checks they pass before anything is computed from them."""
+"""Where tables come from: a folder of the published files, the simulator, or the user's own frames."""
 
 import hashlib
 import os
@@ -11,18 +11,19 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import pandas as pd
+from typing_extensions import override
 
 from somb_utils.errors import SombError, UsageError, printable
-from somb_utils.paths import absolute, cache_dir, replacing
+from somb_utils.paths import DATA, absolute, cache_dir, replacing
+from somb_utils.tables.checks import check_table
 from somb_utils.tables.registry import TableInfo, fetch_command, open_folder, registry, remedy, table_info, verify_file
 
 Kind = Literal["simulated", "open", "custom"]
 
 
 class Source(Protocol):
-    """A place that tables are read from. Results carry its `kind`."""
+    """A place that tables are read from; results carry its `kind`. Any object with these methods will do."""
 
     kind: Kind
 
@@ -30,35 +31,38 @@ class Source(Protocol):
         """Return a line that tells a reader where the numbers come from."""
 
     def has(self, name: str) -> bool:
-        """Tell whether the table can be loaded."""
+        """Tell whether a table can be loaded."""
 
     def load(self, name: str) -> pd.DataFrame:
-        """Return the table; callers must not change it in place."""
+        """Return a checked table, which callers must not change in place."""
 
     def fingerprint(self, name: str) -> str:
         """Return a text that changes whenever the table's content does."""
 
     def remedy(self, names: Iterable[str]) -> str:
-        """Say how tables that are not here are got."""
+        """Say how missing tables can be obtained."""
 
 
 @dataclass
-class FolderSource:
+class FolderSource(Source):
     """The open tables in a folder, each verified by its hash before its first use."""
 
     folder: Path
     kind: Kind = "open"
-    _loaded: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+    _loaded: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.folder = absolute(self.folder)
 
+    @override
     def describe(self) -> str:
         return f"open tables in {self.folder}"
 
+    @override
     def has(self, name: str) -> bool:
         return name in registry() and (self.folder / table_info(name).file).is_file()
 
+    @override
     def load(self, name: str) -> pd.DataFrame:
         if name not in self._loaded:
             info = table_info(name)
@@ -66,16 +70,34 @@ class FolderSource:
             self._loaded[name] = check_table(_read_csv(self.folder / info.file, info), info, exact=True)
         return self._loaded[name]
 
+    @override
     def fingerprint(self, name: str) -> str:
         return f"git:{table_info(name).git_blob}"
 
+    @override
     def remedy(self, names: Iterable[str]) -> str:
         return remedy(map(table_info, names), self.folder)
 
 
 @dataclass
-class SimulatedSource:
-    """Invented tables of the real ones' shape, made on demand and kept in the user cache."""
+class SimulatedSource(Source):
+    """Invented tables of the real ones' shape, generated on demand and kept in the user cache.
+
+    Parameters
+    ----------
+    seed
+        Of every table.
+    n_crew
+        Crew members.
+    n_features
+        Columns of each sample table, or rows of a table of genes, metabolites or taxa; as in the real ones by default.
+    effect
+        Size of the planted effects; 1 is the default tables', 0 is none.
+    n_timepoints
+        Days of each crew member in the clinical tables.
+    kind
+        What results are marked with.
+    """
 
     seed: int = 42
     n_crew: int = 4
@@ -83,21 +105,25 @@ class SimulatedSource:
     effect: float = 1.0
     n_timepoints: int = 7
     kind: Kind = "simulated"
-    _loaded: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+    _loaded: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
+    @override
     def describe(self) -> str:
         return f"SIMULATED tables (seed {self.seed}): no real measurement is among them"
 
+    @override
     def has(self, name: str) -> bool:
         from somb_utils.tables.simulate import SIMULATED
 
         return name in SIMULATED
 
+    @override
     def load(self, name: str) -> pd.DataFrame:
         if name not in self._loaded:
             self._loaded[name] = check_table(self._kept(name), table_info(name))
         return self._loaded[name]
 
+    @override
     def remedy(self, names: Iterable[str]) -> str:
         return f"get the real one with: {fetch_command(map(table_info, names))}, and use it with --data open"
 
@@ -119,6 +145,7 @@ class SimulatedSource:
             temporary.write_bytes(content)
         return table
 
+    @override
     def fingerprint(self, name: str) -> str:
         text = f"{name} {self._settings} {_simulator_hash()}"
         return f"simulated:{hashlib.sha256(text.encode()).hexdigest()}"
@@ -130,18 +157,21 @@ class SimulatedSource:
 
 
 @dataclass
-class FrameSource:
+class FrameSource(Source):
     """A user's own tables, by name. Their results are marked ``custom``."""
 
     frames: Mapping[str, pd.DataFrame]
     kind: Kind = "custom"
 
+    @override
     def describe(self) -> str:
         return f"{len(self.frames)} tables given in Python"
 
+    @override
     def has(self, name: str) -> bool:
         return name in self.frames
 
+    @override
     def load(self, name: str) -> pd.DataFrame:
         if name not in self.frames:
             raise SombError(f"table '{name}' is not among those given: {', '.join(sorted(self.frames))}")
@@ -149,12 +179,14 @@ class FrameSource:
             raise UsageError(f"table '{name}' is a {type(self.frames[name]).__name__}, not a pandas DataFrame")
         return check_table(self.frames[name], registry().get(name) or TableInfo(name))
 
+    @override
     def fingerprint(self, name: str) -> str:
         table = self.load(name)
         digest = hashlib.sha256(repr(list(table.columns)).encode())
         digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
         return f"custom:{digest.hexdigest()}"
 
+    @override
     def remedy(self, names: Iterable[str]) -> str:
         return "give it under that name"
 
@@ -167,12 +199,17 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
 
     Parameters
     ----------
-    source : str, Path, mapping or Source, default "auto"
-        ``simulated``; ``open``, the verified download cache; a folder of the published CSV files; a mapping
-        of table name to DataFrame; or ``auto``: the folder in ``SOMB_DATA`` if set, else the cache if it
-        holds all of `tables`, else the simulated tables, said on standard error.
-    tables : iterable of str, optional
-        The tables that will be read; those of every task by default.
+    source
+        ``simulated``; ``open``, the verified download cache; a folder of the published CSV files; a mapping of table
+        name to DataFrame; or ``auto``: the folder in ``SOMB_DATA`` if set, else the cache if it holds all of `tables`,
+        else the simulated tables, with a note on standard error.
+    tables
+        Names of the tables that will be read; those of every task by default.
+
+    Returns
+    -------
+    Source
+        Nothing is loaded yet.
 
     Raises
     ------
@@ -215,94 +252,31 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
 def load_table(name: str, source: SourceLike = "auto") -> pd.DataFrame:
     """Return one checked table.
 
+    Parameters
+    ----------
+    name
+        Such as ``"clinical_cbc"``; ``somb data status`` lists them.
+    source
+        See :func:`somb_utils.tables.resolve_source`.
+
+    Returns
+    -------
+    DataFrame
+        As published: one row per row of the file, blank cells missing.
+
     Raises
     ------
     UsageError
         If no open table has this name.
     SombError
         If the file is missing, truncated or changed, or the table does not fit its definition.
+
+    Examples
+    --------
+    >>> load_table("clinical_cbc", "simulated").columns[:4].tolist()
+    ['sample_id', 'crew', 'tissue', 'timepoint']
     """
     return resolve_source(source, [name]).load(name)
-
-
-def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) -> pd.DataFrame:
-    """Return `table` if its cells are plain and its identifiers present, complete, text and unique.
-
-    If `exact`, its shape must be the published one too.
-
-    Raises
-    ------
-    SombError
-        Naming the table, the column and the first offending row.
-    """
-    if table.columns.duplicated().any():
-        repeated = printable(table.columns[table.columns.duplicated()][0])
-        raise SombError(f"{info.file}: column '{repeated}' is duplicated")
-    if exact and info.rows is not None and table.shape != (info.rows, info.columns):
-        raise SombError(
-            f"{info.file}: {table.shape[0]} rows and {table.shape[1]} columns, expected {info.rows} and {info.columns}"
-        )
-    for column in table.columns[table.dtypes.map(pd.api.types.is_object_dtype)]:
-        odd = next((value for value in table[column] if not _is_plain(value)), None)
-        if odd is not None:
-            raise SombError(
-                f"{info.file}: column '{printable(column)}' holds a cell that is neither text nor a number: {odd!r:.60}"
-            )
-    missing = [column for column in info.id if column not in table.columns]
-    if missing:
-        raise SombError(f"{info.file}: identifier column '{missing[0]}' is missing")
-    if info.id:
-        keys = table[list(info.id)]
-        empty = (keys.isna() | (keys == "")).any(axis=1).to_numpy()
-        if empty.any():
-            raise SombError(f"{info.file}: row {int(empty.argmax()) + 2} has no {'+'.join(info.id)}")
-        for column in info.id:
-            other = first_not_text(keys[column])
-            if other is not None:
-                raise SombError(f"{info.file}: the identifier {other!r} in column '{column}' is not text")
-        twice = keys.duplicated().to_numpy()
-        if twice.any():
-            row = int(twice.argmax())
-            raise SombError(
-                f"{info.file}: row {row + 2} repeats the identifier {printable('+'.join(map(str, keys.iloc[row])))} "
-                f"(column {'+'.join(info.id)}); identifiers must be unique"
-            )
-    return table
-
-
-def first_not_text(column: pd.Series) -> Any:
-    """Return the first cell of a column that is neither text nor missing; None if there is none."""
-    if isinstance(column.dtype, pd.StringDtype):
-        return None
-    return next((value for value in column.dropna() if not isinstance(value, str)), None)
-
-
-def numbers(table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return a table's cells as numbers, and which of them are text that is no number; blanks are missing.
-
-    Parameters
-    ----------
-    table : DataFrame
-
-    Returns
-    -------
-    found : DataFrame
-        NaN where a cell is blank or no number.
-    wrong : ndarray of bool
-        Of the table's shape.
-    """
-    if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
-        return table, np.zeros(table.shape, dtype=bool)
-    found = table.apply(lambda column: pd.to_numeric(column.astype(object), errors="coerce"))
-    return found, (found.isna() & table.notna()).to_numpy()
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, str):
-        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
-    if isinstance(value, int):
-        return abs(value) < 10**300
-    return value is None or value is pd.NA or isinstance(value, float | np.number | np.bool_)
 
 
 def remedy_for(names: list[str], source: Source) -> str:
@@ -330,8 +304,8 @@ def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
 
 @cache
 def _simulator_hash() -> str:
-    folder = Path(__file__).parent / "simulate"
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py")))).hexdigest()
+    files = [*(Path(__file__).parent / "simulate").glob("*.py"), *(DATA / "simulate").glob("*.csv")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
 
 
 def _checksum(fingerprint: str, content: bytes) -> str:

@@ -4,17 +4,16 @@ import json
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA
+from somb_utils.tasks.recipes import RECIPES, Protocol, Recipe, Spec, TaskType
 
-Protocol = Literal["aligned", "published"]
 PROTOCOLS: tuple[Protocol, ...] = ("aligned", "published")
 Tier = Literal["calibration", "standard", "advanced", "frontier"]
-TaskType = Literal["binary", "multiclass", "multilabel"]
 
 # Metrics whose chance level is known, and so may be primary; and those a fold of the type is scored with beside them.
 PRIMARY: dict[TaskType, tuple[str, ...]] = {
@@ -29,147 +28,57 @@ SECONDARY: dict[TaskType, tuple[str, ...]] = {
 }
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+if TYPE_CHECKING:
+    FeatureSpec = Recipe
+else:
+    FeatureSpec = Annotated[Union[RECIPES], Field(discriminator="recipe")]  # noqa: UP007
 
 
-class Samples(_Spec):
-    """Rows are samples; every column that is not sample metadata is a feature."""
-
-    recipe: Literal["samples"]
-    tables: tuple[str, ...]
-    label: str
-    missing_is_zero: bool = Field(False, description="missing cells become 0")
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.tables
-
-
-class SampleColumns(_Spec):
-    """Columns of the table are samples; labels and crew come from a metadata table."""
-
-    recipe: Literal["sample_columns"]
-    table: str
-    id: str
-    metadata: str
-    label: str
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.table, self.metadata)
-
-
-class SharedTaxa(_Spec):
-    """Human and environmental samples on the taxids that both tables hold."""
-
-    recipe: Literal["shared_taxa"]
-    human: str
-    environmental: str
-    id: str
-    metadata: str
-    label: str
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.human, self.environmental, self.metadata)
-
-
-class Multimodal(_Spec):
-    """Clinical, proteomic and metabolomic blocks of the crew days that all three hold."""
-
-    recipe: Literal["multimodal"]
-    clinical: tuple[str, ...]
-    proteomics: str
-    metabolomics: str
-    metabolomics_metadata: str
-    label: str
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (*self.clinical, self.proteomics, self.metabolomics, self.metabolomics_metadata)
-
-
-class Rows(_Spec):
-    """Rows are genes or pathways with named feature columns; the label is a column or a membership."""
-
-    recipe: Literal["rows"]
-    table: str
-    id: str
-    columns: tuple[str, ...]
-    label: str | None = None
-    member_of: str | None = Field(None, description="table whose genes are the positives")
-
-    @model_validator(mode="after")
-    def _one_label(self) -> "Rows":
-        if (self.label is None) == (self.member_of is None):
-            raise ValueError("name either label or member_of")
-        return self
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.table, self.member_of) if self.member_of else (self.table,)
-
-
-class DifferentialTransfer(_Spec):
-    """Statistics of one contrast predict adjusted p < alpha in another, on the ids both tables hold."""
-
-    recipe: Literal["differential_transfer"]
-    table: str
-    target: str
-    id: str
-    columns: tuple[str, ...]
-    alpha: float
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.table, self.target)
-
-
-class Correlation(_Spec):
-    """A square correlation matrix predicts one 0/1 column for each cluster."""
-
-    recipe: Literal["correlation"]
-    table: str
-    labels: str
-    id: str
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.table, self.labels)
-
-
-class Metabolites(_Spec):
-    """Chemical annotations: mass, retention time, confidence, pathways one-hot, atom counts."""
-
-    recipe: Literal["metabolites"]
-    table: str
-    id: str
-    numeric: tuple[str, ...]
-    categorical: tuple[str, ...]
-    formula: str
-    label: str
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.table,)
-
-
-FeatureSpec = Annotated[
-    Samples | SampleColumns | SharedTaxa | Multimodal | Rows | DifferentialTransfer | Correlation | Metabolites,
-    Field(discriminator="recipe"),
-]
-
-
-class Metrics(_Spec):
+class Metrics(Spec):
     """The metric that ranks models, and those reported beside it."""
 
     primary: str
     secondary: tuple[str, ...]
 
 
-class Task(_Spec):
-    """A task: one of the 21 that ``data/tasks/<id>.json`` define, or one of the user's own."""
+class Task(Spec):
+    """A task: one of the 21 that ``data/tasks/<id>.json`` define, or one of the user's own.
+
+    Parameters
+    ----------
+    id
+        Letters, digits, ``_`` and ``-``, beginning with a letter.
+    name, question
+        For readers.
+    category, modality, missions
+        What the task is about; a category has one notebook.
+    tier
+        Stated difficulty: calibration, standard, advanced or frontier.
+    supplementary
+        Whether it is reported and left out of composites.
+    composite_group
+        Group of the composite score; None when left out.
+    type
+        ``binary``, ``multiclass`` or ``multilabel``.
+    features
+        The recipe: how features are made of tables; see ``somb_utils/tasks/recipes``.
+    order
+        Row order of the published label table.
+    classes, class_counts
+        Names of the classes (labels, if multilabel), and how many rows have each.
+    n_rows, n_features
+        Shape of the features.
+    split
+        ``loco``, ``loto``, ``skf5`` or ``sss5``; see the book's page on protocols.
+    pca
+        Principal components per block of columns that share a prefix.
+    ablations
+        Feature subsets: substrings of the column names kept; a leading ``!`` drops them.
+    metrics
+        The metric that ranks models, and those reported beside it.
+    notes
+        Facts that a reader should know.
+    """
 
     id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=64)
     name: str
@@ -200,41 +109,33 @@ class Task(_Spec):
 
     @model_validator(mode="after")
     def _coherent(self) -> "Task":
-        known = PRIMARY[self.type] + SECONDARY[self.type]
-        unknown = [name for name in self.metrics.secondary if name not in known]
-        by_crew = self.features.recipe in ("samples", "sample_columns", "multimodal")
-        splits = ("loco",) if by_crew else ("loto",) if self.features.recipe == "shared_taxa" else ("skf5", "sss5")
-        types = ("binary", "multiclass") if splits[0] in ("loco", "loto") else ("binary",)
-        types = ("multilabel",) if self.features.recipe == "correlation" else types
-        empty = [name for name, value in self.features if value == ()]
-        if empty:
-            raise ValueError(f"features.{empty[0]} names nothing")
-        for what, names in self._named().items():
+        recipe, known = self.features, PRIMARY[self.type] + SECONDARY[self.type]
+        for name, value in recipe:
+            if value == ():
+                raise ValueError(f"features.{name} names nothing")
+        for what, names in self._lists().items():
             if len(set(names)) < len(names):
                 raise ValueError(f"{what} names {next(n for n in names if names.count(n) > 1)!r} more than once")
         if set(self.classes) != set(self.class_counts):
             raise ValueError("class_counts must count each of the classes")
         if len(self.classes) < 2 or (self.type == "binary" and len(self.classes) > 2):
             raise ValueError(f"a {self.type} task cannot have {len(self.classes)} classes")
-        if self.type not in types or self.split not in splits:
-            raise ValueError(
-                f"the recipe {self.features.recipe} makes {' or '.join(types)} tasks, split by {' or '.join(splits)}"
-            )
+        if self.type not in recipe.types or self.split not in recipe.splits:
+            types, splits = (" or ".join(names) for names in (recipe.types, recipe.splits))
+            raise ValueError(f"the recipe {recipe.recipe} makes {types} tasks, split by {splits}")
         if self.metrics.primary not in PRIMARY[self.type]:
             raise ValueError(f"the primary metric of a {self.type} task is {' or '.join(PRIMARY[self.type])}")
+        unknown = [name for name in self.metrics.secondary if name not in known]
         if unknown:
             raise ValueError(f"unknown metric {unknown[0]!r}; a {self.type} task has {', '.join(known)}")
         if min(self.n_rows, self.n_features, *self.class_counts.values(), *self.pca.values()) < 1:
             raise ValueError("n_rows, n_features, class_counts and pca must be positive")
         return self
 
-    def _named(self) -> dict[str, tuple[str, ...]]:
+    def _lists(self) -> dict[str, tuple[str, ...]]:
         """Return the lists of names in which none may be repeated."""
-        roles = ("id", "label", "formula", "columns", "numeric", "categorical")
-        values = [value for name, value in self.features if name in roles and value is not None]
-        columns = [name for value in values for name in ((value,) if isinstance(value, str) else value)]
         return {
-            "features": tuple(columns),
+            "features": self.features.columns_named,
             "the list of tables": self.tables,
             "missions": self.missions,
             "classes": self.classes,
@@ -247,13 +148,25 @@ class Task(_Spec):
         """Names of the tables the task reads."""
         return self.features.reads
 
-    def sampling_unit(self, row: str) -> str:
-        """Return the id of what was sampled as one with a row: the crew member's day for swabs, else the row itself."""
-        day = row.rpartition("_")[0] if self.features.recipe == "sample_columns" else ""
-        return day or row
+    @property
+    def ablation_names(self) -> tuple[str, ...]:
+        """Names of the ablations in results, ``<id>_<ablation>``."""
+        return tuple(f"{self.id}_{name}" for name in self.ablations)
 
     def ablation_columns(self, name: str, columns: Iterable[str]) -> list[str]:
-        """Return the columns that the ablation `name` keeps.
+        """Return the columns that an ablation keeps.
+
+        Parameters
+        ----------
+        name
+            Of the ablation.
+        columns
+            All feature names.
+
+        Returns
+        -------
+        list of str
+            In their order.
 
         Raises
         ------
@@ -272,6 +185,18 @@ class Task(_Spec):
 def read_task(text: str, where: str) -> Task:
     """Parse one task definition.
 
+    Parameters
+    ----------
+    text
+        JSON, of the form of ``data/tasks/schema.json``.
+    where
+        What an error names, such as the file.
+
+    Returns
+    -------
+    Task
+        For :func:`somb_utils.load_task` and :func:`somb_utils.run`.
+
     Raises
     ------
     SombError
@@ -286,25 +211,50 @@ def read_task(text: str, where: str) -> Task:
 
 @cache
 def catalogue() -> dict[str, Task]:
-    """Return all task definitions by id, sorted.
-
-    Raises
-    ------
-    SombError
-        If a definition is missing or invalid.
-    """
+    """Return all task definitions by id, sorted."""
     files = sorted(file for file in (DATA / "tasks").glob("*.json") if file.stem != "schema")
     tasks = [read_task(file.read_text(encoding="utf-8"), str(file)) for file in files]
     return {task.id: task for task in tasks}
 
 
+@cache
+def benchmark_version() -> str:
+    """Return the version of what scores depend on: raised when a task, metric or question changes."""
+    return (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip()
+
+
+def task_of(name: str) -> Task | None:
+    """Return the definition behind a name in results, which may be that of an ablation (``<id>_<ablation>``).
+
+    None if it is neither in the catalogue: results may hold a task of the user's own.
+    """
+    if name in catalogue():
+        return catalogue()[name]
+    return next((task for task in catalogue().values() if name in task.ablation_names), None)
+
+
 def get_task(task_id: str) -> Task:
     """Return one definition.
+
+    Parameters
+    ----------
+    task_id
+        Such as ``"A1"``.
+
+    Returns
+    -------
+    Task
+        From ``data/tasks``.
 
     Raises
     ------
     UsageError
         If there is no such task.
+
+    Examples
+    --------
+    >>> get_task("A1").metrics.primary
+    'macro_f1'
     """
     return select_tasks([task_id])[0]
 
@@ -314,13 +264,23 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
 
     Parameters
     ----------
-    patterns : str or iterable of str, optional
+    patterns
         ``"A1,F*"`` or ``["A1", "F*"]``; all 21 tasks when omitted.
+
+    Returns
+    -------
+    list of Task
+        At least one.
 
     Raises
     ------
     UsageError
         If a pattern matches no task.
+
+    Examples
+    --------
+    >>> [task.id for task in select_tasks("H*,A1")]
+    ['A1', 'H1']
     """
     if patterns is None:
         return list(catalogue().values())

@@ -11,7 +11,15 @@ REPETITIONS = 5
 
 @dataclass(frozen=True)
 class Fold:
-    """Row positions of one train and test pair; `label` is the crew, time point or repetition held out."""
+    """One train and test pair.
+
+    Parameters
+    ----------
+    label
+        The crew member, time point or repetition held out.
+    train, test
+        Row positions, shape (n_train,) and (n_test,).
+    """
 
     label: str
     train: np.ndarray
@@ -19,23 +27,13 @@ class Fold:
 
 
 def leave_one_group_out(groups: np.ndarray) -> list[Fold]:
-    """Return one fold a group, groups sorted as text (LOCO over crew, LOTO over time points).
-
-    Parameters
-    ----------
-    groups : array of str, shape (n_rows,)
-    """
+    """Return one fold per group, groups sorted as text (LOCO over crew, LOTO over time points)."""
     rows = np.arange(len(groups))
     return [Fold(str(group), rows[groups != group], rows[groups == group]) for group in sorted(set(groups.tolist()))]
 
 
 def repeated_first_fold(stratify: np.ndarray) -> list[Fold]:
-    """Return the first fold of five differently seeded stratified 5-fold splits (SKF5).
-
-    Parameters
-    ----------
-    stratify : array, shape (n_rows,), the labels that each fold's class shares follow
-    """
+    """Return the first fold of five differently seeded stratified 5-fold splits (SKF5)."""
     folds = []
     for repetition in range(REPETITIONS):
         splitter = StratifiedKFold(5, shuffle=True, random_state=SEED + repetition)
@@ -45,12 +43,7 @@ def repeated_first_fold(stratify: np.ndarray) -> list[Fold]:
 
 
 def shuffled(stratify: np.ndarray) -> list[Fold]:
-    """Return five stratified 80/20 shuffles (SSS5); test positions stand in the order the shuffle drew them.
-
-    Parameters
-    ----------
-    stratify : array, shape (n_rows,)
-    """
+    """Return five stratified 80/20 shuffles (SSS5); test positions stand in the order the shuffle drew them."""
     splitter = StratifiedShuffleSplit(n_splits=REPETITIONS, train_size=0.8, random_state=SEED)
     pairs = splitter.split(np.zeros(len(stratify)), stratify)
     return [Fold(str(repetition), train, test) for repetition, (train, test) in enumerate(pairs)]

@@ -12,8 +12,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import somb_utils as somb
-from somb_utils.audit import evidence, figures, leaks, page, pairing, stability
+from somb_utils.audit import evidence, figures, leaks, pairing, stability
 from somb_utils.audit.show import NEEDS_REAL, on_real
+from somb_utils.book import audit_parts as page
 from somb_utils.book import extension as pages
 from somb_utils.errors import SombError, UsageError
 from somb_utils.notebook import Session, check

@@ -186,7 +186,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     nb = jupytext.reads(cells, "py:percent")
     nb.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     nbformat.write(nb, tmp_path / "notebooks" / "A_small.ipynb")
-    monkeypatch.setattr(book, "ROOT", tmp_path)
+    monkeypatch.setattr(book, "CHECKOUT", tmp_path)
     monkeypatch.setattr("somb_utils.notebook.files.FOLDER", tmp_path / "notebooks")
     monkeypatch.setattr("somb_utils.notebook.files.category_of", lambda path: "")
     return tmp_path

@@ -205,7 +205,7 @@ def test_names_are_shown_as_they_are(command: Command, tmp_path: Path) -> None:
     somb.run("A1", models, source="simulated", out=tmp_path / "run", n_jobs=1)
     code, out, err = command("compare", "run", "--n-bootstrap", 9, "--n-permutations", 9)
     assert code == 0, err
-    for name in ("svc[rbf]", "lr[/x]", "red[31m", "[bold]"):
+    for name in ("svc[rbf]", "lr[/x]", "red\\x1b[31m", "[bold]"):
         assert f"│ {name} " in out
     assert "\x1b" not in out
 
@@ -215,7 +215,7 @@ def test_folders_are_shown_as_they_are(command: Command, tmp_path: Path, name: s
     (tmp_path / name).mkdir(parents=True)
     (tmp_path / name / "clinical_cbc.csv").write_text("")
     code, out, _ = command("data", "status", "--tasks", "A1", "--data", name)
-    assert code == 0 and name in " ".join(out.split())
+    assert code == 0 and name.replace(" ", "") in "".join(out.split())  # a long path is folded
 
 
 # How any command ends -------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from somb_utils.paths import replacing
 from somb_utils.tables.derive import derive
 from somb_utils.tables.registry import open_folder
 from somb_utils.tables.simulate import SIMULATED, simulate_table
-from somb_utils.tables.sources import SimulatedSource
+from somb_utils.tables.sources import SimulatedSource, resolve_source
 from somb_utils.tasks.definitions import get_task, read_task
 from somb_utils.tasks.splits import Fold
 from somb_utils.tasks.task_data import TaskData
@@ -304,7 +304,7 @@ def test_a_change_of_the_folder_moves_no_source(monkeypatch: pytest.MonkeyPatch,
     (tmp_path / "tables").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SOMB_DATA", "tables")
-    source = somb.tables.resolve_source()
+    source = resolve_source()
     monkeypatch.chdir("/")
     assert source.folder == tmp_path / "tables"  # type: ignore[attr-defined]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from somb_utils.errors import SombError
 from somb_utils.tables.sources import FolderSource, SimulatedSource, Source
 from somb_utils.tasks.definitions import PROTOCOLS, catalogue, get_task
-from somb_utils.tasks.features import _atoms
+from somb_utils.tasks.recipes.metabolites import _atoms
 from somb_utils.tasks.task_data import TaskData, load_task
 
 ABSENT = {"B1", "F1", "F2", "F3"}

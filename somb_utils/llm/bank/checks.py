@@ -46,6 +46,8 @@ class Check(BaseModel):
     ----------
     op
         Name of the operation.
+    value
+        What the operation must give.
     table, other
         Table stems, such as ``clinical_cbc``; `other` only for operations on two tables (default: `table`).
     where, other_where
@@ -63,8 +65,6 @@ class Check(BaseModel):
         Column that `top` and `bottom` return.
     method
         ``pearson`` or ``spearman`` for `corr`; ``mean`` or ``median`` for `ratio` and `difference`.
-    value
-        What the operation must give.
     tolerance
         Largest accepted absolute difference; by default 0 for whole numbers, 1e-6 relative otherwise.
     """

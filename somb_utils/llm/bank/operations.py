@@ -11,7 +11,7 @@ import pandas as pd
 from somb_utils.errors import SombError, printable
 from somb_utils.llm.bank.checks import Check, Value
 from somb_utils.llm.bank.conditions import rows
-from somb_utils.tables.sources import numbers
+from somb_utils.tables.checks import numbers
 
 Loader = Callable[[str], pd.DataFrame]
 

@@ -49,35 +49,12 @@ def simulate_table(
     effect: float = 1.0,
     n_timepoints: int = 7,
 ) -> pd.DataFrame:
-    """Simulate one table.
+    """Simulate one table, as if read from the real file; equal seeds give equal bytes of CSV on every machine.
 
-    Parameters
-    ----------
-    name
-        File stem of the table, one of `SIMULATED`.
-    seed
-        The one seed; equal seeds give equal bytes of CSV on every machine.
-    n_crew
-        Crew members in the tables whose rows or columns are samples.
-    n_features
-        Features instead of the real number: columns of a sample table, rows of a table of genes, proteins,
-        compounds, taxa or pathways. Tables that only accompany another (`cfrna_466drr`, the EVP table, the
-        capsule's taxa, `metabolomics_de`) keep their proportion to it, as do the numbers of positives.
-    effect
-        Size of every planted effect, at most `MOST_EFFECT`; 0 makes labels independent of features.
-    n_timepoints
-        Timepoints of each crew member in the clinical tables; the others keep theirs. More than seven repeat the
-        phases of the seven on the days after them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The table, as if read from the real file.
-
-    Raises
-    ------
-    UsageError
-        If the name is unknown or a number out of range.
+    `n_features` replaces the real number of columns of a sample table, or of rows of a table of genes, proteins,
+    compounds, taxa or pathways; tables that only accompany another keep their proportion to it. `effect` scales every
+    planted effect, up to `MOST_EFFECT`; 0 makes labels independent of features. More than seven `n_timepoints` (of the
+    clinical tables) repeat the phases of the seven on the days after them.
     """
     if name not in _TABLES:
         raise UsageError(f"no simulated table {name!r}; available: {', '.join(SIMULATED)}")

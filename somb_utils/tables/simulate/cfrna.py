@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from somb_utils.paths import DATA
 from somb_utils.tables.simulate.core import (
     Bools,
     Floats,
@@ -34,25 +35,9 @@ from somb_utils.tables.simulate.core import (
 GENES, DRR, TWINS, TWINS_POSITIVE, TWINS_DRR, ANOVA, HEMOGLOBIN = 26_845, 466, 15_540, 814, 391, 1_072, 57
 GROUPS = {"pre": 17, "flight": 12, "post": 23}
 LIBRARY = {"pre": 1.11, "flight": 1.47, "post": 0.89}  # median raw over normalized mean in cfrna_466drr
-# Genes a label in the real gt_cfrna_cluster_labels; 226 genes have at least one.
-LABELS = {
-    "MT": 13,
-    "MUC": 8,
-    "Platelet activation, signaling and aggregation": 36,
-    "Chemical carcinogenesis - reactive oxygen species": 71,
-    "cell junction organization": 29,
-    "ameboidal-type cell migration": 26,
-    "behavior": 31,
-    "inorganic ion transmembrane transport": 43,
-    "regulation of cell junction assembly": 27,
-    "cell morphogenesis": 42,
-    "regulation of synapse organization": 17,
-    "placenta": 17,
-    "skeletal muscle": 16,
-    "Cerebellum": 9,
-    "bone marrow": 9,
-    "prostate cancer": 4,
-}
+# Genes with each label in the real gt_cfrna_cluster_labels; 226 genes have at least one.
+_LABELS = pd.read_csv(DATA / "simulate" / "cfrna_labels.csv")
+LABELS: dict[str, int] = dict(zip(_LABELS["label"], _LABELS["genes"].tolist(), strict=True))
 LABELLED = 226
 # Loadings of the labels whose genes correlate tightly in the real table, and of the others.
 MODULE = {"MT": 1.5, "MUC": 0.8, "Cerebellum": 0.6, "skeletal muscle": 0.4}

@@ -89,16 +89,8 @@ def pick(rng: np.random.Generator, logit: Floats, k: int) -> Bools:
 def p_values(rng: np.random.Generator, positive: Bools, tilt: float, inflation: float) -> Floats:
     """Draw p-values whose Benjamini-Hochberg adjustment is below 0.05 exactly where `positive`.
 
-    Parameters
-    ----------
-    rng
-        The random stream.
-    positive
-        Which members are significant.
-    tilt
-        Exponent of the positives' uniform draw: larger means more extreme.
-    inflation
-        Exponent of the others' uniform draw: 1 is the exact null, larger is inflated.
+    `tilt` is the exponent of the positives' uniform draw (larger: more extreme), `inflation` that of the others (1 is
+    the exact null).
     """
     m, k = len(positive), int(positive.sum())
     u = rng.random(m)
@@ -122,7 +114,7 @@ def signs(rng: np.random.Generator, n: int) -> Floats:
 
 
 def crew_names(n_crew: int) -> list[str]:
-    """Return C001, C002, …"""
+    """Return the names of crew members, from C001 on."""
     return [f"C{i + 1:03d}" for i in range(n_crew)]
 
 
@@ -144,18 +136,7 @@ def sample_latent(
 ) -> Floats:
     """Return samples × features in units of the within-crew deviation: crew offsets, phase shifts, noise.
 
-    Parameters
-    ----------
-    rng
-        The random stream.
-    crew, phase
-        The codes of each sample.
-    n
-        Number of features.
-    strength
-        Deviation of a feature's phase shift (0: the phases do not differ).
-    ratio
-        Between-crew over within-crew deviation.
+    `strength` is the deviation of a feature's phase shift, `ratio` the between-crew over within-crew deviation.
     """
     offsets = rng.standard_normal((crew.max() + 1, n)) * ratio
     shifts = rng.standard_normal((phase.max() + 1, n)) * strength

@@ -1,0 +1,7 @@
+from .sources import SimulatedSource, load_table, resolve_source
+
+__all__ = [
+    "SimulatedSource",
+    "load_table",
+    "resolve_source",
+]

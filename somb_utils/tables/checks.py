@@ -1,0 +1,72 @@
+"""The checks that a table passes before anything is computed from it."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from somb_utils.errors import SombError, printable
+from somb_utils.tables.registry import TableInfo
+
+
+def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) -> pd.DataFrame:
+    """Return `table` if its cells are plain and its identifiers present, complete, text and unique.
+
+    If `exact`, its shape must be the published one too.
+    """
+    if table.columns.duplicated().any():
+        repeated = printable(table.columns[table.columns.duplicated()][0])
+        raise SombError(f"{info.file}: column '{repeated}' is duplicated")
+    if exact and info.rows is not None and table.shape != (info.rows, info.columns):
+        raise SombError(
+            f"{info.file}: {table.shape[0]} rows and {table.shape[1]} columns, expected {info.rows} and {info.columns}"
+        )
+    for column in table.columns[table.dtypes.map(pd.api.types.is_object_dtype)]:
+        odd = next((value for value in table[column] if not _is_plain(value)), None)
+        if odd is not None:
+            raise SombError(
+                f"{info.file}: column '{printable(column)}' holds a cell that is neither text nor a number: {odd!r:.60}"
+            )
+    missing = [column for column in info.id if column not in table.columns]
+    if missing:
+        raise SombError(f"{info.file}: identifier column '{missing[0]}' is missing")
+    if info.id:
+        keys = table[list(info.id)]
+        empty = (keys.isna() | (keys == "")).any(axis=1).to_numpy()
+        if empty.any():
+            raise SombError(f"{info.file}: row {int(empty.argmax()) + 2} has no {'+'.join(info.id)}")
+        for column in info.id:
+            other = first_not_text(keys[column])
+            if other is not None:
+                raise SombError(f"{info.file}: the identifier {other!r} in column '{column}' is not text")
+        twice = keys.duplicated().to_numpy()
+        if twice.any():
+            row = int(twice.argmax())
+            raise SombError(
+                f"{info.file}: row {row + 2} repeats the identifier {printable('+'.join(map(str, keys.iloc[row])))} "
+                f"(column {'+'.join(info.id)}); identifiers must be unique"
+            )
+    return table
+
+
+def first_not_text(column: pd.Series) -> Any:
+    """Return the first cell of a column that is neither text nor missing; None if there is none."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return None
+    return next((value for value in column.dropna() if not isinstance(value, str)), None)
+
+
+def numbers(table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return a table's cells as numbers, and which of them are text that is not a number; blanks are missing."""
+    if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
+        return table, np.zeros(table.shape, dtype=bool)
+    found = table.apply(lambda column: pd.to_numeric(column.astype(object), errors="coerce"))
+    return found, (found.isna() & table.notna()).to_numpy()
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, int):
+        return abs(value) < 10**300
+    return value is None or value is pd.NA or isinstance(value, float | np.number | np.bool_)

@@ -1,0 +1,13 @@
+from .definitions import Task, get_task, read_task, select_tasks
+from .splits import Fold
+from .task_data import TaskData, load_task
+
+__all__ = [
+    "Fold",
+    "Task",
+    "TaskData",
+    "get_task",
+    "load_task",
+    "read_task",
+    "select_tasks",
+]

@@ -1,0 +1,88 @@
+"""What every recipe is: the part of a task's definition that says how its tables become features and labels."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from somb_utils.tasks.recipes._reader import Reader
+
+Protocol = Literal["aligned", "published"]
+TaskType = Literal["binary", "multiclass", "multilabel"]
+Split = Literal["loco", "loto", "skf5", "sss5"]
+
+
+class Spec(BaseModel):
+    """A part of a definition: strict, and without fields that nobody knows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features, labels and split groups of one task, all indexed by row identifier.
+
+    Attributes
+    ----------
+    X : DataFrame
+        rows × features
+    y : Series or DataFrame
+        Labels; 0/1 columns for multilabel tasks.
+    groups : Series, optional
+        Crew member (LOCO) or time point (LOTO) of each row; None for feature tasks.
+    stratify : array, optional
+        Labels in the row order that the split was stratified on, where that is not the order of the rows.
+    annotations : DataFrame
+        Facts on a row that a metric needs beside the prediction, such as ``concordant``.
+    """
+
+    X: pd.DataFrame
+    y: pd.Series | pd.DataFrame
+    groups: pd.Series | None = None
+    stratify: np.ndarray | None = None
+    annotations: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+class Recipe(Spec, ABC):
+    """How features are made of tables.
+
+    A subclass has a field `recipe` of its own literal name, fields that name tables (listed in `table_fields`) and
+    columns, and the method :meth:`build`. It stands in a module of its own in this folder, and nowhere else.
+    """
+
+    table_fields: ClassVar[tuple[str, ...]]
+    splits: ClassVar[tuple[Split, ...]]
+    types: ClassVar[tuple[TaskType, ...]]
+    columns_ordered: ClassVar[bool] = False  # whether features stand in the definition's order, not by name
+
+    recipe: str
+
+    @abstractmethod
+    def build(self, tables: Reader, classes: tuple[str, ...], protocol: Protocol) -> Features:
+        """Return the features; ``published`` pairs rows by position where the published numbers were computed so."""
+
+    def sampling_unit(self, row: str) -> str:
+        """Return the id of what was sampled together with a row: the row itself, unless a recipe says otherwise."""
+        return row
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the tables."""
+        return tuple(name for field_name in self.table_fields for name in self._names(field_name))
+
+    @property
+    def columns_named(self) -> tuple[str, ...]:
+        """Names of the columns that the fields name."""
+        others = [name for name in type(self).model_fields if name not in (*self.table_fields, "recipe")]
+        return tuple(name for field_name in others for name in self._names(field_name))
+
+    def _names(self, field_name: str) -> Iterator[str]:
+        value = getattr(self, field_name)
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, tuple):
+            yield from value

@@ -1,0 +1,32 @@
+"""Columns of the table are samples; labels and crew come from a metadata table."""
+
+from typing import Literal
+
+from somb_utils.tasks.recipes._base import Features, Protocol, Recipe
+from somb_utils.tasks.recipes._reader import Reader
+
+
+class SampleColumns(Recipe):
+    """Columns of the table are samples; labels and crew come from a metadata table."""
+
+    table_fields = ("table", "metadata")
+    splits = ("loco",)
+    types = ("binary", "multiclass")
+
+    recipe: Literal["sample_columns"]
+    table: str
+    id: str
+    metadata: str
+    label: str
+
+    def build(self, tables: Reader, classes: tuple[str, ...], protocol: Protocol) -> Features:
+        """Pair the samples of people with their metadata."""
+        metadata = tables.indexed(self.metadata, "sample_id")
+        samples = metadata[tables.column(metadata, "source") == "human"]
+        matrix = tables.sample_matrix(self.table, self.id)
+        X = tables.paired(matrix, samples.index, by_position=protocol == "published")
+        return Features(X, tables.column(samples, self.label), tables.column(samples, "crew"))
+
+    def sampling_unit(self, row: str) -> str:
+        """Return the crew member's day: its swabs, ``<crew>_<day>_<site>``, were taken together."""
+        return row.rpartition("_")[0] or row

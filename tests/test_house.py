@@ -1,0 +1,56 @@
+"""The house keeps its order: sizes of modules, and facts on tasks and models where they belong."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import somb_utils as somb
+from somb_utils.runs.baselines import BASELINES
+from somb_utils.tasks.definitions import catalogue
+
+PACKAGE = Path(somb.__path__[0])
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# What data pass on their way from a table to a score.
+PATH = [
+    *("tables/registry", "tables/sources", "tables/checks"),
+    *("tasks/definitions", "tasks/features", "tasks/splits", "tasks/_problems", "tasks/task_data"),
+    *(f"tasks/recipes/{file.stem}" for file in (PACKAGE / "tasks" / "recipes").glob("*.py")),
+    *("runs/fit", "runs/runner", "runs/record", "runs/results", "metrics"),
+]
+# Of models, of the libraries they come from, and of metrics, one of which has the name of a task.
+DEFINITIONS = ("runs/baselines.py", "runs/boosting.py", "runs/cache.py", "labels.py")
+
+
+def lines(file: Path) -> int:
+    return len(file.read_text(encoding="utf-8").splitlines())
+
+
+def test_modules_fit_on_a_few_screens() -> None:
+    assert max((lines(file), file.name) for file in MODULES) <= (350, "~")
+
+
+def test_package_stays_thin() -> None:
+    assert sum(lines(file) for file in MODULES if "llm" not in file.relative_to(PACKAGE).parts) < 14_000
+    assert sum(lines(PACKAGE / f"{name}.py") for name in PATH) < 3_000
+
+
+def literals(file: Path) -> Iterator[str]:
+    """Yield the text constants of a module that are no docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    documented = [n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    docs = {id(n.body[0].value) for n in documented if n.body and isinstance(n.body[0], ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_no_task_model_or_category_is_special(file: Path) -> None:
+    names = {*BASELINES, *catalogue(), *(name for task in catalogue().values() for name in task.ablation_names)}
+    if str(file.relative_to(PACKAGE)) in DEFINITIONS:
+        return
+    special = [text for text in literals(file) if text in names or re.search(r"\[A-[B-Y]\]", text)]
+    assert not special
