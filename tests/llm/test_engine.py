@@ -140,21 +140,21 @@ def hold_after(server: Loopback, number: int) -> Callable[[Call], str | None]:
     return lambda call: "hold" if len(server.calls) >= number else None
 
 
-@pytest.mark.parametrize(("judging", "number"), [(False, 27), (True, 100)])
+@pytest.mark.parametrize(("judging", "number"), [(False, 13), (True, 50)])
 def test_killed_run_goes_on_where_it_stopped(
     judging: bool, number: int, server: Loopback, start: Any, somb_llm: Any, world: Path
 ) -> None:
-    """All 40 samples are under way at once: each is in the log, or waits for a request that the server holds."""
-    command: list[object] = ["run", *models(CLAUDE, LOCAL), "--sample", 20, "--max-connections", 40, *QUICK]
-    total = 40
+    """All 20 samples are under way at once: each is in the log, or waits for a request that the server holds."""
+    command: list[object] = ["run", *models(CLAUDE, LOCAL), "--sample", 10, "--max-connections", 20, *QUICK]
+    total = 20
     if judging:
         assert somb_llm(*command).code == 0
         server.calls.clear()
-        command = ["judge", "logs/llm", "-j", LOCAL, "--per-dimension", "--max-connections", 40, *QUICK]
-        total = 40 * 6
+        command = ["judge", "logs/llm", "-j", LOCAL, "--per-dimension", "--max-connections", 20, *QUICK]
+        total = 20 * 6
     server.fault = hold_after(server, number)
     process = start(*command)
-    server.wait_until(lambda: server.recorded + server.held == 40, process)
+    server.wait_until(lambda: server.recorded + server.held == 20, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     server.fault = None
@@ -164,7 +164,7 @@ def test_killed_run_goes_on_where_it_stopped(
     assert resumed.code == 0, resumed.text
     assert server.repeated() == [], "no completed call is made again"
     assert len(server.calls) - before == total - number
-    assert len(load([world / "logs/llm"]).answers) == 40
+    assert len(load([world / "logs/llm"]).answers) == 20
 
 
 def test_interrupted_run_says_how_to_go_on(server: Loopback, start: Any, world: Path) -> None:

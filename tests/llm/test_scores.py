@@ -11,14 +11,14 @@ from somb_utils.llm.report.simulated import Judge
 from somb_utils.llm.run.providers import family
 
 
-def found(panel: list[Judge], seed: int = 0, length_of: float = 0.0) -> set[tuple[str, str]]:
-    made = make(panel, seed=seed, length_of=length_of)
-    return {(judge, bias) for judge, bias, _ in biases.findings(made.scored, words_of(made), 400)}
+def detected(panel: list[Judge], seed: int = 0, length_of: float = 0.0) -> set[tuple[str, str]]:
+    example = make(panel, seed=seed, length_of=length_of)
+    return {(judge, bias) for judge, bias, _ in biases.findings(example.scored, words_of(example), 400)}
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_fair_panel_shows_no_bias(seed: int) -> None:
-    assert found(FAIR, seed) == set()
+    assert detected(FAIR, seed) == set()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -30,9 +30,9 @@ def test_fair_panel_shows_no_bias(seed: int) -> None:
         (Judge("qwen/qwen-judge", verbosity=0.3), "verbosity-biased"),
     ],
 )
-def test_biased_judge_is_found_and_no_other(biased: Judge, bias: str, seed: int) -> None:
+def test_biased_judge_is_detected_and_no_other(biased: Judge, bias: str, seed: int) -> None:
     panel = [judge for judge in FAIR if judge.name != biased.name] + [biased]
-    assert found(panel, seed) == {(biased.name, bias)}
+    assert detected(panel, seed) == {(biased.name, bias)}
 
 
 def test_three_biased_judges_are_distinguished() -> None:
@@ -40,7 +40,7 @@ def test_three_biased_judges_are_distinguished() -> None:
         Judge("qwen/qwen-judge", leniency=0.6), Judge("openai/gpt-judge", self_preference=0.6),
         Judge("anthropic/claude-judge", verbosity=0.35), Judge("mistral/large"),
     ]  # fmt: skip
-    assert found(panel) == {
+    assert detected(panel) == {
         ("qwen/qwen-judge", "lenient"),
         ("openai/gpt-judge", "self-preferring"),
         ("anthropic/claude-judge", "verbosity-biased"),
@@ -50,17 +50,17 @@ def test_three_biased_judges_are_distinguished() -> None:
 def test_length_is_not_mistaken_for_family() -> None:
     """A judge with verbosity bias, whose family writes the longest answers, does not prefer itself."""
     panel = [*FAIR[:2], Judge("google/gemini-judge", verbosity=0.3)]
-    assert found(panel, length_of=0.6) == {("google/gemini-judge", "verbosity-biased")}
+    assert detected(panel, length_of=0.6) == {("google/gemini-judge", "verbosity-biased")}
 
 
 def test_family_is_not_mistaken_for_length() -> None:
     panel = [*FAIR[:2], Judge("google/gemini-judge", self_preference=0.6)]
-    assert found(panel, length_of=0.6) == {("google/gemini-judge", "self-preferring")}
+    assert detected(panel, length_of=0.6) == {("google/gemini-judge", "self-preferring")}
 
 
 def test_two_judges_and_two_families_give_one_common_preference() -> None:
-    made = make([Judge("anthropic/claude-judge", self_preference=0.4), Judge("openai/gpt-judge", self_preference=0.4)])
-    scored = made.scored[~made.scored["model"].str.startswith("google")]
+    example = make([Judge("anthropic/claude-judge", self_preference=0.4), Judge("openai/gpt-judge", self_preference=0.4)])
+    scored = example.scored[~example.scored["model"].str.startswith("google")]
     table = biases.self_preference(scored)
     assert list(table["judge"]) == ["all"] and table["low"].iloc[0] > 0.2
 
@@ -156,11 +156,11 @@ def test_length_effect_and_adjusted_ranking() -> None:
 
 
 def test_ranking_recovers_the_planted_order_and_judges_agree() -> None:
-    made = make(FAIR, n_questions=120)
-    ranking = scores.ranking(scores.question_means(made.scored), 200)
+    example = make(FAIR, n_questions=120)
+    ranking = scores.ranking(scores.question_means(example.scored), 200)
     assert list(ranking.index) == sorted(MODELS, key=MODELS.__getitem__, reverse=True)
-    assert (agreement.rank_agreement(made.scored)["tau"] > 0.7).all()
-    table = agreement.agreement(made.scored)
+    assert (agreement.rank_agreement(example.scored)["tau"] > 0.7).all()
+    table = agreement.agreement(example.scored)
     assert len(table) == 5 * 3 and table["kappa"].between(0.2, 0.8).all()
 
 
@@ -179,9 +179,9 @@ def test_family(name: str, maker: str) -> None:
 
 
 def test_nothing_breaks_with_one_model_one_judge_one_question() -> None:
-    made = make(FAIR[:1], n_questions=1)
-    scored = made.scored[made.scored["model"] == "openai/gpt-a"]
-    assert biases.findings(scored, words_of(made), 100) == []
+    example = make(FAIR[:1], n_questions=1)
+    scored = example.scored[example.scored["model"] == "openai/gpt-a"]
+    assert biases.findings(scored, words_of(example), 100) == []
     assert len(scores.ranking(scores.question_means(scored), 100)) == 1
     assert agreement.agreement(scored).empty and agreement.rank_agreement(scored).empty
     assert scores.pairs(scores.question_means(scored), 100).empty
