@@ -30,4 +30,6 @@ def words_of(example: Evaluation) -> pd.Series:
     """Return the lengths of the answers as the statistics take them."""
     from somb_utils.llm.report.scores import words
 
-    return words(example.answers["answer"]).set_axis(pd.MultiIndex.from_frame(example.answers[["question_id", "model"]]))
+    return words(example.answers["answer"]).set_axis(
+        pd.MultiIndex.from_frame(example.answers[["question_id", "model"]])
+    )

@@ -59,7 +59,9 @@ def test_family_is_not_mistaken_for_length() -> None:
 
 
 def test_two_judges_and_two_families_give_one_common_preference() -> None:
-    example = make([Judge("anthropic/claude-judge", self_preference=0.4), Judge("openai/gpt-judge", self_preference=0.4)])
+    example = make(
+        [Judge("anthropic/claude-judge", self_preference=0.4), Judge("openai/gpt-judge", self_preference=0.4)]
+    )
     scored = example.scored[~example.scored["model"].str.startswith("google")]
     table = biases.self_preference(scored)
     assert list(table["judge"]) == ["all"] and table["low"].iloc[0] > 0.2
