@@ -41,7 +41,7 @@ def _need_extra() -> None:
 
     from somb_utils._extras import missing_extra
 
-    for name in ("inspect_ai", "anthropic", "openai"):
+    for name in ("inspect_ai", "anthropic", "krippendorff", "openai"):
         if find_spec(name) is None:
             raise missing_extra("`somb llm`", "llm", ModuleNotFoundError(name=name))
 
