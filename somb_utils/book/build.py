@@ -129,7 +129,7 @@ def _drop_parameters(path: Path) -> None:
 
 def _taken(path: Path, given: dict[str, Any]) -> dict[str, Any]:
     """Keep those of `given` that the notebook has a parameter for."""
-    own = files.own_parameters(path)
+    own = files.default_parameters(path)
     return {key: value for key, value in given.items() if key in own}
 
 

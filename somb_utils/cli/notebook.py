@@ -52,7 +52,7 @@ def notebook(
         "model_params": parse_params(model_params or [], models),
     }
     path = files.notebook_path(names[0])
-    taken = files.own_parameters(path)
+    taken = files.default_parameters(path)
     usual = {"protocol": "aligned", "source": "auto", "n_bootstrap": 1000, "seed": 42, "n_jobs": 1}
     changed = {
         key: value

@@ -26,29 +26,25 @@ def need(module: str) -> Any:
 
 
 def notebook_path(name: str) -> Path:
-    """Return the notebook that a letter, a name or a path means."""
+    """Return the notebook that a name, its first part or a path means."""
     if Path(name).suffix == ".ipynb" and Path(name).is_file():
         return Path(name)
     known = sorted(path.stem for path in FOLDER.glob("*.md"))
-    found = [
-        stem
-        for stem in known
-        if stem.casefold() == name.casefold() or stem.casefold().startswith(f"{name.casefold()}_")
-    ]
-    if len(found) != 1:
+    matches = [stem for stem in known if name.casefold() in (stem.casefold(), stem.casefold().partition("_")[0])]
+    if len(matches) != 1:
         remedy = f"there are {', '.join(known)}" if known else "notebooks come with a checkout, not with the package"
         raise UsageError(f"no notebook '{name}'; {remedy}")
-    return FOLDER / f"{found[0]}.ipynb"
+    return FOLDER / f"{matches[0]}.ipynb"
 
 
-def own_parameters(path: Path) -> dict[str, str]:
-    """Return the parameters that a notebook takes, each with the text of its own value."""
+def default_parameters(path: Path) -> dict[str, str]:
+    """Return the parameters that a notebook takes, each with the text of its default."""
     papermill = need("papermill")
     try:
-        found = papermill.inspect_notebook(str(path))
+        parameters = papermill.inspect_notebook(str(path))
     except (ValueError, KeyError, AttributeError) as error:
         raise SombError(f"{path} is not a readable notebook: {error}") from None
-    return {key: entry["default"] for key, entry in found.items()}
+    return {key: entry["default"] for key, entry in parameters.items()}
 
 
 def execute(
@@ -56,22 +52,21 @@ def execute(
 ) -> Path:
     """Run a notebook with papermill into a new file."""
     papermill = need("papermill")
-    path, output, given = notebook_path(name), Path(output), dict(parameters or {})
+    path, output, changed = notebook_path(name), Path(output), dict(parameters or {})
     if output.resolve() == path.resolve():
         raise UsageError(f"{output} is the notebook itself; name another file to write to")
-    own = own_parameters(path)
-    unknown = sorted(set(given) - set(own))
+    defaults = {key: ast.literal_eval(text) for key, text in default_parameters(path).items()}
+    unknown = sorted(set(changed) - set(defaults))
     if unknown:
-        raise UsageError(f"unknown parameter '{unknown[0]}'; {path.name} takes {', '.join(own)}")
-    defaults = {key: ast.literal_eval(text) for key, text in own.items()}
+        raise UsageError(f"unknown parameter '{unknown[0]}'; {path.name} takes {', '.join(defaults)}")
     if set(NAMES) <= set(defaults):
-        check({**defaults, **given}, defaults["tasks"])
+        check({**defaults, **changed}, defaults["tasks"])
     _check_writable(output)
     try:
         papermill.execute_notebook(
             str(path),
             str(output),
-            given,
+            changed,
             kernel_name="python3",
             progress_bar=progress,
             cwd=str(Path.cwd()),

@@ -86,14 +86,14 @@ def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return styled
 
 
-def _take_literally(drawn: Figure) -> None:
+def _take_literally(fig: Figure) -> None:
     """Show each text as it is: names of models and columns may hold dollar signs, and are no formulas."""
-    ticks = {id(text) for tick in drawn.findobj(Tick) for text in tick.findobj(Text)}
-    for text in drawn.findobj(Text):
+    ticks = {id(text) for tick in fig.findobj(Tick) for text in tick.findobj(Text)}
+    for text in fig.findobj(Text):
         if id(text) not in ticks:
             text.set_parse_math(False)
-    for axes in drawn.axes:
-        for axis in (axes.xaxis, axes.yaxis):
+    for ax in fig.axes:
+        for axis in (ax.xaxis, ax.yaxis):
             formatter = axis.get_major_formatter()
             if isinstance(formatter, FixedFormatter | FuncFormatter | StrCategoryFormatter):
                 axis.set_major_formatter(FuncFormatter(partial(_escaped, formatter)))
@@ -105,9 +105,9 @@ def _escaped(formatter: Formatter, value: float, place: int | None = None) -> st
 
 def new(width: float = 8.0, height: float = 4.0, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
     """Return a figure and its axes; it belongs to no window, so it shows once, where it is returned."""
-    made = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    FigureCanvasAgg(made)
-    return made, made.subplots(rows, columns, **options)
+    fig = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(fig)
+    return fig, fig.subplots(rows, columns, **options)
 
 
 def colours_of(names: Iterable[str]) -> dict[str, str]:
@@ -149,12 +149,12 @@ def words(name: object) -> str:
     return str(name).replace("_", " ")
 
 
-def legend_below(axes: Axes, columns: int = 6, **options: Any) -> None:
+def legend_below(ax: Axes, columns: int = 6, **options: Any) -> None:
     """Put the legend under the axes, where it hides nothing."""
-    axes.figure.legend(*_unique_handles(axes), loc="outside lower center", ncols=columns, handletextpad=0.4, **options)
+    ax.figure.legend(*_unique_handles(ax), loc="outside lower center", ncols=columns, handletextpad=0.4, **options)
 
 
-def _unique_handles(axes: Axes) -> tuple[list[Any], list[str]]:
-    handles, labels = axes.get_legend_handles_labels()
+def _unique_handles(ax: Axes) -> tuple[list[Any], list[str]]:
+    handles, labels = ax.get_legend_handles_labels()
     kept = dict(zip(labels, handles, strict=True))
     return list(kept.values()), list(kept)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def unknown_parameters(estimator: Any) -> list[str]:
+def unkndefault_parameters(estimator: Any) -> list[str]:
     """Return the parameters of boosting models, the estimator itself or nested ones, that their library ignores."""
     found = []
     for library, booster in _boosters(estimator):

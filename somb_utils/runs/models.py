@@ -18,7 +18,7 @@ from sklearn.base import clone
 from somb_utils._seeds import SEED, random_states
 from somb_utils.errors import SombError, UsageError, reason
 from somb_utils.runs.baselines import BASELINES
-from somb_utils.runs.boosting import unknown_parameters
+from somb_utils.runs.boosting import unkndefault_parameters
 from somb_utils.runs.isolation import isolated
 from somb_utils.runs.names import name_with, split_names
 from somb_utils.tasks.definitions import Protocol, Task
@@ -202,7 +202,7 @@ def _set_params(estimator: Any, params: Mapping[str, Any], name: str) -> None:
         unknown = [key for key in params if key not in known]
         problem = _suggest(unknown, known) if unknown else reason(error)
         raise UsageError(f"model '{name}' does not take these parameters: {problem}") from None
-    ignored = unknown_parameters(estimator)
+    ignored = unkndefault_parameters(estimator)
     if ignored:
         names = {key.rpartition("__")[2] for key in estimator.get_params(deep=True)}.difference(ignored)
         raise UsageError(f"model '{name}' does not take these parameters: {_suggest(ignored, names)}")

@@ -121,8 +121,8 @@ def _multilabel(plan: Design, predictions: pd.DataFrame, n_permutations: int, se
         if r:
             for lo, hi in pairwise(sets):
                 source[order[lo:hi]] = rng.permutation(source[order[lo:hi]])
-        given = source[plan.row]
-        parts = (hits[np.arange(len(given)), given], size[given], rows.c)
+        labels_of = source[plan.row]
+        parts = (hits[np.arange(len(labels_of)), labels_of], size[labels_of], rows.c)
         hit, true, call = (np.add.reduceat(part, plan.folds[:-1]) for part in parts)
         scores[r] = np.divide(2.0 * hit, true + call, out=np.zeros(len(hit)), where=true + call > 0).mean()
     return scores

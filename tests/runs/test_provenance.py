@@ -22,7 +22,7 @@ def told(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(entry["task"], entry["model"]): entry for entry in somb.load_run(folder).provenance["models"]}
 
 
-def test_each_group_of_rows_keeps_its_own_parameters_seed_and_run(
+def test_each_group_of_rows_keeps_its_default_parameters_seed_and_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("A1", {"mine": LogisticRegression(C=100)}, tmp_path, seed=1)
