@@ -51,7 +51,9 @@ class ModelVersion:
     digest: str | None
 
     @classmethod
-    def of(cls, model: Model, seed: int, states: Mapping[str, int], code: Code | None, estimator: Any) -> "ModelVersion":
+    def of(
+        cls, model: Model, seed: int, states: Mapping[str, int], code: Code | None, estimator: Any
+    ) -> "ModelVersion":
         """Return the version of a model that has made `estimator` from `seed`."""
         if code is None:
             return cls(model, seed, states, None, None)
