@@ -1,47 +1,31 @@
-"""The audit's generated parts of the book: figures within the text, and tables of stored scores."""
+"""The audit's generated parts of the book: tables of stored scores."""
 
-import re
 from collections.abc import Callable
 
 import pandas as pd
 
-from somb_utils.audit import figures, stability
-from somb_utils.errors import SombError, UsageError
+from somb_utils.audit import seeds
+from somb_utils.errors import SombError
 from somb_utils.labels import interval, markdown, metric_name
 from somb_utils.reference import tiers
 from somb_utils.reference.canonical import canonical_scores
 from somb_utils.reference.published import published_primary
+from somb_utils.runs.baselines import TRIVIAL
 
-
-def fill_figures(text: str) -> str:
-    """Return a page's text with each ``<!-- somb:figure NAME FORMAT -->`` replaced by the stored figure.
-
-    Raises
-    ------
-    UsageError
-        If a figure is unknown.
-    """
-    return re.sub(r"<!-- somb:figure (\w+) (\S+) -->", _figure, text)
-
-
-def _figure(marker: re.Match[str]) -> str:
-    name, form = marker.groups()
-    known = figures.stored()
-    if name not in known:
-        raise UsageError(f"the audit has no figure '{name}'; there are {', '.join(known)}")
-    return format(known[name], form)
+LEAST = 0.05  # what a score must differ by, or its SD over seeds be, to be shown
 
 
 def both_protocols() -> str:
-    """Return the scores of the project's own run that differ by 0.05 or more between the protocols."""
+    """Return the scores of the project's own run that differ between the protocols."""
     key = ["task", "metric", "model"]
     scores = canonical_scores()
     means = scores.pivot(index=key, columns="protocol", values="mean").dropna()
     stated = published_primary().set_index(key)["mean"].rename("stated")
     chance = scores.drop_duplicates(key).set_index(key)["chance"]
     table = means.join(stated).join(chance)[["chance", "stated", "published", "aligned"]]
-    moved = table[(table["aligned"] - table["published"]).abs() >= 0.05]
-    return _table(moved.reset_index())
+    moved = table[(table["aligned"] - table["published"]).abs() >= LEAST]
+    shown = "Scores of the project's own run that differ by {} or more between the protocols (*stated*: as published):"
+    return f"{shown.format(LEAST)}\n\n{_table(moved.reset_index())}"
 
 
 def tier_table() -> str:
@@ -55,9 +39,10 @@ def tier_table() -> str:
         models_above=[f"{above} of {models}" for above, models in table[["above", "models"]].to_numpy()],
     )
     shown = ["task", "protocol", "stated", "shown", "verdict", "metric", "chance", "best", "score", "models_above"]
-    kept = table.loc[table["verdict"] != "holds", shown]
-    held = f"{len(table) - len(kept)} of {len(table)} stated tiers hold (task and protocol); these do not:"
-    return f"{held}\n\n{_table(kept.rename(columns={'models_above': 'models above chance'}))}"
+    refuted = table.loc[table["verdict"] != "holds", shown]
+    n_holding = len(table) - len(refuted)
+    held = f"{n_holding} of {len(table)} stated tiers hold (task and protocol); these do not:"
+    return f"{held}\n\n{_table(refuted.rename(columns={'models_above': 'models above chance'}))}"
 
 
 def tier_rules() -> str:
@@ -66,11 +51,14 @@ def tier_rules() -> str:
 
 
 def seed_spread() -> str:
-    """Return how far the scores that move most move over seeds."""
-    table = stability.spread(stability.stored())
-    table = table[(table["model"] != "random") & (table["sd"] >= 0.05)].sort_values("sd", ascending=False)
-    columns = {"first": "seed 42", "mean": "mean", "sd": "SD", "lowest": "lowest", "highest": "highest"}
-    return _table(table[["task", "model", "metric", "chance", "seeds", *columns]].rename(columns=columns))
+    """Return the scores that move most over seeds."""
+    scores = seeds.stored()
+    table = seeds.spread(scores)
+    table = table[~table["model"].isin(TRIVIAL) & (table["sd"] >= LEAST)].sort_values("sd", ascending=False)
+    columns = {"first": f"seed {scores['seed'].iloc[0]}", "mean": "mean", "sd": "SD"}
+    shown = ["task", "model", "metric", "chance", "seeds", *columns, "lowest", "highest"]
+    head = f"Scores whose SD over seeds is {LEAST} or more:"
+    return f"{head}\n\n{_table(table[shown].rename(columns=columns))}"
 
 
 def _table(frame: pd.DataFrame) -> str:

@@ -118,13 +118,14 @@ MARKERS: dict[str, Callable[[], str]] = {"tasks": task_pages, "tables": table_pa
 
 def fill(text: str) -> str:
     """Return a page's text with each marker replaced by what it stands for."""
+    from somb_utils.audit import figures
     from somb_utils.book import audit_parts
 
     for name, make in (MARKERS | audit_parts.MARKERS).items():
         marker = f"<!-- somb:{name} -->"
         if marker in text:
             text = text.replace(marker, make())
-    return audit_parts.fill_figures(text)
+    return figures.fill(text)
 
 
 def banner(source: str) -> str:

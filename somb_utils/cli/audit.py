@@ -1,11 +1,15 @@
 """``somb audit``: look closely at tasks, seeds and the figures that the book's audit states."""
 
-from typing import Annotated
+import sys
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-from somb_utils.cli.runs import Data, Print
+from somb_utils.cli.runs import Data, Models, Print
 from somb_utils.cli.tasks import Format
+from somb_utils.errors import UsageError
+from somb_utils.paths import CHECKOUT
 
 app = typer.Typer(help="Look closely at tables, tasks and scores.", no_args_is_help=True)
 
@@ -23,7 +27,7 @@ def tasks(
     """
     import pandas as pd
 
-    from somb_utils.audit.leaks import feature_census, row_census
+    from somb_utils.audit import feature_census, row_census
     from somb_utils.cli.console import print_frame
     from somb_utils.runs.runner import load_tasks
 
@@ -35,39 +39,47 @@ def tasks(
 @app.command()
 def seeds(
     tasks: Annotated[str, typer.Option("--tasks", "-t", help="Ids or wildcards.")],
-    models: Annotated[str, typer.Option(help="Baselines, separated by commas.")] = "random,rf,mlp",
+    models: Models = None,
     number: Annotated[int, typer.Option("--seeds", help="How many seeds.")] = 20,
     protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
     data: Data = "auto",
-    store: Annotated[bool, typer.Option(help="Keep the scores under data/reference.")] = False,
+    store: Annotated[bool, typer.Option(help="Store the scores under data/reference.")] = False,
     format: Print = Format.table,
 ) -> None:
-    """Fit models once a seed and print how far their scores move.
+    """Fit models once per seed and print how far their scores move.
 
     Example: `somb audit seeds --tasks A1,A2 --models rf,mlp --seeds 20`
     """
-    from somb_utils.audit import stability
+    from somb_utils._seeds import SEED
+    from somb_utils.audit import seeds
     from somb_utils.cli.console import print_frame
     from somb_utils.runs.runner import load_tasks
 
     loaded = load_tasks(tasks, protocol, data)  # type: ignore[arg-type]
-    scores = stability.seed_scores(loaded, models, stability.seeds_from(42, number))
+    scores = seeds.seed_scores(loaded, models, seeds.seeds_from(SEED, number))
     if store:
-        stability.store(scores, loaded)
-    print_frame(stability.spread(scores).round(3), format, title=f"Primary score over {number} seeds")
+        seeds.store(scores, loaded)
+    print_frame(seeds.spread(scores).round(3), format, title=f"Primary score over {number} seeds")
 
 
 @app.command()
 def figures(
     data: Data = "auto",
-    store: Annotated[bool, typer.Option(help="Keep them for the book, under data/reference.")] = False,
+    store: Annotated[bool, typer.Option(help="Store them for the book, under data/reference.")] = False,
 ) -> None:
     """Compute every figure that the book's audit states, from the real tables.
 
     Example: `somb audit figures` (after `somb data fetch`)
     """
-    from somb_utils.audit import figures as audit_figures
-
-    made = audit_figures.store(data) if store else audit_figures.compute(data)
-    for name, value in made.items():
+    checks = _checks()
+    for name, value in (checks.store if store else checks.figures)(data).items():
         print(f"{name:<32}{value:>14.6g}")
+
+
+def _checks() -> Any:
+    """Return the audit notebook's module that computes figures, which stands beside the notebook."""
+    folder = CHECKOUT / "notebooks"
+    if not (folder / "audit_checks").is_dir():
+        raise UsageError("the audit's figures are computed in a checkout of the repository, not by the package")
+    sys.path.insert(0, str(folder))
+    return import_module("audit_checks.compute")

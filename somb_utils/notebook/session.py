@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -13,7 +14,7 @@ import pandas as pd
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.notebook.display import Bar, literal, note, show
-from somb_utils.notebook.files import need
+from somb_utils.notebook.files import FOLDER, need
 from somb_utils.notebook.parameters import Parameters, check
 from somb_utils.paths import writable_cache_dir
 from somb_utils.reference.published import published_primary
@@ -27,6 +28,8 @@ from somb_utils.tasks.task_data import TaskData, load_task
 def start(category: str, **parameters: Any) -> "Session":
     """Check a notebook's parameters, load its tasks, show where the data come from, and return the session.
 
+    Modules that stand beside the notebooks can be imported from then on, in whichever folder the kernel runs.
+
     Parameters
     ----------
     category : letter of the tasks that the notebook is about; empty for any
@@ -38,6 +41,8 @@ def start(category: str, **parameters: Any) -> "Session":
         If a parameter is unknown, its value cannot be, or the extra ``book`` is not installed.
     """
     need("IPython.display"), need("myst_nb"), need("matplotlib")
+    if str(FOLDER) not in sys.path:
+        sys.path.append(str(FOLDER))
     session = Session(category, check(category, parameters))
     show(session.banner())
     return session
