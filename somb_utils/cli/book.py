@@ -15,14 +15,14 @@ def book(
     data: Data = "auto",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the site.")] = Path("_build/html"),
     jobs: Jobs = -1,
-    n_bootstrap: Annotated[int, typer.Option("--n-bootstrap", min=0, help="Replicates of each interval.")] = 1000,
+    n_bootstrap: Annotated[int, typer.Option("--n-bootstrap", min=0, help="Bootstrap replicates per interval.")] = 1000,
     logs: Annotated[
-        list[Path] | None, typer.Option("--logs", help="Logs of a language-model evaluation; may be repeated.")
+        list[Path] | None, typer.Option("--logs", help="Logs of a language-model evaluation; repeatable.")
     ] = None,
 ) -> None:
     """Execute all notebooks on the available data and build the book as a static site.
 
-    Finished folds are kept, so that the same command only does what is new. Every page says which data it shows.
+    Finished folds are kept, so a rerun only does what is new. Every page says which data it shows.
 
     Examples: `somb book`, `somb book --data simulated`, `somb book --logs logs/llm`
     """

@@ -17,26 +17,24 @@ if TYPE_CHECKING:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders of one protocol and data source.")],
-    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids, separated by commas. All: omit.")] = None,
-    models: Annotated[str | None, typer.Option("--models", help="Names, separated by commas. All: omit.")] = None,
+    runs: Annotated[list[Path], typer.Argument(help="Run folders with the same protocol and data source.")],
+    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids, comma-separated. Default: all.")] = None,
+    models: Annotated[str | None, typer.Option("--models", help="Names, comma-separated. Default: all.")] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="aligned or published, where the folders hold results of both.")
+        str | None, typer.Option(help="aligned or published, if the folders have results of both.")
     ] = None,
-    against: Annotated[
-        str | None, typer.Option("--against", help="The model to compare with [default: best mean rank].")
-    ] = None,
-    n_bootstrap: Annotated[int, typer.Option(min=1, help="Replicates of each interval.")] = 1000,
-    n_permutations: Annotated[int, typer.Option(min=1, help="Shuffles behind each p-value against chance.")] = 999,
-    seed: Annotated[int, typer.Option(help="Seed of replicates and shuffles.")] = 42,
+    against: Annotated[str | None, typer.Option("--against", help="Reference model [default: best mean rank].")] = None,
+    n_bootstrap: Annotated[int, typer.Option(min=1, help="Bootstrap replicates per interval.")] = 1000,
+    n_permutations: Annotated[int, typer.Option(min=1, help="Permutations per p-value against chance.")] = 999,
+    seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 42,
     jobs: Jobs = -1,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for tables (CSV) and figures (PNG).")] = None,
     format: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
 ) -> None:
     """Compare models: scores against chance, paired differences, ranks over tasks, calibration.
 
-    A model that is the same in two folders counts once; one that differs gets its folder's name in front, and its
-    plain name in --against means the first folder's. `somb run` prints the name of its run folder.
+    A model that is identical in two folders is counted once. If it differs, its name is prefixed with the folder's; the
+    plain name in --against refers to the first folder. `somb run` prints the name of its run folder.
 
     Examples:
 
@@ -55,7 +53,7 @@ def compare(
     count(jobs)
     run = gather(runs, split_names(tasks), split_names(models), protocol)
     if run.results["model"].nunique() < 2:
-        raise UsageError("a comparison needs two models; name further run folders")
+        raise UsageError("a comparison needs at least two models; name further run folders")
     if out is not None:
         from somb_utils import plots  # noqa: F401  # tells at once that figures need the extra
     made = made_of(run, n_bootstrap, n_permutations, seed, jobs)
@@ -91,7 +89,7 @@ def _print(made: "Comparison", gaps: "pd.DataFrame", reference: str, format: For
     parts = [
         (f"Scores, 95 % interval, p against chance (permutation), q over the table{mark}", scores),
         (
-            f"Difference to {reference}, paired; wins: share of replicates above it{mark}",
+            f"Paired difference from {reference}; wins: share of bootstrap replicates above it{mark}",
             gaps.drop(columns="protocol"),
         ),
     ]
@@ -107,7 +105,7 @@ def _print(made: "Comparison", gaps: "pd.DataFrame", reference: str, format: For
         print_frame(_rounded(frame), format, title=title)
     if (gaps["test"] == "sign flip").any() and format is Format.table:
         floors = sorted({f"{floor:g}" for floor in gaps.loc[gaps["test"] == "sign flip", "floor"]})
-        print(f"A sign flip over so few crew or time points cannot give a p-value below {', '.join(floors)}.")
+        print(f"With so few crew or time points, a sign-flip test gives no p-value below {', '.join(floors)}.")
 
 
 def _rounded(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -126,7 +124,7 @@ def _write(made: "Comparison", gaps: "pd.DataFrame", reference: str, out: Path) 
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SombError(f"{out} cannot be made: {error.strerror}; name another folder with --out") from None
+        raise SombError(f"{out} cannot be created: {error.strerror}; name another folder with --out") from None
     frames = {"scores": made.scores, "differences": made.differences, "calibration": made.calibration}
     figures = {"differences": plots.differences(gaps, reference, source=made.source)}
     if made.ranks is not None:

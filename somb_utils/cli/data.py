@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Get, check, simulate and rebuild the tables.", no_args_is_help=True)
 
 Tasks = Annotated[str | None, typer.Option("--tasks", help="Only the tables of these tasks, e.g. A1,F*.")]
-Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
+Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder with the published CSV files.")]
 
 
 @app.command()
 def fetch(tasks: Tasks = None) -> None:
-    """Download the open tables into the user cache, verify each, and continue where an earlier call stopped.
+    """Download the open tables into the user cache and verify each; resumes an interrupted download.
 
     Examples: `somb data fetch`, `somb data fetch --tasks A1,F*`
     """
@@ -32,7 +32,7 @@ def fetch(tasks: Tasks = None) -> None:
 
 @app.command()
 def status(tasks: Tasks = None, data: Data = "auto") -> None:
-    """List the open tables: size, study, tasks, and which of them are here as published.
+    """List the open tables with size, study and tasks, and which of them are available as published.
 
     Examples: `somb data status`, `somb data status --tasks G1 --data open`
     """
@@ -71,7 +71,7 @@ def status(tasks: Tasks = None, data: Data = "auto") -> None:
 
 @app.command()
 def verify(tasks: Tasks = None, data: Data = "auto") -> None:
-    """Check the hash of every table that is here against the register.
+    """Check the hash of every available table against the registry.
 
     Examples: `somb data verify`, `somb data verify --tasks A1 --data open`
     """
@@ -97,10 +97,10 @@ def simulate(
     out: Annotated[Path, typer.Argument(help="Folder for the CSV files.")],
     seed: int = 42,
     crew: Annotated[int, typer.Option(help="Number of crew members.")] = 4,
-    effect: Annotated[float, typer.Option(help="Size of the planted signal; 0 for none.")] = 1.0,
-    timepoints: Annotated[int, typer.Option(help="Timepoints a crew member in the clinical tables.")] = 7,
+    effect: Annotated[float, typer.Option(help="Size of the simulated effect; 0 for none.")] = 1.0,
+    timepoints: Annotated[int, typer.Option(help="Time points per crew member in the clinical tables.")] = 7,
 ) -> None:
-    """Write the simulated tables as CSV, to look at them or to try other tools on them.
+    """Write the simulated tables as CSV, to inspect them or to try other tools on them.
 
     Examples: `somb data simulate simulated/`, `somb data simulate null/ --effect 0`
     """

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 Folder = Annotated[
     Path,
-    typer.Argument(metavar="DIR", help="One file a task: A1.json, .parquet, .csv or .csv.gz. Or a run folder."),
+    typer.Argument(metavar="DIR", help="One file per task: A1.json, .parquet, .csv or .csv.gz. Or a run folder."),
 ]
-Model = Annotated[str | None, typer.Option("--model", help="Which model of a run folder.")]
-Tasks = Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All that have a file: omit.")]
-Protocol = Annotated[str, typer.Option(help="aligned or published: whose folds the predictions are for.")]
+Model = Annotated[str | None, typer.Option("--model", help="Model of a run folder.")]
+Tasks = Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. Default: all that have a file.")]
+Protocol = Annotated[str, typer.Option(help="aligned or published: the folds that the predictions are for.")]
 
 
 def evaluate(
@@ -30,12 +30,12 @@ def evaluate(
     protocol: Protocol = "aligned",
     model: Model = None,
     data: Data = "auto",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write results and predictions here.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for results and predictions.")] = None,
     format: Print = Format.table,
 ) -> None:
-    """Check predictions, score them with every metric of their tasks, and set them beside the best baseline.
+    """Check predictions, score them with every metric of their tasks, and compare them with the best baseline.
 
-    Nothing is scored before every file is valid; all that is wrong is told at once.
+    Nothing is scored until every file is valid; the check reports every problem at once.
 
     Examples: `somb template mypredictions --tasks "A*"` writes files to fill, then
     `somb evaluate mypredictions --out results/mine`. `somb evaluate results/mine` scores a run's own predictions.
@@ -45,7 +45,7 @@ def evaluate(
     from somb_utils.predictions.evaluate import score, standing
 
     if out is not None and out.resolve() == folder.resolve():
-        raise UsageError("--out must be another folder than the predictions'")
+        raise UsageError("--out must not be the folder of the predictions")
     submissions = _validated(folder, tasks, protocol, data, model)
     result = score(submissions, out)
     table = standing(result)
@@ -53,15 +53,15 @@ def evaluate(
         print_frame(table, format)
         return
     simulated = result.provenance["source"] == "simulated"
-    mark = "SIMULATED tables: no score says anything of real biology" if simulated else "open tables"
+    mark = "SIMULATED tables: scores say nothing about real biology" if simulated else "open tables"
     print_frame(_shown(table), format, title=f"Primary metric, mean ± SD over folds ({mark})")
-    print_frame(_every_metric(result.results), format, title="Every metric")
+    print_frame(_every_metric(result.results), format, title="All metrics")
     for submission in submissions.values():
         task = submission.data.task
         if task.type == "multiclass":
             rows = result.predictions[result.predictions["task"] == task.id]
             counts = confusion(rows["y_true"].to_numpy(), rows["y_pred"].to_numpy(), task.classes)
-            print_frame(counts.reset_index(names="true \\ predicted"), format, title=f"{task.id}: tested rows by class")
+            print_frame(counts.reset_index(names="true \\ predicted"), format, title=f"{task.id}: confusion matrix")
 
 
 def validate(
@@ -71,7 +71,7 @@ def validate(
     model: Model = None,
     data: Data = "auto",
 ) -> None:
-    """Check predictions without scoring them; all that is wrong is told at once.
+    """Check predictions without scoring them, and report every problem at once.
 
     Example: `somb template mypredictions`, then `somb validate mypredictions`
     """
@@ -81,14 +81,14 @@ def validate(
 
 def template(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All: omit.")] = None,
+    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. Default: all.")] = None,
     protocol: Protocol = "aligned",
     data: Data = "auto",
     form: Annotated[
-        str, typer.Option(help="json; or parquet, csv or csv.gz (with ids, so that nothing can be misaligned).")
+        str, typer.Option(help="json; or parquet, csv or csv.gz (with ids, so that rows cannot be misaligned).")
     ] = "json",
 ) -> None:
-    """Write valid example predictions, the most common answer everywhere, to fill with your own.
+    """Write valid example predictions (the majority class everywhere) to replace with your own.
 
     Examples: `somb template mypredictions`, `somb template mypredictions --tasks A1 --form parquet`
     """

@@ -10,10 +10,10 @@ from somb_utils.runs.plan import Plan
 
 def print_plan(plan: Plan, format: str) -> None:
     """Print the tasks to standard output, the rest to standard error."""
-    print_frame(plan.tasks.assign(gaps=plan.tasks["gaps"].map("{:.1%}".format)), format, title="What would be run")
+    print_frame(plan.tasks.assign(gaps=plan.tasks["gaps"].map("{:.1%}".format)), format, title="Planned run")
     for message in plan.left_out:
         print(f"left out: {message}", file=sys.stderr)
-    rate = "by the models' finished folds" if plan.measured else "by a rough rate; finished folds give a better one"
+    rate = "from the models' finished folds" if plan.measured else "a rough estimate; finished folds give a better one"
     print(
         f"{plan.fits} fits to do, {plan.finished} finished; about {timedelta(seconds=round(plan.seconds))} h ({rate}); "
         "nothing was fitted",

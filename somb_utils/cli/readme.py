@@ -9,9 +9,9 @@ from somb_utils.errors import SombError, UsageError
 
 
 def readme(
-    update: Annotated[bool, typer.Option("--update", help="Write the tables; without it, only compare.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Write the tables [default: only compare].")] = False,
     store: Annotated[
-        list[Path] | None, typer.Option("--store", help="First make these run folders the canonical run.")
+        list[Path] | None, typer.Option("--store", help="First store these run folders as the canonical run.")
     ] = None,
     file: Annotated[Path, typer.Option(help="The README.")] = Path("README.md"),
 ) -> None:

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from somb_utils.tables.sources import Source
     from somb_utils.tasks.task_data import TaskData
 
-Models = Annotated[
-    str | None, typer.Option("--models", help="Baselines or package.module:object, separated by commas.")
-]
+Models = Annotated[str | None, typer.Option("--models", help="Baselines or package.module:object, comma-separated.")]
 Params = Annotated[
     list[str] | None,
     typer.Option(
@@ -28,25 +26,25 @@ Params = Annotated[
         "null or None, [1, 2], {a: b}, '\"text\"'.",
     ),
 ]
-Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Fold jobs at once; -1: one a core.")]
+Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder with the published CSV files.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Parallel fold jobs; -1: one per core.")]
 Cluster = Annotated[
-    str | None, typer.Option("--cluster", help="A Dask scheduler, tls://host:8786, or local:N for N processes here.")
+    str | None, typer.Option("--cluster", help="Dask scheduler (tls://host:8786), or local:N for N local processes.")
 ]
-Timeout = Annotated[float | None, typer.Option(help="Seconds that a fit may take; one that takes longer has failed.")]
-Memory = Annotated[float | None, typer.Option(help="GiB that a fit may allocate (Linux); beyond it, it fails.")]
+Timeout = Annotated[float | None, typer.Option(help="Time limit of a fit in seconds; a slower fit fails.")]
+Memory = Annotated[float | None, typer.Option(help="Memory limit of a fit in GiB (Linux); a larger fit fails.")]
 Seed = Annotated[
     int,
-    typer.Option(
-        help="Seed of every model; in your own, of each random_state that is None. Folds do not depend on it."
-    ),
+    typer.Option(help="Seed of every model (your own: each random_state that is None). Folds do not depend on it."),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/DATA-PROTOCOL].")]
 Print = Annotated[Format, typer.Option("--format", help="How to print the summary.")]
 
 
 def run(
-    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards, e.g. A1,F*. All: omit.")] = None,
+    tasks: Annotated[
+        str | None, typer.Option("--tasks", "-t", help="Ids or wildcards, e.g. A1,F*; default all.")
+    ] = None,
     models: Models = None,
     model_params: Params = None,
     protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
@@ -64,14 +62,14 @@ def run(
 ) -> None:
     """Fit models on tasks, score them, and print the summary.
 
-    Results, predictions and provenance go to the run folder; the same command continues an interrupted run.
-    `--format csv > summary.csv` keeps the summary as CSV; `pandas.read_parquet` reads `results.parquet`, a row a fold.
+    Results, predictions and provenance are written to the run folder; the same command resumes an interrupted run.
+    `--format csv > summary.csv` saves the summary as CSV; `results.parquet` has one row per fold and metric.
 
     Examples:
 
     `somb run --tasks A1,A2`
 
-    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (called `rf(n_estimators=300)`)
+    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (listed as `rf(n_estimators=300)`)
 
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
 
@@ -106,7 +104,7 @@ def ablate(
     out: Out = None,
     format: Print = Format.table,
 ) -> None:
-    """Fit models on a task with all of its features and on each of its feature subsets.
+    """Fit models on a task with all of its features, and with each of its feature subsets.
 
     Example: `somb ablate B1 --models logreg,lightgbm`
     """
@@ -126,7 +124,7 @@ def ablate(
 
 
 def reproduce(
-    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All: omit.")] = None,
+    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards; default all.")] = None,
     data: Data = "auto",
     jobs: Jobs = -1,
     timeout: Timeout = None,
@@ -135,7 +133,7 @@ def reproduce(
     out: Out = None,
     format: Print = Format.table,
 ) -> None:
-    """Run the published protocol on the real tables and set every score beside the published one.
+    """Run the published protocol on the real tables and compare every score with the published one.
 
     Example: `somb reproduce --tasks A1` (after `somb data fetch`)
     """
@@ -149,7 +147,7 @@ def reproduce(
     result = _execute(tasks, None, {}, "published", data, _where(jobs, timeout, memory, cluster), 42, out)
     table = compare(result.summary(n_jobs=jobs))
     shown = table.assign(**{c: table[c].map("{:.4f}".format) for c in ("published", "here", "difference")})
-    print_frame(shown, format, title="Primary metric, published and here")
+    print_frame(shown, format, title="Primary metric, published and reproduced")
     _say_missing(tasks, data)
     _report_failures(result)
     wrong = table[table["verdict"] == "DIFFERS"]
@@ -182,7 +180,7 @@ def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, An
 
 def _where(jobs: int, timeout: float | None, memory: float | None, cluster: str | None) -> dict[str, Any]:
     if jobs == 0 or jobs < -1:
-        raise UsageError(f"--jobs {jobs}: give a number of jobs, or -1 for one a core")
+        raise UsageError(f"--jobs {jobs}: give a number of jobs, or -1 for one per core")
     # Without a time limit, an infinite one: a fit is then done in a process of its own, also with one job.
     return {
         "n_jobs": jobs,
@@ -241,7 +239,7 @@ def _execute(
     except KeyboardInterrupt:
         print(
             f"\nstopped; {progress.done} of {progress.jobs} fold jobs are kept in {folder}. "
-            "The same command continues from there.",
+            "The same command resumes the run.",
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
@@ -253,12 +251,12 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
 
     summary = result.summary(n_jobs=jobs)
     if format is Format.table:
-        mark = "SIMULATED tables: no score says anything of real biology" if _simulated(result) else "open tables"
-        title = f"Primary metric, mean ± SD over folds, 95 % interval; * the task's best or tied with it ({mark})"
+        mark = "SIMULATED tables: scores say nothing about real biology" if _simulated(result) else "open tables"
+        title = f"Primary metric, mean ± SD over folds, 95 % interval; * best of the task or tied with it ({mark})"
         print_frame(wide(summary), format, title=title)
         composite = result.composite().round(3).reset_index() if _has_composite(summary) else None
         if composite is not None:
-            note = "share of the way from chance to perfect, averaged in groups, then over them"
+            note = "scores rescaled to 0 at chance and 1 if perfect, averaged within groups, then over groups"
             print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")
     else:
         print_frame(summary, format)

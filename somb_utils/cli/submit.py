@@ -39,13 +39,13 @@ def card(
 
 @app.command()
 def pack(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, of somb run or somb evaluate --out.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of somb run or somb evaluate --out.")],
     card: Annotated[Path, typer.Option("--card", help="Model card; `somb submit card` prints one to fill in.")],
-    models: Annotated[str | None, typer.Option("--models", help="Those the card describes. All: omit.")] = None,
+    models: Annotated[str | None, typer.Option("--models", help="Models that the card describes; default all.")] = None,
     data: Data = "auto",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file [default: NAME.zip].")] = None,
 ) -> None:
-    """Check a run and its model card as the maintainers will, and write them to one file.
+    """Check a run and its model card as the maintainers will, and pack them into one file.
 
     Examples: `somb submit card card.yaml`, then `somb submit pack results/open-aligned --card card.yaml --models rf`
     """
@@ -64,11 +64,11 @@ def pack(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="As somb submit pack writes it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File written by somb submit pack.")],
     data: Data = "auto",
     format: Print = Format.table,
 ) -> None:
-    """Score a submission's predictions again, and refuse it with all reasons if its scores do not follow from them.
+    """Score a submission's predictions again; if its scores do not follow from them, refuse it and give every reason.
 
     Example: `somb submit check mine.zip`
     """
@@ -86,13 +86,13 @@ def check(
 
 def leaderboard(
     add: Annotated[
-        list[Path] | None, typer.Option("--add", help="Check this submission and list it; may be repeated.")
+        list[Path] | None, typer.Option("--add", help="Check this submission and list it; repeatable.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = Path("leaderboard"),
     data: Data = "auto",
     format: Print = Format.table,
 ) -> None:
-    """Check the listed submissions again, show them, and rebuild their index and page; --add checks and lists new ones.
+    """Check the listed submissions again, show them, and rebuild index and page; --add checks and lists new ones.
 
     Examples: `somb leaderboard`, `somb leaderboard --add mine.zip --add theirs.zip`
     """

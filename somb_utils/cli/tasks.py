@@ -17,10 +17,10 @@ class Format(StrEnum):
 
 
 def tasks(
-    task: Annotated[str | None, typer.Argument(help="A task's id; all tasks when omitted.")] = None,
-    format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
+    task: Annotated[str | None, typer.Argument(help="Task id [default: all tasks].")] = None,
+    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
 ) -> None:
-    """Show the task catalogue, or one task whole.
+    """Show the task catalogue, or one task in full.
 
     Examples: `somb tasks`, `somb tasks B1`, `somb tasks --format csv`
     """
@@ -70,7 +70,7 @@ def tasks(
 
 
 def doctor() -> None:
-    """Say what is installed, which data is in use, which tasks can run, and how to get what is missing.
+    """Report what is installed, which data are in use, which tasks can run, and how to get what is missing.
 
     Example: `somb doctor`
     """

@@ -147,7 +147,7 @@ def test_json_is_the_scores_alone(runs: Path, command: Command) -> None:
         (["base", "--tasks", "B1"], "no run holds the task B1; they hold A1, C2, H1"),
         (["base", "--models", "svm"], "no run holds the model svm"),
         (["base", "--against", "svm"], "no model was compared with svm"),
-        (["base", "--models", "rf"], "a comparison needs two models"),
+        (["base", "--models", "rf"], "a comparison needs at least two models"),
         (["nowhere"], "not a readable run folder"),
     ],
 )

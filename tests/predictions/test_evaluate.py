@@ -524,7 +524,7 @@ def test_evaluate_prints_and_stores_what_a_run_does(command: Any, open_data: Pat
     command("template", "mine", "--tasks", "A1,B2,C2", *words)
     code, out, _ = command("evaluate", "mine", "--out", "scores", *words)
     assert code == 0
-    for text in ("0.200 ± 0.000", "0.307", "(logreg)", "open tables", "f1[pre_flight]", "A1: tested rows by class"):
+    for text in ("0.200 ± 0.000", "0.307", "(logreg)", "open tables", "f1[pre_flight]", "A1: confusion matrix"):
         assert text in out
     run = load_run(tmp_path / "scores")
     assert set(run.results["model"]) == {"submission"} and len(run.summary()) == 3
