@@ -10,7 +10,8 @@ import pandas as pd
 from somb_utils.audit import spread
 from somb_utils.audit.census import DIGITS
 from somb_utils.leaderboard.board import Board, fit
-from somb_utils.notebook import Parameters, Session
+from somb_utils.notebook import Session
+from somb_utils.notebook.parameters import Parameters
 from somb_utils.reference.published import published_primary, published_scores
 from somb_utils.runs.baselines import RANDOM
 from somb_utils.runs.models import SEED

@@ -40,8 +40,8 @@ def build(
     where = str(getattr(source, "folder", source.kind))
     tree = CHECKOUT / "_build" / f"source-{source.kind}"
     given = {
-        "data_source": str(Path(where).resolve()) if Path(where).is_dir() else where,
-        "results_dir": str(CHECKOUT / "results" / f"{source.kind}-aligned"),
+        "source": str(Path(where).resolve()) if Path(where).is_dir() else where,
+        "out": str(CHECKOUT / "results" / f"{source.kind}-aligned"),
         "n_jobs": jobs,
         **(parameters or {}),
     }

@@ -8,7 +8,8 @@ import typer
 from somb_utils.errors import SombError, UsageError, printable
 
 if TYPE_CHECKING:
-    from somb_utils.llm.run.engine import Estimate, Outcome
+    from somb_utils.llm.run.engine import Outcome
+    from somb_utils.llm.run.plan import Estimate
 
 app = typer.Typer(
     help="Evaluate language models on the 100 questions: run, judge, report.",
@@ -19,10 +20,11 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
+OUT = "new, empty, or of an earlier report"
 Models = Annotated[list[str], typer.Option("--model", "-m", help="PROVIDER/MODEL; may be repeated.")]
 Judges = Annotated[list[str], typer.Option("--judge", "-j", help="PROVIDER/MODEL; may be repeated.")]
 Logs = Annotated[list[Path], typer.Argument(help="Logs, folders of logs, or published scored files (.json).")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would use and cost, and stop.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate tokens and cost, and send nothing.")]
 MaxCost = Annotated[float | None, typer.Option(min=0, help="Dollars; calls that could exceed it are not made.")]
 Prices = Annotated[Path | None, typer.Option(help="YAML file of prices that add to the project's.")]
 Batch = Annotated[bool, typer.Option("--batch", help="Use the provider's batch mode: cheaper, slower.")]
@@ -34,12 +36,12 @@ Timeout = Annotated[int, typer.Option(help="Seconds that one request may take.")
 
 
 def _need_extra() -> None:
-    """Refuse with the way to install what the evaluation needs, before anything else is tried."""
+    """Refuse, before anything else is tried, if the extra is not installed; the error says how to get it."""
     from importlib.util import find_spec
 
     from somb_utils._extras import missing_extra
 
-    for name in ("inspect_ai", "anthropic", "openai"):
+    for name in ("inspect_ai", "anthropic", "krippendorff", "openai"):
         if find_spec(name) is None:
             raise missing_extra("`somb llm`", "llm", ModuleNotFoundError(name=name))
 
@@ -83,9 +85,9 @@ def _show(estimates: "list[Estimate]", what: str) -> None:
 
 
 def _finish(outcome: "Outcome", what: str, max_cost: float | None, next_step: str) -> None:
-    """Say how a run ended; a run with anything missing ends in an error that says how to go on."""
-    spent = f", ${outcome.spent:.4f} spent now" if outcome.spent else ""
-    typer.echo(f"{outcome.done} {what} complete{spent}. Logs: {outcome.log_dir}")
+    """Report how a run ended; if anything is missing, an error says how to go on."""
+    spending = f", {outcome.spending}" if outcome.spending else ""
+    typer.echo(f"{outcome.done} {what} complete{spending}. Logs: {outcome.log_dir}")
     problems = []
     if outcome.not_asked:
         problems.append(
@@ -121,7 +123,7 @@ def run(
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 42,
     repeats: Annotated[int, typer.Option(min=1, help="How often each question is asked.")] = 1,
     log_dir: Annotated[Path, typer.Option(help="Where logs are written, and found again.")] = Path("logs/llm"),
-    temperature: Annotated[float, typer.Option(help="Of the answering models; Anthropic's API takes none.")] = 0.3,
+    temperature: Annotated[float, typer.Option(help="Of the answering models, where a provider takes one.")] = 0.3,
     max_tokens: Annotated[int | None, typer.Option(help="Default: 2000, or 8192 if it reasons.")] = None,
     dry_run: DryRun = False,
     max_cost: MaxCost = None,
@@ -135,15 +137,15 @@ def run(
 ) -> None:
     """Put questions to models.
 
-    The same command again asks only what failed or was not asked; a killed run goes on where it stopped.
+    The same command again asks only what failed or was not asked; a killed run continues where it stopped.
     """
     _need_extra()
     from somb_utils.llm.bank.questions import load_bank
-    from somb_utils.llm.run import engine
+    from somb_utils.llm.run import engine, plan
     from somb_utils.llm.run.models import Settings
 
     if not (full or sample or modality or difficulty or kind):
-        raise UsageError("Say which questions: --sample N, --modality, --difficulty, --kind, or --full")
+        raise UsageError("Choose questions: --sample N, --modality, --difficulty, --kind, or --full")
     if full and (sample or modality or difficulty or kind):
         raise UsageError("--full means all questions; leave it out to choose some of them")
     settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
@@ -152,7 +154,7 @@ def run(
     filters |= {"sample": sample, "seed": seed}
     questions = load_bank(**filters)
     if dry_run:
-        _show(engine.plan_answers(model, questions * repeats, known, settings), f"{len(questions)} questions")
+        _show(plan.plan_answers(model, questions * repeats, known, settings), f"{len(questions)} questions")
         return
     typer.echo(f"{len(questions)} questions x {len(model)} models, {repeats} time(s)", err=True)
     outcome = engine.run_answers(model, filters, log_dir, settings, max_cost, known, repeats)
@@ -167,7 +169,7 @@ def judge(
     logs: Logs,
     judge: Judges,
     per_dimension: Annotated[
-        bool, typer.Option("--per-dimension", help="Six calls an answer: one a dimension, one for the flags.")
+        bool, typer.Option("--per-dimension", help="Six calls per answer: one per dimension, one for the flags.")
     ] = False,
     log_dir: Annotated[Path | None, typer.Option(help="Default: `judged` beside the answers' logs.")] = None,
     dry_run: DryRun = False,
@@ -180,9 +182,9 @@ def judge(
     retry_wait: Wait = 3.0,
     timeout: Timeout = 600,
 ) -> None:
-    """Let judges grade the answers in LOGS: answered once, judged by many."""
+    """Let judges grade the answers in LOGS; several judges may grade the same answers."""
     _need_extra()
-    from somb_utils.llm.run import engine
+    from somb_utils.llm.run import engine, plan
     from somb_utils.llm.run.models import Settings
 
     settings = Settings(0.0, None, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
@@ -191,7 +193,7 @@ def judge(
     first = logs[0] if logs[0].is_dir() else logs[0].parent
     if dry_run:
         _show(
-            engine.plan_judging(judge, answers, per_dimension, known, settings),
+            plan.plan_judging(judge, answers, per_dimension, known, settings),
             f"judging {len(answers)} answers",
         )
         return
@@ -207,8 +209,10 @@ def judge(
 )
 def report(
     logs: Logs,
-    compare: Annotated[bool, typer.Option("--compare", help="Add every pair of models, paired.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the report's files.")] = Path("llm_report"),
+    compare: Annotated[bool, typer.Option("--compare", help="Compare every pair of models.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the report: new, empty, or of an earlier report.")] = Path(
+        "llm_report"
+    ),
     n_bootstrap: Annotated[int, typer.Option(min=100, help="Resamples of the questions.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 42,
 ) -> None:
@@ -227,7 +231,7 @@ def view(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine alone.")] = 7575,
     bundle: Annotated[Path | None, typer.Option(help="Write a static viewer here instead.")] = None,
 ) -> None:
-    """Open inspect's log viewer, or write it as static pages."""
+    """Open Inspect's log viewer, or write it as static pages."""
     _need_extra()
     if not log_dir.is_dir():
         raise UsageError(f"{log_dir} is not a folder of logs. `somb llm run` says where it writes its logs")
@@ -245,9 +249,9 @@ def view(
 @app.command("import", epilog="Example: `somb llm import scored_eval_gpt-4o.json --out published`")
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Published scored files (scored_eval_*.json).")],
-    out: Annotated[Path, typer.Option(help="Folder for answers.parquet and judgements.parquet.")] = Path("llm_import"),
+    out: Annotated[Path, typer.Option(help=f"Folder for the tables: {OUT}.")] = Path("llm_import"),
 ) -> None:
-    """Turn published scored files into the report's tables, and say how they agree with what they state."""
+    """Turn published scored files into the report's tables, and compare averages with those that the files state."""
     _need_extra()
     from somb_utils.llm.report.files import write_tables
     from somb_utils.llm.run.imports import compare_with_stated, differing_scores
@@ -259,27 +263,37 @@ def import_(
     for file in files:
         stated = compare_with_stated(file)
         wrong = stated[stated["stated"] != stated["computed"]]
-        typer.echo(f"{file.name}: {len(stated) - len(wrong)} of {len(stated)} stated averages met")
+        typer.echo(f"{file.name}: {len(stated) - len(wrong)} of {len(stated)} stated averages agree")
         for row in wrong.itertuples():
             typer.echo(f"  {row.name}: stated {row.stated}, computed {row.computed}")
     differing = differing_scores(evaluation.judgements)
     typer.echo(f"{len(differing)} weighted scores differ from the judge's own by more than rounding")
 
 
-@app.command(epilog="Examples: `somb llm contexts --check` · `somb llm contexts --data FOLDER`")
-def contexts(
+@app.command("contexts", epilog="Examples: `somb llm contexts --check` · `somb llm contexts --data FOLDER`")
+def contexts_(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail if a text is not what the tables give.")
+        bool, typer.Option("--check", help="Change nothing; fail if a text differs from what the tables give.")
     ] = False,
     data: Annotated[
         str | None, typer.Option(help="Folder of the real tables (default: SOMB_DATA, else the cache).")
     ] = None,
 ) -> None:
-    """Render the context files from the open tables, or check that they have not drifted."""
+    """Render the context files from the open tables, or check that they agree with the tables."""
     _need_extra()
-    from somb_utils.llm.bank.contexts import contexts_command
+    from somb_utils.llm.bank import contexts
 
-    contexts_command(check, data)
+    load = contexts.open_loader(data)
+    if not check:
+        contexts.write(load)
+        typer.echo(f"{len(contexts.NAMES)} contexts written to {contexts.FOLDER}")
+        return
+    drifts = contexts.check(load, contexts.FOLDER, contexts.TEMPLATES)
+    for drift in drifts:
+        typer.echo(str(drift))
+    if drifts:
+        raise SombError(f"{len(drifts)} differences; `somb llm contexts` renders the texts again")
+    typer.echo(f"{len(contexts.NAMES)} contexts agree with the tables")
 
 
 def main() -> None:

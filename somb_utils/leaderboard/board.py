@@ -13,7 +13,9 @@ from somb_utils.leaderboard import register as listing
 from somb_utils.leaderboard.entries import FOLDER, Entry
 from somb_utils.leaderboard.html import document, html
 from somb_utils.leaderboard.sources import NO_SUBMISSIONS, canonical_sources, published_source, run_source
-from somb_utils.notebook import Parameters, Session, check, show
+from somb_utils.notebook.display import show
+from somb_utils.notebook.parameters import Parameters, check
+from somb_utils.notebook.session import Session
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult, composite_of
@@ -145,8 +147,8 @@ def start(**parameters: Any) -> Parameters:
     """Check a notebook's parameters, show where the data come from, and return the parameters."""
     from IPython.display import display
 
-    checked = check("", parameters)
-    session = Session("", checked.model_copy(update={"tasks": checked.tasks[:1]}))
+    checked = check(parameters)
+    session = Session(checked.model_copy(update={"tasks": checked.tasks[:1]}))
     session.missing.clear()  # the leaderboard itself says what is missing
     display(session.banner())
     return checked
@@ -155,16 +157,16 @@ def start(**parameters: Any) -> Parameters:
 def collect(checked: Parameters) -> Board:
     """Return the scores that a notebook's parameters ask for.
 
-    With `results_dir`, scores are read from that run folder. Without, every category's models are fitted in the
+    With `out`, scores are read from that run folder. Without, every category's models are fitted in the
     folders that the category notebooks keep, so that what these have fitted is not fitted again.
     """
-    stored = checked.results_dir is not None and (Path(checked.results_dir) / "provenance.json").is_file()
-    result = load_run(str(checked.results_dir)) if stored else fit(checked)
-    source = Session("", checked.model_copy(update={"tasks": checked.tasks[:1]})).source
+    stored = checked.out is not None and (Path(checked.out) / "provenance.json").is_file()
+    result = load_run(str(checked.out)) if stored else fit(checked)
+    source = Session(checked.model_copy(update={"tasks": checked.tasks[:1]})).source
     kind = source.kind
     if result.provenance["source"] != kind:
         raise UsageError(
-            f"{checked.results_dir} holds results of {result.provenance['source']} tables, but data_source is "
+            f"{checked.out} holds results of {result.provenance['source']} tables, but source is "
             f"{kind}; real and simulated results are never shown together"
         )
     listed, unchecked = listing.checked(FOLDER, source) if kind == "open" else ([], [])
@@ -191,12 +193,13 @@ def select(result: RunResult, checked: Parameters, any_model: bool) -> RunResult
 
 
 def fit(checked: Parameters) -> RunResult:
-    """Fit the models in each category's own folder of finished folds (or in `results_dir`) and return all results."""
-    letters = dict.fromkeys(task[0] for task in checked.tasks)
+    """Fit the models in each category's own folder of finished folds (or in `out`) and return all results."""
+    categories: dict[str, list[str]] = {}
+    for task in checked.tasks:
+        categories.setdefault(catalogue()[task].category, []).append(task)
     runs = []
-    for letter in letters:
-        own = checked.model_copy(update={"tasks": [task for task in checked.tasks if task[0] == letter]})
-        session = Session(letter, own)
+    for tasks in categories.values():
+        session = Session(checked.model_copy(update={"tasks": tasks}))
         if session.tasks and (result := session.run()) is not None:
             runs.append(result)
     if not runs:

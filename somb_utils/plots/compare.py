@@ -6,17 +6,12 @@ from matplotlib.figure import Figure
 
 from somb_utils import stats
 from somb_utils.plots.style import colours_of, figure, new
+from somb_utils.stats.ranks import draw_critical_difference
 
 
 @figure
 def differences(table: pd.DataFrame, reference: str) -> Figure:
-    """Draw each model's difference to the reference, task by task.
-
-    Parameters
-    ----------
-    table : see :func:`somb_utils.runs.compare.against`
-    reference : the model at 0
-    """
+    """Draw each model's difference to the reference, task by task."""
     tasks, models = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["model"]))
     tints = colours_of(models)
     made, axes = new(8, 1.6 + 0.16 * len(tasks) * (len(models) + 1))
@@ -41,7 +36,7 @@ def differences(table: pd.DataFrame, reference: str) -> Figure:
 def critical_difference(made_of: stats.Ranking) -> Figure:
     """Draw mean ranks over tasks; a bar joins models that the Nemenyi test does not tell apart."""
     made, axes = new(8, 1.4 + 0.28 * len(made_of.ranks))
-    stats.draw_critical_difference(made_of, axes, colours_of(made_of.ranks.index))
+    draw_critical_difference(made_of, axes, colours_of(made_of.ranks.index))
     p = "< 0.001" if made_of.p < 0.001 else f"= {made_of.p:.3f}"
     axes.set_title(f"Mean rank over {len(made_of.scores)} tasks, 1 is best (Friedman p {p})")
     return made
@@ -49,13 +44,7 @@ def critical_difference(made_of: stats.Ranking) -> Figure:
 
 @figure
 def reliability(curves: pd.DataFrame, task: str) -> Figure:
-    """Draw the observed share of positives against the predicted probability, a line a model.
-
-    Parameters
-    ----------
-    curves : see :attr:`somb_utils.runs.compare.Comparison.curves`
-    task : which task
-    """
+    """Draw the observed share of positives against the predicted probability, a line a model."""
     rows = curves[curves["task"] == task]
     models = list(dict.fromkeys(rows["model"]))
     tints = colours_of(models)

@@ -21,14 +21,25 @@ def volcano(
     label: int = 6,
     units: tuple[str, str] = ("log2 fold change", "−log10 adjusted p"),
 ) -> Figure:
-    """Draw effect against strength of evidence, a panel a table, and name the strongest.
+    """Draw effect against strength of evidence, one panel per table, and name the strongest.
 
     Parameters
     ----------
-    panels : table by title
-    effect, strength, name : columns; a `strength` of p-values is drawn as −log10, below `alpha` is coloured
-    label : how many of the strongest to name in each panel
-    units : axis labels
+    panels
+        Table by title.
+    effect, strength, name
+        Columns; a `strength` of p-values is drawn as −log10.
+    alpha
+        Points below it are coloured.
+    label
+        How many of the strongest to name in each panel.
+    units
+        Axis labels.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
@@ -90,12 +101,25 @@ def scatter(
 
     Parameters
     ----------
-    table : one row a point
-    group : column that colours points; its largest class is drawn first and grey
-    units : axis labels
-    name, label : column with names, and how many of the most distant points to name
-    what : what the rows are
-    limits : quantiles that axes span, if outliers would squeeze the rest
+    table
+        One row per point.
+    x, y
+        Columns.
+    group
+        Column that colours points; its largest class is drawn first and grey.
+    units
+        Axis labels.
+    name, label
+        Column with names, and how many of the most distant points to name.
+    what
+        What the rows are.
+    limits
+        Quantiles that axes span, if outliers would squeeze the rest.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     kept = table.dropna(subset=[x, y])
     made, axes = new(7, 4.8)
@@ -126,34 +150,6 @@ def scatter(
 
 
 @figure
-def distribution(values: Mapping[str, pd.Series], unit: str, what: str = "rows", clip: float = 0.995) -> Figure:
-    """Draw the density of one number in several groups, each scaled to its own size.
-
-    Parameters
-    ----------
-    values : numbers by group
-    unit : label of the number
-    what : what is counted
-    clip : quantile of absolute values beyond which bins are cut off
-    """
-    made, axes = new(7.5, 3.8)
-    finite = {key: series[np.isfinite(series)] for key, series in values.items()}
-    pooled = pd.concat(list(finite.values()))
-    low, high = pooled.quantile([1 - clip, clip])
-    tints = colours_of(finite)
-    for key, series in finite.items():
-        weight = np.full(len(series), 100 / max(len(series), 1))
-        axes.hist(
-            series, np.linspace(low, high, 60), weights=weight, histtype="step", lw=1.8, color=tints[key],
-            label=f"{words(key)} (n = {len(series):,}, median {series.median():.2g})",
-        )  # fmt: skip
-    axes.set(xlabel=unit, ylabel=f"% of the group's {what}")
-    axes.set_title(f"N = {len(pooled):,} {what}; the outer {2 * (1 - clip):.1%} are not drawn")
-    legend_below(axes, columns=3)
-    return made
-
-
-@figure
 def heatmap(
     table: pd.DataFrame, unit: str, groups: pd.Series | None = None, limit: float | None = None, what: str = "features"
 ) -> Figure:
@@ -161,11 +157,21 @@ def heatmap(
 
     Parameters
     ----------
-    table : numbers, rows and columns in the order to be drawn
-    unit : label of the colour bar
-    groups : group a row, same index and order as the rows
-    limit : end of the colour scale; the largest absolute value if omitted
-    what : what the rows are
+    table
+        Numbers, rows and columns in the order to be drawn.
+    unit
+        Label of the colour bar.
+    groups
+        Group a row, same index and order as the rows.
+    limit
+        End of the colour scale; the largest absolute value if omitted.
+    what
+        What the rows are.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     made, axes = new(8.5, 6.2 if groups is not None else min(1.6 + 0.26 * len(table), 9))
     limit = limit or float(np.nanmax(np.abs(table.to_numpy())))
@@ -214,12 +220,19 @@ def _spread(positions: np.ndarray, gap: float) -> np.ndarray:
 
 @figure
 def counts(table: pd.DataFrame, unit: str, title: str = "") -> Figure:
-    """Draw stacked horizontal bars, one a row, one colour a column.
+    """Draw stacked horizontal bars, one per row, with a colour per column.
 
     Parameters
     ----------
-    table : counts; rows in the order to be drawn from the top
-    unit : label of the counts
+    table
+        Counts; rows in the order to be drawn from the top.
+    unit, title
+        Labels of the counts and of the figure.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     made, axes = new(8, 1.5 + 0.27 * len(table))
     left = np.zeros(len(table))

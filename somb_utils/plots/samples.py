@@ -38,8 +38,15 @@ def timeline(samples: pd.DataFrame, what: str = "samples") -> Figure:
 
     Parameters
     ----------
-    samples : columns crew, timepoint, timepoint_days, phase; a row a sample
-    what : what a sample is, for the title
+    samples
+        Columns crew, timepoint, timepoint_days, phase; a row a sample.
+    what
+        What a sample is, for the title.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     times, crew = mission_order(samples), sorted(samples["crew"].unique())
     made, axes = new(8, 1.6 + 0.4 * len(crew))
@@ -51,7 +58,7 @@ def timeline(samples: pd.DataFrame, what: str = "samples") -> Figure:
         rows = samples[samples["phase"] == phase]
         column, line = rows["timepoint"].map(times.index), rows["crew"].map(crew.index)
         axes.scatter(column, line, s=130, color=COLOURS.get(phase, QUIET), label=words(phase), zorder=2)
-    _flight(axes, samples, times)
+    draw_flight(axes, samples, times)
     per_time = samples["timepoint"].value_counts()
     axes.set_xticks(range(len(times)), [f"{t}\nn = {per_time[t]}" for t in times])
     axes.set_yticks(range(len(crew)), [f"{c} (n = {(samples.crew == c).sum()})" for c in crew])
@@ -64,7 +71,7 @@ def timeline(samples: pd.DataFrame, what: str = "samples") -> Figure:
     return made
 
 
-def _flight(axes: Axes, samples: pd.DataFrame, times: list[str]) -> None:
+def draw_flight(axes: Axes, samples: pd.DataFrame, times: list[str]) -> None:
     """Mark a flight that was not sampled, between the last time point before launch and the first after return."""
     before = samples.loc[samples["phase"] == "pre_flight", "timepoint"].nunique()
     if 0 < before < len(times) and "in_flight" not in set(samples["phase"]):
@@ -77,8 +84,15 @@ def missing(X: pd.DataFrame, what: str = "features") -> Figure:
 
     Parameters
     ----------
-    X : rows are samples; NaN where missing
-    what : what the columns are
+    X
+        Rows are samples; NaN where missing.
+    what
+        What the columns are.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     lacking = X.isna().sum().sort_values(ascending=False, kind="stable")
     absent = X[lacking.index[lacking > 0]].isna()
@@ -103,9 +117,19 @@ def pca(X: pd.DataFrame, samples: pd.DataFrame, what: str = "features", colour: 
 
     Parameters
     ----------
-    X : samples × features, numbers
-    samples : columns crew and `colour`, same index
-    what : what the columns are
+    X
+        Samples × features, numbers.
+    samples
+        Columns crew and `colour`, same index.
+    what
+        What the columns are.
+    colour
+        Column that colours points.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     filled = StandardScaler().fit_transform(SimpleImputer().fit_transform(X.loc[:, X.notna().any()]))
     fitted = PCA(2, random_state=42).fit(filled)
@@ -127,48 +151,3 @@ def pca(X: pd.DataFrame, samples: pd.DataFrame, what: str = "features", colour: 
     axes.set_title(f"N = {len(X)} samples, {X.shape[1]:,} {what}")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return made
-
-
-@figure
-def trajectories(X: pd.DataFrame, samples: pd.DataFrame, unit: str = "%", n: int = 6) -> Figure:
-    """Draw the features that changed most alike in all crew the day after return, each against its own baseline.
-
-    Parameters
-    ----------
-    X : samples × features, positive numbers
-    samples : columns crew, timepoint, timepoint_days, phase; same index
-    n : how many features
-    """
-    change = relative_change(X, samples)
-    chosen = consistent_changes(change, samples).index[:n]
-    times, colours = mission_order(samples), colours_of(sorted(samples["crew"].unique()))
-    rows = -(-len(chosen) // 3)
-    made, grid = new(9, 0.8 + 2.1 * rows, rows, 3, sharex=True, squeeze=False)
-    for axes, feature in zip(grid.flat, chosen, strict=False):
-        for crew, tint in colours.items():
-            own = samples[samples["crew"] == crew].sort_values("timepoint_days")
-            x, y = own["timepoint"].map(times.index), change.loc[own.index, feature]
-            axes.plot(x, y, color=tint, marker=MARKERS.get(crew, "o"), ms=4, lw=1.2, label=crew)
-        _flight(axes, samples, times)
-        axes.axhline(0, color="black", lw=0.7)
-        axes.set_title(words(feature), fontsize=10)
-        axes.set_xticks(range(len(times)), times, rotation=90, fontsize=8)
-    made.supylabel(f"change from own pre-flight mean ({unit})", fontsize=10)
-    made.supxlabel(f"day of the mission; N = {len(samples)} samples of {len(colours)} crew", fontsize=10)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    made.legend(handles, labels, loc="outside upper left", ncols=6)
-    return made
-
-
-def relative_change(X: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
-    """Return each value's change, in per cent, from the mean of the same person's pre-flight values."""
-    before = X[samples["phase"] == "pre_flight"].groupby(samples["crew"]).mean()
-    own = before.reindex(samples["crew"]).set_axis(X.index)
-    return 100 * (X / own.where(own != 0) - 1)
-
-
-def consistent_changes(change: pd.DataFrame, samples: pd.DataFrame) -> pd.Series:
-    """Return, best first, the mean over crew of the change after return divided by its spread over crew."""
-    after = change[samples["phase"] == "post_flight"].groupby(samples["crew"]).mean().dropna(axis=1)
-    ratio = after.mean() / (after.std() + after.abs().mean().median() * 0.1)
-    return ratio.sort_values(key=np.abs, ascending=False, kind="stable")

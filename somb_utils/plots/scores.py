@@ -22,7 +22,18 @@ _TRAIN, _TEST = "#DDE3E8", "#37424A"
 
 @figure
 def folds(data: TaskData) -> Figure:
-    """Draw which rows each fold trains and tests on, over the rows' labels, rows sorted by group and label."""
+    """Draw which rows each fold trains and tests on, over the rows' labels, rows sorted by group and label.
+
+    Parameters
+    ----------
+    data
+        The task.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
+    """
     label = _label(data)
     keys = pd.DataFrame({"group": data.groups if data.groups is not None else "", "label": label})
     order = keys.reset_index(drop=True).sort_values(["group", "label"], kind="stable").index.to_numpy()
@@ -71,9 +82,16 @@ def scores(table: pd.DataFrame, per_fold: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    table : task, model, metric, mean, low, high, chance, published (missing if none), rows, folds; see
-        :meth:`somb_utils.notebook.Session.scores`
-    per_fold : task, model, fold, value of the primary metric
+    table
+        Task, model, metric, mean, low, high, chance, published (missing if none), rows, folds; see
+        :meth:`somb_utils.notebook.Session.scores`.
+    per_fold
+        Task, model, fold, value of the primary metric.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     names, models = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["model"]))[::-1]
     columns = min(2, len(names))
@@ -124,9 +142,17 @@ def coefficients(data: TaskData, table: pd.DataFrame, n: int = 12) -> Figure:
 
     Parameters
     ----------
-    data : the task
-    table : see :func:`somb_utils.runs.coefficients.coefficients`
-    n : how many features, by the largest absolute mean
+    data
+        The task.
+    table
+        See :func:`somb_utils.runs.coefficients.coefficients`.
+    n
+        How many features, by the largest absolute mean.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     mean = table.groupby(["feature", "output"], sort=False)["coefficient"].mean().unstack("output")
     chosen = mean.abs().max(axis=1).sort_values(ascending=False, kind="stable").index[:n]

@@ -54,18 +54,38 @@ _STYLE: dict[str, Any] = {
 }
 
 
+_source = "open"
+
+
+def mark_figures(source: str) -> None:
+    """Take figures of this process to be of this kind of tables where none is given; ``simulated`` ones are marked."""
+    global _source
+    _source = source
+
+
 def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Make a drawing function use the style and take ``source``; figures of simulated tables are marked."""
+    """Make a drawing function use the style and take ``source``; figures of simulated tables are marked.
+
+    Parameters
+    ----------
+    draw
+        Returns a figure.
+
+    Returns
+    -------
+    callable
+        Takes ``source`` too; without it, the kind of tables of the notebook's session.
+    """
 
     @wraps(draw)
-    def styled(*args: Any, source: str = "open", **options: Any) -> Figure:
+    def styled(*args: Any, source: str | None = None, **options: Any) -> Figure:
         with mpl.rc_context(sns.axes_style("whitegrid") | _STYLE):
-            made = draw(*args, **options)
-            _take_literally(made)
-            if source == "simulated":
-                made.suptitle("SIMULATED DATA", x=0.995, ha="right", color="#B00020", size=10, weight="bold")
-                made.text(0.5, 0.45, "SIMULATED", size=46, color="#B00020", alpha=0.08, rotation=18, ha="center")
-        return made
+            fig = draw(*args, **options)
+            _take_literally(fig)
+            if (source or _source) == "simulated":
+                fig.suptitle("SIMULATED DATA", x=0.995, ha="right", color="#B00020", size=10, weight="bold")
+                fig.text(0.5, 0.45, "SIMULATED", size=46, color="#B00020", alpha=0.08, rotation=18, ha="center")
+        return fig
 
     return styled
 
@@ -95,7 +115,18 @@ def new(width: float = 8.0, height: float = 4.0, rows: int = 1, columns: int = 1
 
 
 def colours_of(names: Iterable[str]) -> dict[str, str]:
-    """Return a colour a name: the fixed one of phases, crew and baselines, else the palette in order."""
+    """Return the colour of each name: the fixed one of phases, crew and baselines, else the palette in order.
+
+    Parameters
+    ----------
+    names
+        Of models, classes or crew.
+
+    Returns
+    -------
+    dict
+        Name to colour.
+    """
     wanted = list(dict.fromkeys(names))
     spare = [colour for colour in PALETTE if colour not in {COLOURS.get(name) for name in wanted}]
     others = [name for name in wanted if name not in COLOURS]

@@ -11,6 +11,7 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.labels import interval, plus_minus, wide
 from somb_utils.paths import DATA, replacing
 from somb_utils.reference.published import published_primary
+from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import composite_of
 from somb_utils.stats import with_p_values
@@ -49,7 +50,8 @@ def store(folders: list[Path]) -> pd.DataFrame:
         if len(run.failures()):
             raise UsageError(f"{folder} holds {len(run.failures())} failed fold jobs; a canonical run has none")
     table = pd.concat(
-        [with_p_values(run.summary(n_jobs=-1), run.predictions, n_jobs=-1) for run in runs], ignore_index=True
+        [with_p_values(run.summary(n_jobs=-1), run.predictions, n_jobs=-1, untested=TRIVIAL) for run in runs],
+        ignore_index=True,
     )
     table = table.sort_values(["protocol", "task"], kind="stable").round(6)
     told = joined_provenance([run.provenance for run in runs])

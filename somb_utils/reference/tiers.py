@@ -47,27 +47,7 @@ def shown_tier(scores: pd.DataFrame) -> Tier:
 
 
 def check(summary: pd.DataFrame, tasks: Mapping[str, Task] | None = None) -> pd.DataFrame:
-    """Set the tier that each task's scores show beside the stated one, with the evidence.
-
-    Parameters
-    ----------
-    summary : columns task, protocol, model, metric, mean, low, high, chance, and optionally p; see
-        :func:`somb_utils.runs.results.summarise`
-    tasks : definitions by id; the 21 tasks when omitted
-
-    Returns
-    -------
-    DataFrame
-        One row a task and protocol: task, protocol, stated, shown (see :func:`shown_tier`), verdict (``holds`` if the
-        stated tier's rule is met, else whether the task is ``easier`` or ``harder`` than stated), metric, chance, best
-        (model), mean, low, high, above and models (how many of the models that learn are above chance, of how many),
-        and least_p where p-values are given.
-
-    Raises
-    ------
-    UsageError
-        If a column is missing, or no model that learns has a score.
-    """
+    """Set the tier that each task's scores show beside the stated one, with the evidence."""
     needed = ["task", "protocol", "model", "metric", "mean", "low", "high", "chance"]
     if lacking := [column for column in needed if column not in summary]:
         raise UsageError(

@@ -27,27 +27,14 @@ OTHER_COST = 8.0  # of a model that is no baseline, in units of a logistic regre
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """All of a model that a fit of one type of task depends on.
+    """All of a model that a fit of one type of task depends on."""
 
-    Attributes
-    ----------
-    model : Model
-        Its name, target and parameters.
-    seed : int
-        Seed of the run.
-    states : mapping of str to int
-        What is set from the seed, by parameter name.
-    code : Code or None
-        The code of a model that is not a baseline; None if it is in no file.
-    digest : str or None
-        Hash of the above and of the estimator made; None if it does not tell one model from another, so that no
-        finished fold is kept.
-    """
-
-    model: Model
-    seed: int
-    states: Mapping[str, int]
-    code: Code | None
+    model: Model  # its name, target and parameters
+    seed: int  # seed of the run
+    states: Mapping[str, int]  # what is set from the seed, by parameter name
+    code: Code | None  # the code of a model that is not a baseline; None if it is in no file
+    # hash of the above and of the estimator made; None if it does not tell one model from another, so that no
+    # finished fold is kept
     digest: str | None
 
     @classmethod

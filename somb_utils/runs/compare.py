@@ -14,6 +14,8 @@ from somb_utils.errors import UsageError
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult
+from somb_utils.stats.bootstrap import N_BOOTSTRAP
+from somb_utils.stats.permutation import N_PERMUTATIONS
 from somb_utils.tasks.definitions import task_of
 
 _SCORE = ["task", "fold", "metric"]
@@ -169,8 +171,8 @@ def _renamed(run: RunResult, names: Mapping[str, str], seen: Collection[tuple[st
 
 def compare(
     run: RunResult,
-    n_bootstrap: int = stats.N_BOOTSTRAP,
-    n_permutations: int = stats.N_PERMUTATIONS,
+    n_bootstrap: int = N_BOOTSTRAP,
+    n_permutations: int = N_PERMUTATIONS,
     seed: int = 42,
     n_jobs: int | None = None,
 ) -> Comparison:
@@ -204,7 +206,8 @@ def compare(
     """
     _check_one_protocol(run.results["protocol"].unique())
     with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
-        scores = stats.with_p_values(run.summary(n_bootstrap, seed), run.predictions, n_permutations, seed)
+        summary = run.summary(n_bootstrap, seed)
+        scores = stats.with_p_values(summary, run.predictions, n_permutations, seed, untested=TRIVIAL)
         differences = stats.differences(run.results, run.predictions, n_bootstrap, seed)
     try:
         ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)])

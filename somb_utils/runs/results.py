@@ -59,7 +59,7 @@ class RunResult:
         >>> somb.run("A1", "majority", source="simulated", n_jobs=1).summary(n_bootstrap=0)["mean"].round(2).tolist()
         [0.2]
         """
-        from somb_utils.stats import with_intervals
+        from somb_utils.stats.bootstrap import with_intervals
 
         return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed, n_jobs)
 

@@ -15,7 +15,8 @@ from audit_checks.show import NEEDS_REAL, on_real
 
 from somb_utils import notebook
 from somb_utils.audit import figures, seeds
-from somb_utils.notebook import Session, check
+from somb_utils.notebook import Session
+from somb_utils.notebook.parameters import check
 from somb_utils.reference.canonical import canonical_scores
 from somb_utils.tasks.definitions import catalogue
 from somb_utils.tasks.task_data import load_task
@@ -84,8 +85,8 @@ def test_counts_of_the_published_descriptions_differ_for_c1_alone(published_file
 
 
 def test_pairing_costs_f4_its_signal(open_data: Path) -> None:
-    given = {"tasks": ["F4"], "models": ["logreg"], "data_source": str(open_data / "processed"), "n_bootstrap": 50}
-    scores = pairing.both(check("", given)).set_index("protocol")
+    given = {"tasks": ["F4"], "models": ["logreg"], "source": str(open_data / "processed"), "n_bootstrap": 50}
+    scores = pairing.both(check(given)).set_index("protocol")
     assert scores["mean"].round(3).to_dict() == {"aligned": 0.399, "published": 0.163}
     assert scores.loc["published", "high"] < scores.loc["aligned", "low"]
     row = pairing.side_by_side(scores.reset_index()).iloc[0]
@@ -94,8 +95,8 @@ def test_pairing_costs_f4_its_signal(open_data: Path) -> None:
 
 
 def test_only_the_order_of_columns_moves_a1(open_data: Path) -> None:
-    given = {"tasks": ["A1", "C2"], "models": ["majority"], "data_source": str(open_data / "processed")}
-    table = pairing.same_rows(pairing.pairs(Session("", check("", given))), canonical_scores())
+    given = {"tasks": ["A1", "C2"], "models": ["majority"], "source": str(open_data / "processed")}
+    table = pairing.same_rows(pairing.pairs(Session(check(given))), canonical_scores())
     assert set(table["task"]) == {"A1"}
     assert table.iloc[0][["model", "published", "aligned"]].tolist() == ["mlp", 0.310119, 0.1375]
 
@@ -116,7 +117,7 @@ def test_b2s_models_have_names_of_their_own() -> None:
 
 def test_simulated_tables_show_no_real_finding(open_data: Path) -> None:
     def session(data: str) -> Session:
-        return Session("", check("", {"tasks": ["A1"], "models": ["majority"], "data_source": data}))
+        return Session(check({"tasks": ["A1"], "models": ["majority"], "source": data}))
 
     assert on_real(session("simulated"), len, "clinical_cbc") == NEEDS_REAL
     real = session(str(open_data / "processed"))
@@ -162,7 +163,7 @@ def test_a_literal_number_is_noticed() -> None:
 def test_checks_can_be_imported_in_whichever_folder_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = str(ROOT / "notebooks")
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path != folder])
-    notebook.start("", tasks=["A1"], models=["majority"], data_source="simulated")
+    notebook.start(tasks=["A1"], models=["majority"], source="simulated")
     assert sys.path.count(folder) == 1
 
 

@@ -326,7 +326,7 @@ for line in [
         code = stop.code
     print("::", line, "->", code)
 refused(lambda: somb.plots.scores)
-refused(lambda: somb_utils.notebook.start("A", tasks=["A1"], models=["majority"], data_source="simulated"))
+refused(lambda: somb_utils.notebook.start(tasks=["A1"], models=["majority"], source="simulated"))
 """
     code, out, err = bare(program, cwd=tmp_path)
     assert code == 0 and "Traceback" not in err, err

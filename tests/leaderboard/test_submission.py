@@ -24,7 +24,7 @@ from somb_utils.leaderboard import board as leaderboard
 from somb_utils.leaderboard import register as listing
 from somb_utils.leaderboard.entries import entries, table
 from somb_utils.leaderboard.model_card import TEMPLATE, Card, read_card
-from somb_utils.notebook import check
+from somb_utils.notebook.parameters import check
 from somb_utils.predictions import parquet_form
 
 CARD = {
@@ -386,12 +386,12 @@ def test_the_notebooks_board_sets_submissions_beside_the_baselines(
     options = {
         "tasks": ["A1", "C2", "D1"],
         "models": ["majority", "logreg"],
-        "results_dir": str(run),
-        "data_source": str(tables),
+        "out": str(run),
+        "source": str(tables),
     }
-    assert leaderboard.collect(check("", options)).submissions.empty
+    assert leaderboard.collect(check(options)).submissions.empty
     (entry,) = listing.add([packed], tmp_path, tables).added
-    board = leaderboard.collect(check("", options))
+    board = leaderboard.collect(check(options))
     assert list(board.table().columns[-2:]) == ["† Ridge of Ada: majority", "† Ridge of Ada: logreg"]
     for model in ("logreg", "majority"):
         ours, theirs = (
@@ -417,10 +417,10 @@ def test_simulated_results_never_stand_beside_submissions(
     options = {
         "tasks": ["A1"],
         "models": ["majority"],
-        "results_dir": str(tmp_path / "run"),
-        "data_source": "simulated",
+        "out": str(tmp_path / "run"),
+        "source": "simulated",
     }
-    board = leaderboard.collect(check("", options))
+    board = leaderboard.collect(check(options))
     data = board.document()
     assert not board.listed and board.submissions.empty and not data["submissions"] and "†" not in str(data)
     assert "none is shown here" in data["sources"][0]["note"]

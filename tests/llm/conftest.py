@@ -15,9 +15,9 @@ from loopback import Loopback
 from typer.testing import CliRunner
 
 from somb_utils.errors import SombError
-from somb_utils.llm.bank.checks import Loader, folder_loader
+from somb_utils.llm.bank.operations import Loader, folder_loader
 
-DRIVER = Path(__file__).parent / "fixture_bank.py"
+DRIVER = Path(fixture_bank.__file__)
 
 
 @dataclass

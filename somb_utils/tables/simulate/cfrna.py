@@ -12,23 +12,7 @@ import pandas as pd
 from scipy import special
 
 from somb_utils.paths import DATA
-from somb_utils.tables.simulate.core import (
-    Bools,
-    Floats,
-    Ints,
-    Spec,
-    benjamini_hochberg,
-    gene_ids,
-    p_values,
-    pick,
-    positives,
-    rounded,
-    scaled,
-    significant,
-    standardized,
-    stream,
-    subset,
-)
+from somb_utils.tables.simulate import core
 
 # Counts of the real tables: genes, the 466, genes in cross_mission_gene_de, its positives, the 466 among
 # them, all genes with ANOVA FDR < 0.05 (by the largest p-value and its FDR in cfrna_466drr), hemoglobin.
@@ -54,9 +38,9 @@ PAIRS = (("pre", "flight"), ("pre", "post"), ("flight", "post"))
 class Panel:
     """Which genes are what."""
 
-    drr: Bools
-    anova: Bools
-    twins: Ints
+    drr: core.Bools
+    anova: core.Bools
+    twins: core.Ints
     twins_features: pd.DataFrame
 
 
@@ -66,26 +50,26 @@ class Profile:
 
     frame: pd.DataFrame
     anova: pd.DataFrame
-    drr_samples: Floats
+    drr_samples: core.Floats
 
 
 @lru_cache(maxsize=2)
 def panel(seed: int, n: int, effect: float) -> Panel:
     """Choose the differential genes; those also in the Twins table follow its features."""
-    rng = stream(seed, "cfrna", "panel")
-    twins = subset(rng, n, scaled(TWINS, n, GENES))
-    features = twins_features(stream(seed, "cfrna", "twins"), len(twins))
+    rng = core.stream(seed, "cfrna", "panel")
+    twins = core.subset(rng, n, core.scaled(TWINS, n, GENES))
+    features = twins_features(core.stream(seed, "cfrna", "twins"), len(twins))
     lfc, expression, entries = (
-        standardized(np.log(features[c].to_numpy()))
+        core.standardized(np.log(features[c].to_numpy()))
         for c in ("mean_abs_log2fc", "mean_base_expr", "n_total_deg_entries")
     )
     logit = effect * (0.55 * lfc + 0.25 * entries + 0.2 * expression)
-    positive = pick(rng, logit, positives(TWINS_POSITIVE, len(twins), TWINS))
+    positive = core.pick(rng, logit, core.positives(TWINS_POSITIVE, len(twins), TWINS))
     inside = twins[positive]
-    outside = rng.permutation(np.setdiff1d(np.arange(n), twins))[: scaled(ANOVA - TWINS_POSITIVE, n, GENES)]
-    drr_inside = scaled(TWINS_DRR, n, GENES)
+    outside = rng.permutation(np.setdiff1d(np.arange(n), twins))[: core.scaled(ANOVA - TWINS_POSITIVE, n, GENES)]
+    drr_inside = core.scaled(TWINS_DRR, n, GENES)
     chosen = np.concatenate(
-        [inside[subset(rng, len(inside), drr_inside)], outside[: scaled(DRR, n, GENES) - drr_inside]]
+        [inside[core.subset(rng, len(inside), drr_inside)], outside[: core.scaled(DRR, n, GENES) - drr_inside]]
     )
     index = np.arange(n)
     return Panel(np.isin(index, chosen), np.isin(index, np.concatenate([inside, outside])), twins, features)
@@ -118,9 +102,9 @@ def twins_features(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 def modules(seed: int, n: int) -> pd.DataFrame:
     """Assign the 16 labels to the n genes of the 466: real counts a label, half the genes labelled."""
-    rng = stream(seed, "cfrna", "labels")
-    counts = [scaled(count, n, DRR) for count in LABELS.values()]
-    labelled = rng.permutation(n)[: min(scaled(LABELLED, n, DRR), sum(counts))]
+    rng = core.stream(seed, "cfrna", "labels")
+    counts = [core.scaled(count, n, DRR) for count in LABELS.values()]
+    labelled = rng.permutation(n)[: min(core.scaled(LABELLED, n, DRR), sum(counts))]
     slots = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     member = np.zeros((n, len(counts)), dtype=np.int64)
     for i, label in enumerate(slots):
@@ -133,7 +117,7 @@ def modules(seed: int, n: int) -> pd.DataFrame:
 def profile(seed: int, n: int, effect: float) -> Profile:
     """Simulate the samples of n genes and summarise them."""
     chosen = panel(seed, n, effect)
-    rng = stream(seed, "cfrna", "samples")
+    rng = core.stream(seed, "cfrna", "samples")
     group = np.repeat(np.arange(3), list(GROUPS.values()))
     drr, weak = chosen.drr, chosen.anova & ~chosen.drr
     level = np.where(rng.random(n) < SILENT, -8.0, LEVEL + LEVEL_SD * rng.standard_normal(n))
@@ -147,39 +131,39 @@ def profile(seed: int, n: int, effect: float) -> Profile:
     deviation = 0.9 + 1.3 / (1 + np.exp(0.8 * (level - 5)))
     noise = rng.standard_normal((n, len(group)))
     members = modules(seed, int(drr.sum()))
-    noise[drr] += effect * _module_noise(stream(seed, "cfrna", "modules"), members, len(group))
+    noise[drr] += effect * _module_noise(core.stream(seed, "cfrna", "modules"), members, len(group))
     log2 = (level[:, None] + shift)[:, group] + deviation[:, None] * noise
     library = np.array(list(LIBRARY.values()))[group] * np.exp(0.25 * rng.standard_normal(len(group)))
     raw = np.floor(np.exp2(log2) * library + rng.random(log2.shape))
     norm = np.round(raw / library, 1)
     samples = {"original": raw, "normalized": norm, "transformed": np.log2(norm + 1)}
-    anova = p_values(rng, chosen.anova, tilt=1.3, inflation=1.0)
+    anova = core.p_values(rng, chosen.anova, tilt=1.3, inflation=1.0)
     return Profile(
-        frame=_summary(samples, group, gene_ids(np.arange(n))),
+        frame=_summary(samples, group, core.gene_ids(np.arange(n))),
         anova=pd.DataFrame(
             {
                 "anova_F": special.fdtri(2, len(group) - 3, 1 - anova),
                 "anova_pval": anova,
-                "anova_fdr": benjamini_hochberg(anova),
+                "anova_fdr": core.benjamini_hochberg(anova),
             }
         ),
         drr_samples=samples["transformed"][drr],
     )
 
 
-def _module_noise(rng: np.random.Generator, member: pd.DataFrame, n_samples: int) -> Floats:
+def _module_noise(rng: np.random.Generator, member: pd.DataFrame, n_samples: int) -> core.Floats:
     loading = member.to_numpy() * [MODULE.get(label, MODULE_REST) for label in LABELS]
-    noise: Floats = loading @ rng.standard_normal((member.shape[1], n_samples))
+    noise: core.Floats = loading @ rng.standard_normal((member.shape[1], n_samples))
     return noise
 
 
-def _signed_ratio(a: Floats, b: Floats) -> Floats:
+def _signed_ratio(a: core.Floats, b: core.Floats) -> core.Floats:
     """Return b / a, or −a / b where a is larger."""
     with np.errstate(divide="ignore"):
         return np.where(b >= a, b / a, -a / b)
 
 
-def _summary(samples: dict[str, Floats], group: Ints, genes: list[str]) -> pd.DataFrame:
+def _summary(samples: dict[str, core.Floats], group: core.Ints, genes: list[str]) -> pd.DataFrame:
     """Return the columns of cfrna_466drr (but its ANOVA) and the edges, computed from samples."""
     columns: dict[str, object] = {"gene": genes}
     means = {(g, scale): x[:, group == i].mean(axis=1) for i, g in enumerate(GROUPS) for scale, x in samples.items()}
@@ -197,12 +181,12 @@ def _summary(samples: dict[str, Floats], group: Ints, genes: list[str]) -> pd.Da
         before, after = means[a, "normalized"], means[b, "normalized"]
         columns[f"edge_{a}_vs_{b}_fc"] = _signed_ratio(before + PSEUDO, after + PSEUDO)
         columns[f"edge_{a}_vs_{b}_diff"] = after - before
-    frame = rounded(pd.DataFrame(columns))
+    frame = core.rounded(pd.DataFrame(columns))
     whole = ["experiment_range_original_values", "experiment_iqr_original_values"]
     return frame.astype(dict.fromkeys(whole, np.int64))
 
 
-def _widest(pre: Floats, flight: Floats, post: Floats) -> tuple[Floats, Floats]:
+def _widest(pre: core.Floats, flight: core.Floats, post: core.Floats) -> tuple[core.Floats, core.Floats]:
     """Return the largest difference of two group means (later minus earlier) and its signed ratio."""
     means = {"pre": pre, "flight": flight, "post": post}
     difference = np.stack([means[b] - means[a] for a, b in PAIRS])
@@ -212,42 +196,42 @@ def _widest(pre: Floats, flight: Floats, post: Floats) -> tuple[Floats, Floats]:
     return np.take_along_axis(difference, widest, 0)[0], np.take_along_axis(ratio, widest, 0)[0]
 
 
-def _profile(spec: Spec, published: int) -> Profile:
+def _profile(spec: core.Spec, published: int) -> Profile:
     return profile(spec.seed, spec.size(GENES, published), spec.effect)
 
 
-def _drr_genes(spec: Spec, published: int) -> list[str]:
-    return gene_ids(np.flatnonzero(panel(spec.seed, spec.size(GENES, published), spec.effect).drr))
+def _drr_genes(spec: core.Spec, published: int) -> list[str]:
+    return core.gene_ids(np.flatnonzero(panel(spec.seed, spec.size(GENES, published), spec.effect).drr))
 
 
-def cfrna_3group_de_noleak(name: str, spec: Spec) -> pd.DataFrame:
+def cfrna_3group_de_noleak(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate B1's features: every gene, without the ANOVA that defines the label."""
     return _profile(spec, GENES).frame.copy()
 
 
-def cfrna_466drr(name: str, spec: Spec) -> pd.DataFrame:
+def cfrna_466drr(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate the table of the 466: the same rows, with their ANOVA and without the edges."""
     genes = _profile(spec, GENES)
     chosen = panel(spec.seed, len(genes.frame), spec.effect).drr
     frame = genes.frame.loc[:, ~genes.frame.columns.str.startswith("edge_")]
     at = frame.columns.tolist().index("anova_max_fc") + 1
-    frame = pd.concat([frame.iloc[:, :at], rounded(genes.anova), frame.iloc[:, at:]], axis=1)
+    frame = pd.concat([frame.iloc[:, :at], core.rounded(genes.anova), frame.iloc[:, at:]], axis=1)
     return frame[chosen].reset_index(drop=True)
 
 
-def gt_cfrna_correlation(name: str, spec: Spec) -> pd.DataFrame:
+def gt_cfrna_correlation(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate the correlation of the 466 over the samples."""
     genes = _drr_genes(spec, DRR)
     samples = _profile(spec, DRR).drr_samples
     z = samples - samples.mean(axis=1, keepdims=True)
     norm = np.sqrt((z**2).sum(axis=1, keepdims=True))
     z /= np.where(norm > 0, norm, 1.0)  # a gene that does not vary correlates with none
-    correlation = np.clip(significant(z @ z.T), -1, 1)
+    correlation = np.clip(core.significant(z @ z.T), -1, 1)
     np.fill_diagonal(correlation, 1.0)
     return pd.concat([pd.DataFrame({"gene": genes}), pd.DataFrame(correlation, columns=genes)], axis=1)
 
 
-def gt_cfrna_cluster_labels(name: str, spec: Spec) -> pd.DataFrame:
+def gt_cfrna_cluster_labels(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate the 16 labels of the 466."""
     genes = _drr_genes(spec, DRR)
     frame = modules(spec.seed, len(genes))
@@ -255,18 +239,20 @@ def gt_cfrna_cluster_labels(name: str, spec: Spec) -> pd.DataFrame:
     return frame
 
 
-def cross_mission_hemoglobin_de(name: str, spec: Spec) -> pd.DataFrame:
+def cross_mission_hemoglobin_de(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate I1: the three fold changes of every gene; the label hardly depends on them."""
     frame = _profile(spec, GENES).frame
     fold = {f"fc_{a}_vs_{b}": frame[f"edge_{a}_vs_{b}_fc"] for a, b in PAIRS}
-    size = standardized(np.log(np.abs(pd.DataFrame(fold).to_numpy())).max(axis=1))
-    label = pick(stream(spec.seed, name), -0.4 * spec.effect * size, positives(HEMOGLOBIN, len(frame), GENES))
+    size = core.standardized(np.log(np.abs(pd.DataFrame(fold).to_numpy())).max(axis=1))
+    label = core.pick(
+        core.stream(spec.seed, name), -0.4 * spec.effect * size, core.positives(HEMOGLOBIN, len(frame), GENES)
+    )
     return pd.DataFrame({"gene": frame["gene"], **fold, "label": label.astype(np.int64)})
 
 
-def cross_mission_gene_de(name: str, spec: Spec) -> pd.DataFrame:
+def cross_mission_gene_de(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate I3: Twins features, labelled with the cell-free RNA ANOVA."""
     chosen = panel(spec.seed, spec.size(GENES, TWINS), spec.effect)
-    frame = rounded(chosen.twins_features)
-    frame.insert(0, "gene", gene_ids(chosen.twins))
+    frame = core.rounded(chosen.twins_features)
+    frame.insert(0, "gene", core.gene_ids(chosen.twins))
     return frame.assign(label=chosen.anova[chosen.twins].astype(np.int64))

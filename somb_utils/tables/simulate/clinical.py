@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from somb_utils.paths import DATA
-from somb_utils.tables.simulate.core import MISSION, Floats, Spec, crew_names, sample_latent, significant, stream
+from somb_utils.tables.simulate import core
 
 DAYS = (-3, 1, 45, -44, 82, -92, 194)  # of the real samples; the first three hold every phase
 MOST_TIMEPOINTS = 7 * 37  # with more, the days after R+45 would meet R+82
@@ -49,12 +49,12 @@ def schedule(n_timepoints: int) -> list[tuple[str, int, str]]:
     return sorted(timepoints)
 
 
-def clinical_panel(name: str, spec: Spec) -> pd.DataFrame:
+def clinical_panel(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate one clinical panel: log-normal analytes with crew offsets and phase shifts."""
     prefix, tissue = PANELS[name]
     rows = [
-        (f"{crew}_{timepoint}", crew, tissue, timepoint, day, phase, MISSION)
-        for crew in crew_names(spec.n_crew)
+        (f"{crew}_{timepoint}", crew, tissue, timepoint, day, phase, core.MISSION)
+        for crew in core.crew_names(spec.n_crew)
         for timepoint, day, phase in schedule(spec.n_timepoints)
     ]
     columns = ["sample_id", "crew", "tissue", "timepoint", "timepoint_days", "phase", "mission"]
@@ -62,17 +62,17 @@ def clinical_panel(name: str, spec: Spec) -> pd.DataFrame:
     analytes: list[Any] = list(_analytes().query("panel == @name").itertuples())
     n = spec.size(len(analytes))
     chosen = list(islice(cycle(analytes), n))
-    rng = stream(spec.seed, name)
+    rng = core.stream(spec.seed, name)
     crew, phase = pd.factorize(meta["crew"])[0], pd.factorize(meta["phase"])[0]
     ratio = np.array([analyte.between / analyte.within for analyte in chosen])
-    z = sample_latent(rng, crew, phase, n, STRENGTH[name] * spec.effect, ratio)
+    z = core.sample_latent(rng, crew, phase, n, STRENGTH[name] * spec.effect, ratio)
     names = [f"syn_{j + 1:04d}" if spec.n_features else analyte.analyte for j, analyte in enumerate(chosen)]
     values = [_values(rng, z[:, j], analyte, real=not spec.n_features) for j, analyte in enumerate(chosen)]
     return pd.concat([meta, pd.concat(values, axis=1).set_axis([f"{prefix}_{name}" for name in names], axis=1)], axis=1)
 
 
-def _values(rng: np.random.Generator, z: Floats, analyte: Any, real: bool) -> pd.Series:
-    values = significant(analyte.median * np.exp(analyte.within * z)).round(analyte.decimals)
+def _values(rng: np.random.Generator, z: core.Floats, analyte: Any, real: bool) -> pd.Series:
+    values = core.significant(analyte.median * np.exp(analyte.within * z)).round(analyte.decimals)
     if real and analyte.missing:
         values[rng.permutation(len(z))[: round(analyte.missing / PUBLISHED_ROWS * len(z))]] = np.nan
     whole = analyte.whole if real else analyte.decimals == 0

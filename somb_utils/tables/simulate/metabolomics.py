@@ -3,23 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from somb_utils.tables.simulate import core
 from somb_utils.tables.simulate.clinical import phase_of
-from somb_utils.tables.simulate.core import (
-    MISSION,
-    Bools,
-    Floats,
-    Ints,
-    Spec,
-    crew_names,
-    pick,
-    positives,
-    rounded,
-    sample_latent,
-    scaled,
-    significant,
-    signs,
-    stream,
-)
 from somb_utils.tables.simulate.proteomics import limma_table
 
 # Of the real tables: rows of response (D1) and anppos matrix, compounds a contrast of metabolomics_de, D1's
@@ -63,7 +48,7 @@ FIGURES = {
 
 def compounds(seed: int, n: int) -> pd.DataFrame:
     """Simulate n compounds: pathway, formula, the mass it adds up to, retention time; sorted by pathway."""
-    rng = stream(seed, "compounds")
+    rng = core.stream(seed, "compounds")
     sizes = np.array(SUPER_SIZES)
     above = np.sort(rng.permutation(np.resize(np.repeat(np.arange(len(sizes)), sizes), n)))
     below = _sub_pathways(rng, above)
@@ -90,7 +75,7 @@ def compounds(seed: int, n: int) -> pd.DataFrame:
     return frame
 
 
-def _sub_pathways(rng: np.random.Generator, above: Ints) -> Ints:
+def _sub_pathways(rng: np.random.Generator, above: core.Ints) -> core.Ints:
     """Give each compound a sub-pathway: every one is used (room permitting), the first ones most."""
     below = np.floor(np.array(SUB_COUNTS)[above] * rng.random(len(above)) ** 3).astype(np.int64)
     for code, count in enumerate(SUB_COUNTS):
@@ -100,7 +85,7 @@ def _sub_pathways(rng: np.random.Generator, above: Ints) -> Ints:
     return below
 
 
-def _atoms(rng: np.random.Generator, lipid: Bools) -> Ints:
+def _atoms(rng: np.random.Generator, lipid: core.Bools) -> core.Ints:
     """Return counts of C, H, N, O, P, S."""
     n = len(lipid)
     small = 1 + np.floor(7 * rng.standard_exponential(n)).clip(0, 30)
@@ -114,35 +99,35 @@ def _atoms(rng: np.random.Generator, lipid: Bools) -> Ints:
     return np.stack([carbon, hydrogen, nitrogen, oxygen, phosphorus, sulfur], axis=1).astype(np.int64)
 
 
-def _counts(row: Ints, extra: str | None) -> dict[str, int]:
+def _counts(row: core.Ints, extra: str | None) -> dict[str, int]:
     counts = dict(zip("CHNOPS", row.tolist(), strict=True)) | ({extra: 1} if extra else {})
     return {element: k for element, k in counts.items() if k}
 
 
-def _formula(row: Ints, extra: str | None) -> str:
+def _formula(row: core.Ints, extra: str | None) -> str:
     return "".join(f"{element}{k if k > 1 else ''}" for element, k in _counts(row, extra).items())
 
 
-def _mass(row: Ints, extra: str | None) -> float:
+def _mass(row: core.Ints, extra: str | None) -> float:
     return round(sum(k * MASSES[element] for element, k in _counts(row, extra).items()), 4)
 
 
-def _measured(spec: Spec, own: int) -> tuple[pd.DataFrame, Ints]:
+def _measured(spec: core.Spec, own: int) -> tuple[pd.DataFrame, core.Ints]:
     """Return the compounds of the matrix, and the positions of those in the response table."""
     frame = compounds(spec.seed, spec.size(MATRIX, own))
-    n = scaled(RESPONSE, len(frame), MATRIX)
+    n = core.scaled(RESPONSE, len(frame), MATRIX)
     # What was not tested comes from the largest super-pathway, so that no pathway is lost.
-    untested = stream(spec.seed, "compounds", "tested").permutation(_largest(frame))[: len(frame) - n]
+    untested = core.stream(spec.seed, "compounds", "tested").permutation(_largest(frame))[: len(frame) - n]
     return frame, np.setdiff1d(np.arange(len(frame)), untested)
 
 
-def _largest(frame: pd.DataFrame) -> Ints:
+def _largest(frame: pd.DataFrame) -> core.Ints:
     """Return the positions of the largest super-pathway but for the first of each of its sub-pathways."""
     first = ~frame["SubPathway"].duplicated()
     return np.flatnonzero((frame["SuperPathway"] == "SYN_super_01") & ~first)
 
 
-def metabolomics_spaceflight_response(name: str, spec: Spec) -> pd.DataFrame:
+def metabolomics_spaceflight_response(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate D1: compounds, and whether they respond; retention time and pathway say something about it."""
     frame, tested = _measured(spec, RESPONSE)
     frame = frame.iloc[tested].reset_index(drop=True)
@@ -152,58 +137,58 @@ def metabolomics_spaceflight_response(name: str, spec: Spec) -> pd.DataFrame:
     return frame[columns].assign(is_spaceflight_de=_responds(spec, frame))
 
 
-def _responds(spec: Spec, frame: pd.DataFrame) -> Bools:
-    rng = stream(spec.seed, "metabolomics_spaceflight_response")
+def _responds(spec: core.Spec, frame: pd.DataFrame) -> core.Bools:
+    rng = core.stream(spec.seed, "metabolomics_spaceflight_response")
     code, levels = pd.factorize(frame["SubPathway"].fillna(""))
     pathway = 0.5 * rng.standard_normal(len(levels))[code]
     heavy = np.cos(frame["Mass"].to_numpy() / 60)
     late = np.sin(1.2 * frame["RT"].to_numpy())
     logit = spec.effect * (pathway + 1.6 * late + 0.8 * heavy)
-    return pick(rng, logit, positives(POSITIVE, len(frame), RESPONSE))
+    return core.pick(rng, logit, core.positives(POSITIVE, len(frame), RESPONSE))
 
 
-def metabolomics_de(name: str, spec: Spec) -> pd.DataFrame:
+def metabolomics_de(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate four contrasts; D1's positives are those significant in one of them."""
     response = metabolomics_spaceflight_response("", spec)
     n = len(response)
-    extra = scaled(TESTED, n, RESPONSE) - n
+    extra = core.scaled(TESTED, n, RESPONSE) - n
     ids = [*response["metabolite"], *(f"SYN_other_{i + 1:04d}" for i in range(extra))]
     ids = [*ids, ids[-1]]  # one compound was measured twice
-    rng = stream(spec.seed, name)
+    rng = core.stream(spec.seed, name)
     responding = rng.permutation(np.flatnonzero(response["is_spaceflight_de"]))
     others = n + rng.permutation(len(ids) - n)
     tables = []
     for contrast, (comparison, count, known) in CONTRASTS.items():
-        k, rest = (positives(c, n, RESPONSE) if c else 0 for c in (known, count - known))
+        k, rest = (core.positives(c, n, RESPONSE) if c else 0 for c in (known, count - known))
         # The first contrast takes the head of the responding compounds, the others the tail: all are covered.
         members = responding[:k] if contrast == "I4-FP1" else responding[len(responding) - k :]
         positive = np.isin(np.arange(len(ids)), np.concatenate([members, others[:rest]]))
-        table = limma_table(rng, ids, positive, signs(rng, len(ids)), FIGURES)
+        table = limma_table(rng, ids, positive, core.signs(rng, len(ids)), FIGURES)
         table = table.sort_values(["pval", "gene"], ignore_index=True)
         tables.append(table.assign(contrast=contrast, comparison=comparison))
-    return rounded(pd.concat(tables, ignore_index=True).rename(columns={"gene": "metabolite"}))
+    return core.rounded(pd.concat(tables, ignore_index=True).rename(columns={"gene": "metabolite"}))
 
 
-def metabolomics_metadata(name: str, spec: Spec) -> pd.DataFrame:
+def metabolomics_metadata(name: str, spec: core.Spec) -> pd.DataFrame:
     """Return the samples of the metabolomics matrix."""
     rows = [
-        (f"{crew}_{month}", crew, month, timepoint, days, phase_of(days), MISSION, "plasma")
-        for crew in crew_names(spec.n_crew)
+        (f"{crew}_{month}", crew, month, timepoint, days, phase_of(days), core.MISSION, "plasma")
+        for crew in core.crew_names(spec.n_crew)
         for month, (timepoint, days) in MONTHS.items()
     ]
     columns = ["sample_id", "crew", "month_tp", "timepoint", "timepoint_days", "phase", "mission", "tissue"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def metabolomics_anppos_matrix(name: str, spec: Spec) -> pd.DataFrame:
+def metabolomics_anppos_matrix(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate the matrix: compounds in rows, samples in columns month by month."""
     frame, _ = _measured(spec, MATRIX)
     n = len(frame)
-    rng = stream(spec.seed, name)
+    rng = core.stream(spec.seed, name)
     meta = metabolomics_metadata("", spec).sort_values(["timepoint_days", "crew"])
     crew, phase = pd.factorize(meta["crew"])[0], pd.factorize(meta["phase"])[0]
-    z = sample_latent(rng, crew, phase, n, STRENGTH * spec.effect, BETWEEN / WITHIN)
-    values = significant(10 ** (LEVEL + LEVEL_SD * rng.standard_normal(n) + WITHIN * z)).T
+    z = core.sample_latent(rng, crew, phase, n, STRENGTH * spec.effect, BETWEEN / WITHIN)
+    values = core.significant(10 ** (LEVEL + LEVEL_SD * rng.standard_normal(n) + WITHIN * z)).T
     values[_missing(rng, values)] = np.nan
     head = pd.DataFrame(
         {
@@ -228,9 +213,9 @@ def _accessions(rng: np.random.Generator, n: int, key: str, rate: float) -> list
     return [None if gone else f"SYN-{stem}-{i + 1:04d}" for i, gone in enumerate(rng.random(n) < rate)]
 
 
-def _missing(rng: np.random.Generator, values: Floats) -> Bools:
+def _missing(rng: np.random.Generator, values: core.Floats) -> core.Bools:
     """Hide `MISSING` of the cells, in `MISSING_ROWS` of the rows."""
     score = rng.random(values.shape) * rng.random((len(values), 1))
     score[rng.random(len(values)) > MISSING_ROWS] = -1
-    hidden: Bools = score > np.quantile(score, 1 - MISSING, method="higher")
+    hidden: core.Bools = score > np.quantile(score, 1 - MISSING, method="higher")
     return hidden

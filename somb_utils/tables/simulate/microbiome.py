@@ -6,18 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from somb_utils.tables.simulate.core import (
-    MISSION,
-    Bools,
-    Floats,
-    Ints,
-    Spec,
-    crew_names,
-    published_gap,
-    scaled,
-    significant,
-    stream,
-)
+from somb_utils.tables.simulate import core
 
 # Taxa of the real tables: human (described only), environmental, shared by both; pathways.
 HUMAN, CAPSULE, SHARED, PATHWAYS = 16_172, 6_852, 5_830, 567
@@ -52,7 +41,7 @@ PATHWAY_DETECTION, PATHWAY_SPREAD, PATHWAY_DEPTH = -0.9, 2.6, 1.3
 PATHWAY_CREW, PATHWAY_SITE, PATHWAY_PHASE = 0.4, 0.24, 0.07
 
 
-def microbiome_metadata(name: str, spec: Spec) -> pd.DataFrame:
+def microbiome_metadata(name: str, spec: core.Spec) -> pd.DataFrame:
     """Return the samples: capsule, then crew by site and day, then stool."""
     columns = [
         "sample_id", "crew", "timepoint", "timepoint_days", "phase", "body_site", "body_site_name", "source",
@@ -64,13 +53,13 @@ def microbiome_metadata(name: str, spec: Spec) -> pd.DataFrame:
         for t in CAPSULE_TIMEPOINTS
         if f"capsule_{t}_{k}" != CAPSULE_ABSENT
     ]  # fmt: skip
-    crew = crew_names(spec.n_crew)
+    crew = core.crew_names(spec.n_crew)
     rows += [
         (f"{c}_{t}_{site}", c, t, days, PHASES[t], site, place, "human")
         for c in crew
         for site, place in SITES.items()
         for t, days in TIMEPOINTS.items()
-        if not published_gap(c, ABSENT, f"{c}_{t}_{site}")
+        if not core.published_gap(c, ABSENT, f"{c}_{t}_{site}")
     ]
     rows += [
         (f"{c}_{t}_stool", c, t, TIMEPOINTS[t], PHASES[t], "stool", "stool", "human_gut")
@@ -78,25 +67,25 @@ def microbiome_metadata(name: str, spec: Spec) -> pd.DataFrame:
         if c in STOOL_CREW
         for t in STOOL_TIMEPOINTS
     ]
-    return pd.DataFrame(rows, columns=columns).assign(mission=MISSION)
+    return pd.DataFrame(rows, columns=columns).assign(mission=core.MISSION)
 
 
 @dataclass(frozen=True)
 class Taxa:
     """The taxa of both tables: which are where, how common, and how they differ between crew."""
 
-    human: Ints
-    capsule: Ints
-    shared: Bools
-    prevalence: Floats
-    crew: Floats
+    human: core.Ints
+    capsule: core.Ints
+    shared: core.Bools
+    prevalence: core.Floats
+    crew: core.Floats
 
 
 @lru_cache(maxsize=2)
 def taxa(seed: int, n_human: int, n_crew: int) -> Taxa:
     """Draw the taxa shared by the two tables."""
-    rng = stream(seed, "taxa")
-    shared, alone = scaled(SHARED, n_human, HUMAN), scaled(CAPSULE - SHARED, n_human, HUMAN)
+    rng = core.stream(seed, "taxa")
+    shared, alone = core.scaled(SHARED, n_human, HUMAN), core.scaled(CAPSULE - SHARED, n_human, HUMAN)
     order = rng.permutation(n_human + alone)
     human, capsule = np.sort(order[:n_human]), np.sort(order[n_human - shared :])
     prevalence = PREVALENCE + PREVALENCE_SD * rng.standard_normal(len(order))
@@ -104,9 +93,9 @@ def taxa(seed: int, n_human: int, n_crew: int) -> Taxa:
     return Taxa(human, capsule, both, prevalence, CREW_SD * rng.standard_normal((n_crew, len(order))))
 
 
-def _ranks(seed: int, numbers: Ints, total: int) -> pd.DataFrame:
+def _ranks(seed: int, numbers: core.Ints, total: int) -> pd.DataFrame:
     """Return identifier and lineage of taxa: a rank's names divide the taxa into runs, so lineages nest."""
-    rng = stream(seed, "ranks")
+    rng = core.stream(seed, "ranks")
     frame = pd.DataFrame({"taxid": [f"SYN{FIRST_TAXID + i}" for i in numbers]})
     for rank, names, missing in zip(RANKS, RANK_NAMES, RANK_MISSING, strict=True):
         code = np.arange(total) * names // max(total, names)
@@ -116,7 +105,9 @@ def _ranks(seed: int, numbers: Ints, total: int) -> pd.DataFrame:
     return frame
 
 
-def _compositions(rng: np.random.Generator, logit: Floats, prevalence: Floats, shared: Bools) -> Floats:
+def _compositions(
+    rng: np.random.Generator, logit: core.Floats, prevalence: core.Floats, shared: core.Bools
+) -> core.Floats:
     """Return samples × taxa in counts a million: detected by `logit`, log-normal where detected.
 
     The shared taxa make up the same share of every sample, so that capsule and crew do not differ in scale.
@@ -132,29 +123,29 @@ def _compositions(rng: np.random.Generator, logit: Floats, prevalence: Floats, s
     total = np.bincount(block, abundance, minlength=2 * len(logit))
     share = np.where(shared[taxon], SHARED_CPM, 1e6 - SHARED_CPM)
     table = np.zeros(logit.shape)
-    table[sample, taxon] = significant(abundance * share / total[block])
+    table[sample, taxon] = core.significant(abundance * share / total[block])
     return table
 
 
-def _codes(values: pd.Series, order: list[str]) -> Ints:
+def _codes(values: pd.Series, order: list[str]) -> core.Ints:
     codes = {v: i for i, v in enumerate(order)}
     return np.array([codes[v] for v in values], dtype=np.int64)
 
 
-def _phase_codes(meta: pd.DataFrame) -> Ints:
+def _phase_codes(meta: pd.DataFrame) -> core.Ints:
     return _codes(meta["phase"], sorted(set(PHASES.values())))
 
 
-def microbiome_human_taxonomy_cpm(name: str, spec: Spec) -> pd.DataFrame:
+def microbiome_human_taxonomy_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate the crew's taxa: crew offsets, site effects, hardly any phase effect."""
     meta = microbiome_metadata("", spec)
     meta = meta[meta["source"] == "human"].sort_values("sample_id", ignore_index=True)
     known = taxa(spec.seed, spec.size(HUMAN), spec.n_crew)
-    rng = stream(spec.seed, name)
+    rng = core.stream(spec.seed, name)
     n, numbers = len(known.human), known.human
     site = spec.effect * SITE_SD * rng.standard_normal((len(SITES), n))
     phase = spec.effect * PHASE_SD * rng.standard_normal((4, n))
-    logit = (known.prevalence + known.crew)[:, numbers][_codes(meta["crew"], crew_names(spec.n_crew))]
+    logit = (known.prevalence + known.crew)[:, numbers][_codes(meta["crew"], core.crew_names(spec.n_crew))]
     logit += site[_codes(meta["body_site"], list(SITES))] + phase[_phase_codes(meta)]
     logit += DEPTH_SD * rng.standard_normal((len(meta), 1))
     values = _compositions(rng, logit, known.prevalence[numbers], known.shared[numbers])
@@ -162,14 +153,14 @@ def microbiome_human_taxonomy_cpm(name: str, spec: Spec) -> pd.DataFrame:
     return pd.concat([lineage, pd.DataFrame(values.T, columns=meta["sample_id"].tolist())], axis=1)
 
 
-def microbiome_env_taxonomy_cpm(name: str, spec: Spec) -> pd.DataFrame:
+def microbiome_env_taxonomy_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate the capsule's taxa: those of whoever touched a place, shifted by what is its own."""
     meta = microbiome_metadata("", spec)
     meta = meta[meta["source"] == "environmental"]
     columns = "I4_Capsule_" + meta["timepoint"].str.replace("L-", "LM") + "_" + meta["sample_id"].str[-1]
     meta = meta.assign(column=columns).sort_values("column", ignore_index=True)
     known = taxa(spec.seed, spec.size(HUMAN), spec.n_crew)
-    rng = stream(spec.seed, name)
+    rng = core.stream(spec.seed, name)
     numbers = known.capsule
     touched_by = rng.integers(spec.n_crew, size=len(meta))
     logit = (known.prevalence + known.crew)[:, numbers][touched_by]
@@ -180,7 +171,7 @@ def microbiome_env_taxonomy_cpm(name: str, spec: Spec) -> pd.DataFrame:
     return pd.concat([lineage, pd.DataFrame(values.T, columns=meta["column"].tolist())], axis=1)
 
 
-def microbiome_human_pathways_cpm(name: str, spec: Spec) -> pd.DataFrame:
+def microbiome_human_pathways_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate the crew's pathways, after the two rows of what was not mapped or not integrated."""
     meta = microbiome_metadata("", spec)
     columns = ["sample_id", "crew", "body_site", "phase"]
@@ -188,11 +179,11 @@ def microbiome_human_pathways_cpm(name: str, spec: Spec) -> pd.DataFrame:
     extra = pd.DataFrame(rows, columns=columns)
     meta = pd.concat([meta.loc[meta["source"] == "human", columns], extra])
     meta = meta.sort_values("sample_id", ignore_index=True)
-    rng = stream(spec.seed, name)
+    rng = core.stream(spec.seed, name)
     n, n_samples = spec.size(PATHWAYS), len(meta)
     m = max(n - 2, 0)  # the first two rows are not pathways
     level = rng.standard_normal(m)
-    crew = PATHWAY_CREW * rng.standard_normal((spec.n_crew, m))[_codes(meta["crew"], crew_names(spec.n_crew))]
+    crew = PATHWAY_CREW * rng.standard_normal((spec.n_crew, m))[_codes(meta["crew"], core.crew_names(spec.n_crew))]
     site = rng.standard_normal((len(SITES), m))[_codes(meta["body_site"], list(SITES))]
     phase = rng.standard_normal((4, m))[_phase_codes(meta)]
     depth = PATHWAY_DEPTH * rng.standard_normal((n_samples, 1))
@@ -205,6 +196,6 @@ def microbiome_human_pathways_cpm(name: str, spec: Spec) -> pd.DataFrame:
     rest = (1 - unmapped - unintegrated) / np.maximum(amount.sum(axis=1), 1e-9)
     values = 1e6 * np.column_stack([unmapped, unintegrated, amount * rest[:, None]])[:, :n]
     names = ["SYN-UNMAPPED", "SYN-UNINTEGRATED", *(f"SYN-PWY-{i + 1:04d}" for i in range(m))][:n]
-    frame = pd.DataFrame(significant(values).T, columns=meta["sample_id"].tolist())
+    frame = pd.DataFrame(core.significant(values).T, columns=meta["sample_id"].tolist())
     frame.insert(0, "pathway", names)
     return frame

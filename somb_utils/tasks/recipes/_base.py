@@ -24,26 +24,15 @@ class Spec(BaseModel):
 
 @dataclass(frozen=True)
 class Features:
-    """Features, labels and split groups of one task, all indexed by row identifier.
+    """Features, labels and split groups of one task, all indexed by row identifier."""
 
-    Attributes
-    ----------
-    X : DataFrame
-        rows × features
-    y : Series or DataFrame
-        Labels; 0/1 columns for multilabel tasks.
-    groups : Series, optional
-        Crew member (LOCO) or time point (LOTO) of each row; None for feature tasks.
-    stratify : array, optional
-        Labels in the row order that the split was stratified on, where that is not the order of the rows.
-    annotations : DataFrame
-        Facts on a row that a metric needs beside the prediction, such as ``concordant``.
-    """
-
-    X: pd.DataFrame
-    y: pd.Series | pd.DataFrame
+    X: pd.DataFrame  # rows × features
+    y: pd.Series | pd.DataFrame  # series or DataFrame Labels; 0/1 columns for multilabel tasks
+    # series, optional Crew member (LOCO) or time point (LOTO) of each row; None for feature tasks
     groups: pd.Series | None = None
+    # labels in the row order that the split was stratified on, where that is not the order of the rows
     stratify: np.ndarray | None = None
+    # facts on a row that a metric needs beside the prediction, such as ``concordant``
     annotations: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 

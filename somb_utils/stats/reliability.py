@@ -12,15 +12,19 @@ from somb_utils.tasks.definitions import Task, get_task
 
 
 class Calibration(NamedTuple):
-    """How a model's probabilities meet the outcomes.
+    """How a model's probabilities agree with the outcomes.
 
-    Attributes
+    Parameters
     ----------
-    curve : one row a bin of predicted probability: predicted (mean), observed (share of positives), low, high (Wilson
-        interval of that share), n
-    brier : mean squared distance of probability and outcome, over all tested rows
-    brier_of_prevalence : what always saying the prevalence would have
-    skill : 1 - brier / brier_of_prevalence; above 0 is better than the prevalence
+    curve
+        One row per bin of predicted probability: predicted (mean), observed (share of positives), low and high (95 %
+        Wilson interval of that share), n.
+    brier
+        Mean squared distance of probability and outcome, over all tested rows.
+    brier_of_prevalence
+        The Brier score of always predicting the prevalence.
+    skill
+        1 - brier / brier_of_prevalence; above 0 is better than the prevalence.
     """
 
     curve: pd.DataFrame
@@ -30,18 +34,34 @@ class Calibration(NamedTuple):
 
 
 def calibration(predictions: pd.DataFrame, task: Task | str, n_bins: int = 10) -> Calibration:
-    """Return reliability curve (equal-count bins) and Brier score (Brier 1950) of one model on a binary task.
+    """Return the reliability curve and the Brier score of one model on a binary task.
 
     Parameters
     ----------
-    predictions : one model's rows of :attr:`somb_utils.runs.results.RunResult.predictions` for this task
-    task : the definition or its id
-    n_bins : at most as many bins; rows with one score stay together
+    predictions
+        One model's rows of :attr:`somb_utils.RunResult.predictions` for this task.
+    task
+        The definition or its id.
+    n_bins
+        At most this many bins of equal counts; rows with one score stay together.
+
+    Returns
+    -------
+    Calibration
+        Curve with Wilson intervals (Wilson 1927), Brier score (Brier 1950) and skill.
 
     Raises
     ------
     UsageError
         If the task is not binary, or the scores are no probabilities.
+
+    Examples
+    --------
+    >>> import somb_utils as somb
+    >>> result = somb.run("D1", "logreg", source="simulated", n_jobs=1)
+    >>> calibrated = calibration(result.predictions, "D1", n_bins=5)
+    >>> len(calibrated.curve), round(calibrated.skill, 1) <= 1
+    (5, True)
     """
     definition = get_task(task) if isinstance(task, str) else task
     if definition.type != "binary":
@@ -64,7 +84,7 @@ def calibration(predictions: pd.DataFrame, task: Task | str, n_bins: int = 10) -
     )
 
 
-def wilson_interval(found: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share that was found `found` times in `of` (Wilson 1927)."""
-    ends = binomtest(found, of).proportion_ci(method="wilson")
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson 1927)."""
+    ends = binomtest(successes, trials).proportion_ci(method="wilson")
     return float(ends.low), float(ends.high)

@@ -15,8 +15,10 @@ def shares(labels: Mapping[str, pd.Series], positive: Collection[str]) -> Figure
 
     Parameters
     ----------
-    labels : class names a row, by the set's title
-    positive : names of the classes that are positive
+    labels
+        Class names a row, by the set's title.
+    positive
+        Names of the classes that are positive.
     """
     made, axes = new(8.5, 1.3 + 0.5 * len(labels))
     axes.set_yticks(range(len(labels)), [f"{name}\n(N = {len(y):,})" for name, y in labels.items()], fontsize=9)

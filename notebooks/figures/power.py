@@ -25,7 +25,8 @@ def by_crew(table: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    table : rows of :func:`somb_utils.studies.power.stored` that differ in crew and effect
+    table
+        Rows of :func:`somb_utils.studies.power.stored` that differ in crew and effect.
     """
     made, (left, right) = new(9.5, 4.2, 1, 2, gridspec_kw={"wspace": 0.08})
     power_panel(left, table, "crew")
@@ -45,7 +46,8 @@ def by_size(parts: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
 
     Parameters
     ----------
-    parts : the column that a panel's missions differ in (timepoints, columns or rows), and their rows
+    parts
+        The column that a panel's missions differ in (timepoints, columns or rows), and their rows.
     """
     made, panels = new(3.3 * len(parts), 3.9, 1, len(parts), sharey=True, squeeze=False)
     for axes, (column, table) in zip(panels[0], parts, strict=True):
@@ -99,7 +101,8 @@ def coverage(table: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    table : of :func:`somb_utils.studies.coverage.stored`, with a column ``design`` that describes a cell in words
+    table
+        Of :func:`somb_utils.studies.coverage.stored`, with a column ``design`` that describes a cell in words.
     """
     made, axes = new(8.5, 1.6 + 0.235 * len(table))
     place = np.arange(len(table))

@@ -17,7 +17,8 @@ def swab_calendar(samples: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    samples : columns crew, timepoint, timepoint_days, phase, body_site, body_site_name; a row a swab
+    samples
+        Columns crew, timepoint, timepoint_days, phase, body_site, body_site_name; a row a swab.
     """
     times, crew = mission_order(samples), sorted(samples["crew"].unique())
     names = samples.drop_duplicates("body_site").set_index("body_site")["body_site_name"].sort_index()
@@ -50,10 +51,14 @@ def composition(shares: pd.DataFrame, unit: str, sizes: pd.Series, n: int = 8) -
 
     Parameters
     ----------
-    shares : groups × parts, mean shares in per cent
-    unit : label of the shares
-    sizes : samples a group
-    n : parts that get a colour, those with the largest mean share
+    shares
+        Groups × parts, mean shares in per cent.
+    unit
+        Label of the shares.
+    sizes
+        Samples a group.
+    n
+        Parts that get a colour, those with the largest mean share.
     """
     top = shares.mean().sort_values(ascending=False, kind="stable").index[:n]
     drawn = shares[top].assign(**{"all others": shares.drop(columns=top).sum(axis=1)})
@@ -82,9 +87,12 @@ def highlights(X: pd.DataFrame, samples: pd.DataFrame, by: str = "body_site", wh
 
     Parameters
     ----------
-    X : samples × features, numbers of one scale; centred here and not scaled, or rare kinds would lead
-    samples : columns crew and `by`, same index
-    what : what the columns are
+    X
+        Samples × features, numbers of one scale; centred here and not scaled, or rare kinds would lead.
+    samples
+        Columns crew and `by`, same index.
+    what
+        What the columns are.
     """
     fitted = PCA(2, random_state=42).fit(X.to_numpy())
     points = fitted.transform(X.to_numpy())
@@ -119,9 +127,12 @@ def richness(numbers: pd.Series, samples: pd.DataFrame, what: str = "taxa") -> F
 
     Parameters
     ----------
-    numbers : kinds detected a swab
-    samples : columns timepoint, timepoint_days, phase, source; same index
-    what : what is counted
+    numbers
+        Kinds detected a swab.
+    samples
+        Columns timepoint, timepoint_days, phase, source; same index.
+    what
+        What is counted.
     """
     times, tints = mission_order(samples), {"human": PALETTE[0], "environmental": PALETTE[1]}
     made, axes = new(8, 3.9)
@@ -152,9 +163,12 @@ def confusion(predictions: pd.DataFrame, classes: Sequence[str], title: str) -> 
 
     Parameters
     ----------
-    predictions : columns y_true, y_pred of all folds of one model
-    classes : drawn in their order, phases in that of the mission
-    title : what was predicted and by which model
+    predictions
+        Columns y_true, y_pred of all folds of one model.
+    classes
+        Drawn in their order, phases in that of the mission.
+    title
+        What was predicted and by which model.
     """
     classes = in_order(classes)
     table = pd.crosstab(predictions["y_true"], predictions["y_pred"]).reindex(index=classes, columns=classes)

@@ -19,8 +19,10 @@ def cells(X: pd.DataFrame, changed: pd.Series) -> Figure:
 
     Parameters
     ----------
-    X : genes × cell types, log2 fold changes
-    changed : label a gene, same index
+    X
+        Genes × cell types, log2 fold changes.
+    changed
+        Label a gene, same index.
     """
     order = X.mean(axis=1).argsort(kind="stable").to_numpy()
     made, (top, axes) = new(9, 4.2, 2, 1, height_ratios=[1, X.shape[1]], sharex=True)
@@ -45,7 +47,8 @@ def repeats(data: TaskData) -> Figure:
 
     Parameters
     ----------
-    data : the task
+    data
+        The task.
     """
     same = data.X.groupby(list(data.X.columns), sort=False).ngroup()
     twice = same[same.duplicated(keep=False)]
@@ -81,9 +84,12 @@ def strip(values: pd.Series, labels: pd.Series, unit: str) -> Figure:
 
     Parameters
     ----------
-    values : a number a gene
-    labels : class names, same index
-    unit : label of the number
+    values
+        A number a gene.
+    labels
+        Class names, same index.
+    unit
+        Label of the number.
     """
     classes = labels.value_counts().index
     made, axes = new(8, 2.6)

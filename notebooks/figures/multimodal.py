@@ -18,7 +18,8 @@ def draws(layers: Mapping[str, pd.DataFrame]) -> Figure:
 
     Parameters
     ----------
-    layers : samples by layer, with columns crew, timepoint, timepoint_days, phase
+    layers
+        Samples by layer, with columns crew, timepoint, timepoint_days, phase.
     """
     known = pd.concat(list(layers.values()))[["crew", "timepoint", "timepoint_days", "phase"]]
     known = known.drop_duplicates(["crew", "timepoint_days"]).sort_values(["crew", "timepoint_days"])
@@ -58,8 +59,10 @@ def blocks(parts: Mapping[str, pd.DataFrame], samples: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    parts : samples × features by block, all on the same rows
-    samples : columns phase and crew, same index
+    parts
+        Samples × features by block, all on the same rows.
+    samples
+        Columns phase and crew, same index.
     """
     made, grid = new(9.5, 3.9, 1, len(parts), squeeze=False)
     tints = colours_of(dict.fromkeys(samples["phase"]))
@@ -90,10 +93,13 @@ def pairing(right: pd.DataFrame, used: pd.DataFrame, groups: pd.Series, names: S
 
     Parameters
     ----------
-    right, used : features of the same rows and columns, joined by identifier and as they were used; columns are
-        named ``block:feature``
-    groups : the person a row, same index
-    names : the blocks to draw
+    right, used
+        Features of the same rows and columns, joined by identifier and as they were used; columns are named
+        ``block:feature``.
+    groups
+        The person a row, same index.
+    names
+        The blocks to draw.
     """
     made, grid = new(9.5, 4.3, 1, len(names), squeeze=False, sharey=True)
     ids = list(right.index)
@@ -130,9 +136,12 @@ def settings(table: pd.DataFrame, chance: float, n: int) -> Figure:
 
     Parameters
     ----------
-    table : columns setting, model, mean, sd; settings in the order to be drawn
-    chance : level that guessing reaches
-    n : rows of the task
+    table
+        Columns setting, model, mean, sd; settings in the order to be drawn.
+    chance
+        Level that guessing reaches.
+    n
+        Rows of the task.
     """
     names, models = list(dict.fromkeys(table["setting"])), list(dict.fromkeys(table["model"]))
     tints = colours_of(models)

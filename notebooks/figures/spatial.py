@@ -19,9 +19,12 @@ def layers(whole: pd.DataFrame, parts: Mapping[str, pd.DataFrame], name: str = "
 
     Parameters
     ----------
-    whole : columns gene, log2FoldChange
-    parts : table by layer, with columns gene, log2FoldChange, adj_pval
-    name : what `whole` is
+    whole
+        Columns gene, log2FoldChange.
+    parts
+        Table by layer, with columns gene, log2FoldChange, adj_pval.
+    name
+        What `whole` is.
     """
     rows = -(-len(parts) // 2)
     made, grid = new(8.5, 3.9 * rows, rows, 2, squeeze=False, sharex=True, sharey=True)
@@ -48,8 +51,10 @@ def tested(parts: Mapping[str, pd.DataFrame], n_bins: int = 40) -> Figure:
 
     Parameters
     ----------
-    parts : table by layer, with columns baseMean, adj_pval
-    n_bins : bins of the logarithm of the mean expression
+    parts
+        Table by layer, with columns baseMean, adj_pval.
+    n_bins
+        Bins of the logarithm of the mean expression.
     """
     rows = -(-len(parts) // 2)
     made, grid = new(9, 0.9 + 2.6 * rows, rows, 2, squeeze=False, sharex=True, sharey=True)
