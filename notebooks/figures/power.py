@@ -1,6 +1,7 @@
 """Figures of the power page: power and interval width against what a mission can have more of, and coverage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from somb_utils.labels import metric_name
 from somb_utils.plots.style import PALETTE, QUIET, figure, legend_below, new
+from somb_utils.studies.coverage import design_of
 
+USUAL = {"task": "A1", "model": "logreg", "crew": 4, "timepoints": 7, "features": 20}
 TINTS = dict(zip((0.0, 0.25, 0.5, 1.0), ("#7F7F7F", *PALETTE[:3]), strict=True))  # by effect
 LABELS = {
     "crew": "crew members",
-    "timepoints": "time points a crew member",
+    "timepoints": "time points per crew member",
     "columns": "features",
     "rows": "metabolites",
 }
@@ -21,7 +25,7 @@ LABELS = {
 
 @figure
 def by_crew(table: pd.DataFrame) -> Figure:
-    """Draw power and the width of the score's interval against the number of crew, a line an effect.
+    """Draw power and the width of the score's interval against the number of crew, one line per effect.
 
     Parameters
     ----------
@@ -42,7 +46,7 @@ def by_crew(table: pd.DataFrame) -> Figure:
 
 @figure
 def by_size(parts: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
-    """Draw power against the sizes of missions, a panel for each, a line an effect.
+    """Draw power against the sizes of missions, a panel for each, one line per effect.
 
     Parameters
     ----------
@@ -97,12 +101,12 @@ def _missions(table: pd.DataFrame) -> str:
 
 @figure
 def coverage(table: pd.DataFrame) -> Figure:
-    """Draw the coverage of the 95 % interval, a line a cell, beside what plain percentiles would have.
+    """Draw the coverage of the 95 % interval, one line per setting, beside what plain percentiles would have.
 
     Parameters
     ----------
     table
-        Of :func:`somb_utils.studies.coverage.stored`, with a column ``design`` that describes a cell in words.
+        Of :func:`somb_utils.studies.coverage.stored`, with a column ``design`` that describes a setting in words.
     """
     made, axes = new(8.5, 1.6 + 0.235 * len(table))
     place = np.arange(len(table))
@@ -117,3 +121,31 @@ def coverage(table: pd.DataFrame) -> Figure:
     axes.grid(False, axis="y")
     legend_below(axes, 3)
     return made
+
+
+def varied(table: pd.DataFrame, *columns: str, **base: Any) -> pd.DataFrame:
+    """Return the settings that differ from a setting's defaults, or from `base`, in effect and these columns alone."""
+    usual = {**USUAL, **base}
+    fixed = {key: usual[key] for key in ("task", "crew", "timepoints", "features", "model") if key not in columns}
+    return table[(table[list(fixed)] == pd.Series(fixed)).all(axis=1)]
+
+
+def needed(table: pd.DataFrame, effect: float, power: float = 0.8) -> str:
+    """Return, in words, the smallest crew that reaches this power."""
+    crew = varied(table, "crew").query("effect == @effect and power >= @power")["crew"]
+    return f"{crew.min()} crew" if len(crew) else "more crew than were simulated"
+
+
+def share(row: pd.Series) -> str:
+    """Return a setting's power in words, with its interval."""
+    return f"{100 * row['power']:.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
+
+
+def lines(table: pd.DataFrame) -> list[str]:
+    """Return each setting of the stored table in words: metric, expected score, design, whether groups are alike."""
+    return [_line(row) for row in table.to_dict("records")]
+
+
+def _line(row: Mapping[Any, Any]) -> str:
+    groups = (", unlike" if row["group_sd"] else ", alike") if row["groups"] else ""
+    return f"{metric_name(row['metric'])} {row['truth']:.2f}: {design_of(row)}{groups}"

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
+from somb_utils.runs.baselines import BASELINES
+
 # Okabe & Ito (2008), without the yellow that vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5195", "#8C564B", "#7F7F7F")
 QUIET = "#B8B8B8"
@@ -26,13 +28,7 @@ COLOURS = {
     "C002": "#E69F00",
     "C003": "#56B4E9",
     "C004": "#CC79A7",
-    "random": "#7F7F7F",
-    "majority": "#B8B8B8",
-    "logreg": "#0072B2",
-    "rf": "#009E73",
-    "mlp": "#CC79A7",
-    "xgboost": "#D55E00",
-    "lightgbm": "#E69F00",
+    **dict(zip(BASELINES, ("#7F7F7F", "#B8B8B8", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#E69F00"), strict=True)),
     **dict.fromkeys(("other", "unchanged", "not changed", "has none", "missing", "not_de", "i4_only"), QUIET),
     **dict.fromkeys(("responsive", "changed", "has a label", "hemoglobin", "conserved", "de"), "#D55E00"),
 }

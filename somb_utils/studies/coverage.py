@@ -25,6 +25,7 @@ from somb_utils.studies import grid
 from somb_utils.tasks.definitions import Task, get_task
 from somb_utils.tasks.splits import repeated_first_fold
 
+PLAN = DATA / "studies" / "coverage.csv"
 FILE = DATA / "reference" / "coverage.csv"
 COMMAND = "somb coverage"
 N_BOOTSTRAP = 500
@@ -62,25 +63,7 @@ class Setting:
 
 def plan() -> list[Setting]:
     """Return the settings of the stored table: each metric and design, from few crew or positives to many."""
-    crew = [
-        Setting(task, groups=n, level=level, group_sd=sd)
-        for task, level in (("A1", 0.55), ("A1", 0.8), ("F5", 0.55), ("F4", 0.6))
-        for sd in (0.0, 1.0)
-        for n in (4, 8, 16, 32)
-        if n <= 16 or task == "A1"
-    ]
-    days = [Setting("F3", groups=n, level=1.5, group_sd=0.5) for n in (4, 8, 16)]
-    ranked = [
-        Setting("C2", rows=380, positives=131, level=0.3),
-        Setting("C2", rows=380, positives=131, level=1.0),
-        Setting("C2", rows=1600, positives=400, level=1.0),
-        Setting("H1", rows=731, positives=32, level=1.0),
-        Setting("E2", rows=3000, positives=11, level=1.5),
-        Setting("E1", rows=3000, positives=35, level=1.5),
-        Setting("I3", rows=3000, positives=300, level=1.0),
-        Setting("B2", rows=466, level=0.6),
-    ]
-    return crew + days + ranked
+    return grid.settings(PLAN, Setting)
 
 
 Mission = Callable[[np.random.Generator], pd.DataFrame]
@@ -239,7 +222,8 @@ def stored() -> pd.DataFrame:
     return table.sort_values(["metric", "groups", "positives", "rows", "truth"], ignore_index=True)
 
 
-def _design(row: Mapping[Any, Any]) -> str:
+def design_of(row: Mapping[Any, Any]) -> str:
+    """Return what a setting samples, in words."""
     task = get_task(row["task"])
     if not row["groups"]:
         what = "labelled genes" if task.type == "multilabel" else f"rows, {row['positives']} positive"
@@ -250,7 +234,7 @@ def _design(row: Mapping[Any, Any]) -> str:
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Return the stored table as text, one row per metric and design, with ranges over populations."""
-    sampled = [_design(row) for row in table.to_dict("records")]
+    sampled = [design_of(row) for row in table.to_dict("records")]
     named = table.assign(metric=table["metric"].map(metric_name), sampled=sampled)
     parts = named.groupby(["metric", "sampled"], sort=False)
     return pd.DataFrame(
@@ -270,13 +254,3 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def _range(values: pd.Series, digits: int) -> str:
     least, most = f"{values.min():.{digits}f}", f"{values.max():.{digits}f}"
     return least if least == most else f"{least} to {most}"
-
-
-def lines(table: pd.DataFrame) -> list[str]:
-    """Return each setting of the stored table in words: metric, expected score, design, whether groups are alike."""
-    return [_line(row) for row in table.to_dict("records")]
-
-
-def _line(row: Mapping[Any, Any]) -> str:
-    groups = (", unlike" if row["group_sd"] else ", alike") if row["groups"] else ""
-    return f"{metric_name(row['metric'])} {row['truth']:.2f}: {_design(row)}{groups}"

@@ -49,6 +49,11 @@ def measure(
     return pd.DataFrame([done[setting] for setting in settings])
 
 
+def settings(file: Path, kind: type[Any]) -> list[Any]:
+    """Return the settings that a plan lists, one per row."""
+    return [kind(**{str(key): value for key, value in row.items()}) for row in pd.read_csv(file).to_dict("records")]
+
+
 def _stored(file: Path, kind: type) -> dict[Any, Row]:
     if not file.is_file():
         return {}

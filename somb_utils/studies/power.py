@@ -1,7 +1,6 @@
 """Power on simulated missions: how often a model's score passes the permutation test, and how wide its interval is."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from somb_utils.errors import SombError
 from somb_utils.paths import DATA
+from somb_utils.runs.baselines import BASELINES
 from somb_utils.runs.runner import run
 from somb_utils.stats import bootstrap_interval, permutation_p
 from somb_utils.stats.design import GROUPED
@@ -21,12 +21,11 @@ from somb_utils.tasks.definitions import get_task
 from somb_utils.tasks.splits import REPETITIONS
 from somb_utils.tasks.task_data import load_task
 
+PLAN = DATA / "studies" / "power.csv"
 FILE = DATA / "reference" / "power.csv"
 COMMAND = "somb power"
 ALPHA = 0.05
 N_PERMUTATIONS = 199
-# Tasks of the stored table: rows are days of crew members, and metabolites.
-CREW_TASK, ROW_TASK = "A1", "D1"
 N_BOOTSTRAP = 500
 
 
@@ -39,12 +38,12 @@ class Setting:
     tables and 0 without signal. Missions of one number share their noise in all settings, so that curves are smooth.
     """
 
-    task: str = CREW_TASK
+    task: str
+    model: str
     crew: int = 4
     timepoints: int = 7
     features: int = 20
     effect: float = 1.0
-    model: str = "logreg"
     missions: int = 100
     seed: int = 42
 
@@ -52,23 +51,12 @@ class Setting:
     def cost(self) -> float:
         """Expected time, in arbitrary units."""
         folds = self.crew if get_task(self.task).split in GROUPED else REPETITIONS
-        return self.missions * (3 + folds) * (8 if self.model == "rf" else 1)
+        return self.missions * (3 + folds) * BASELINES[self.model].cost
 
 
 def plan() -> list[Setting]:
     """Return the settings of the stored table."""
-    return list(_plan())
-
-
-def _plan() -> Iterator[Setting]:
-    for crew, missions in {4: 120, 6: 60, 8: 60, 16: 40, 32: 20, 64: 8}.items():
-        yield from (Setting(crew=crew, effect=effect, missions=missions) for effect in (0.0, 0.25, 0.5, 1.0))
-    usual = Setting(effect=0.5, missions=120)
-    yield from (replace(usual, timepoints=n, missions=60) for n in (4, 14, 28))
-    yield from (replace(usual, features=n, missions=60) for n in (5, 40, 80))
-    yield from (replace(usual, model="rf", crew=crew, missions=15) for crew in (4, 8))
-    for rows in (216, 433, 1732):
-        yield from (Setting(ROW_TASK, features=rows, effect=effect, missions=40) for effect in (0.0, 0.5, 1.0))
+    return grid.settings(PLAN, Setting)
 
 
 def mission(setting: Setting, number: int) -> dict[str, Any]:
@@ -133,29 +121,3 @@ def power(settings: list[Setting] | None = None, file: Path = FILE, n_jobs: int 
 def stored() -> pd.DataFrame:
     """Return the stored table: the fields of :class:`Setting` and what :func:`power_of` returns."""
     return grid.read(FILE, COMMAND)
-
-
-def varied(table: pd.DataFrame, *columns: str, **base: Any) -> pd.DataFrame:
-    """Return the settings that differ from a setting's defaults, or from `base`, in effect and these columns alone."""
-    usual = {**asdict(Setting()), **base}
-    fixed = {key: usual[key] for key in ("task", "crew", "timepoints", "features", "model") if key not in columns}
-    return table[(table[list(fixed)] == pd.Series(fixed)).all(axis=1)]
-
-
-def type_i_errors(table: pd.DataFrame) -> str:
-    """Return, in words, how many missions without signal were significant."""
-    null = table[table["effect"] == 0]
-    errors, tests = int(null["significant"].sum()), int(null["missions"].sum())
-    low, high = wilson_interval(errors, tests)
-    return f"{errors} of {tests:,} ({100 * errors / tests:.1f} %; 95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
-
-
-def needed(table: pd.DataFrame, effect: float, power: float = 0.8) -> str:
-    """Return, in words, the smallest crew that reaches this power."""
-    crew = varied(table, "crew").query("effect == @effect and power >= @power")["crew"]
-    return f"{crew.min()} crew" if len(crew) else "more crew than were simulated"
-
-
-def share(row: pd.Series) -> str:
-    """Return a setting's power in words, with its interval."""
-    return f"{100 * row['power']:.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
