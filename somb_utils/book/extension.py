@@ -32,7 +32,7 @@ BANNERS = {
 
 
 def task_pages() -> str:
-    """Return the task catalogue: an overview table, then a section a task with the anchor ``task-a1``."""
+    """Return the task catalogue: an overview table, then one section per task with the anchor ``task-a1``."""
     tasks = list(catalogue().values())
     rows = [
         f"| [{t.id}](#task-{t.id.lower()}) | {t.name} | {t.modality} | {_tier(t)} | {_shape(t)} | "
@@ -76,7 +76,7 @@ def _shape(task: Task) -> str:
 
 
 def table_pages() -> str:
-    """Return the open tables, a section a study: file, shape, accession, paper, licence, tasks."""
+    """Return the open tables, one section per study: file, shape, accession, paper, licence, tasks."""
     tables = sorted(registry().values(), key=lambda table: (table.study.split(";")[0], table.name))
     parts = [f"{len(tables)} tables, all from commit `{COMMIT[:7]}` of the source repository."]
     for study, members in groupby(tables, key=lambda table: table.study.split(";")[0]):
@@ -107,7 +107,7 @@ def _parts(text: str) -> list[str]:
 
 
 def coverage_table() -> str:
-    """Return how often intervals hold the truth, a line a metric and what was sampled."""
+    """Return the coverage of intervals, one row per metric and sampling unit."""
     from somb_utils.studies.coverage import stored, summary
 
     return markdown(summary(stored()))

@@ -93,6 +93,7 @@ def evaluate(
     Examples
     --------
     >>> import tempfile
+    >>> from somb_utils.predictions.evaluate import template
     >>> folder = tempfile.mkdtemp()
     >>> template(folder, "A1", source="simulated")
     ['A1.json']

@@ -64,7 +64,7 @@ class RunResult:
         return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed, n_jobs)
 
     def composite(self) -> pd.DataFrame:
-        """Return the composite score of each model; see :func:`somb_utils.runs.composite`.
+        """Return the composite score of each model: how far above chance it is, as a mean over groups of tasks.
 
         Returns
         -------

@@ -61,7 +61,7 @@ class Task(Spec):
     type
         ``binary``, ``multiclass`` or ``multilabel``.
     features
-        The recipe: how features are made of tables; see ``somb_utils/tasks/recipes``.
+        The recipe: how features are computed from tables; see ``somb_utils/tasks/recipes``.
     order
         Row order of the published label table.
     classes, class_counts

@@ -92,7 +92,7 @@ class TaskData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what scores depend on: features, labels, groups, folds, annotations, classes and metrics."""
+        """SHA-256 of features, labels, groups, folds, annotations, classes and metrics, which scores depend on."""
         groups = None if self.groups is None else self.groups.tolist()
         folds = [(fold.label, fold.train.tolist(), fold.test.tolist()) for fold in self.folds]
         names = [self.X.columns.tolist(), self.X.index.tolist(), self.annotations.columns.tolist()]
@@ -105,7 +105,7 @@ class TaskData:
 
     @cached_property
     def chance(self) -> float:
-        """The exact chance level on the primary metric: the mean over folds where it is defined, NaN if none."""
+        """The exact chance level on the primary metric, as a mean over the folds that define it; NaN if none does."""
         metric, n_classes = self.task.metrics.primary, len(self.task.classes)
         levels = np.array([chance(metric, self.codes[f.train], self.codes[f.test], n_classes) for f in self.folds])
         return float(np.nanmean(levels)) if not np.isnan(levels).all() else np.nan

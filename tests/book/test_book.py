@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import somb_utils as somb
 from somb_utils.book import build as book
 from somb_utils.book import extension as pages
 from somb_utils.cli.book import book as book_command
@@ -76,6 +77,18 @@ def test_every_citation_is_in_the_bibliography() -> None:
 def test_banner_says_which_data_the_book_shows() -> None:
     assert "SIMULATED DATA" in pages.banner("simulated")
     assert "SIMULATED" not in pages.banner("open").upper()
+
+
+def test_api_reference_lists_every_public_name() -> None:
+    rooms = {"somb_utils": somb, "somb_utils.stats": somb.stats, "somb_utils.plots": somb.plots}
+    text = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    entry = re.compile(r"currentmodule:: (\S+)|auto(?:class|data|exception|function):: (\S+)")
+    listed, module = set(), ""
+    for found in entry.finditer(text):
+        module = found[1] or module
+        if found[2]:
+            listed.add(f"{module}.{found[2]}")
+    assert {f"{room}.{name}" for room, content in rooms.items() for name in content.__all__} <= (listed | set(rooms))
 
 
 def test_commands_in_the_pages_exist() -> None:

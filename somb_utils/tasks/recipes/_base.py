@@ -37,7 +37,7 @@ class Features:
 
 
 class Recipe(Spec, ABC):
-    """How features are made of tables.
+    """How features are computed from tables.
 
     A subclass has a field `recipe` of its own literal name, fields that name tables (listed in `table_fields`) and
     columns, and the method :meth:`build`. It stands in a module of its own in this folder, and nowhere else.
