@@ -139,7 +139,7 @@ def settings(table: pd.DataFrame, chance: float, n: int) -> Figure:
     table
         Columns setting, model, mean, sd; settings in the order to be drawn.
     chance
-        Level that guessing reaches.
+        The chance level.
     n
         Rows of the task.
     """

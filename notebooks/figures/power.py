@@ -63,7 +63,7 @@ def by_size(parts: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
 
 
 def power_panel(axes: Axes, table: pd.DataFrame, column: str) -> None:
-    """Draw power with its Wilson intervals against a column, effects side by side, and the rate of false alarms."""
+    """Draw power with its Wilson intervals against a column, effects side by side, and the type I error rate."""
     effects = sorted(table["effect"].unique())
     for effect in effects:
         rows = table[table["effect"] == effect].sort_values(column)
