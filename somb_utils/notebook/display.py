@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from html import escape
+from inspect import cleandoc
 from typing import Any
 
 
@@ -52,7 +53,7 @@ def show(thing: Any) -> None:
     from PIL import Image
 
     if not hasattr(thing, "savefig"):
-        display(Markdown(thing) if isinstance(thing, str) else thing)
+        display(Markdown(cleandoc(thing)) if isinstance(thing, str) else thing)
         return
     raw, stream = io.BytesIO(), io.BytesIO()
     thing.savefig(raw, dpi=140, metadata={"Software": None})

@@ -12,6 +12,7 @@ import joblib
 import pandas as pd
 
 from somb_utils.errors import SombError
+from somb_utils.labels import metric_name
 from somb_utils.notebook.display import Bar, literal, note, show
 from somb_utils.notebook.files import FOLDER, need
 from somb_utils.notebook.parameters import Parameters, check
@@ -225,8 +226,6 @@ class Session:
 
     def recap(self) -> None:
         """Name each task's best non-trivial model, and say whether its interval lies above the chance level."""
-        from IPython.display import Markdown
-
         if not self.tasks:
             note("there is no score to sum up")
             return
@@ -238,9 +237,9 @@ class Session:
             groups = self.tasks[str(name)].groups
             unit = f"{best['rows']:,} rows" + (f" in {best['folds']} groups" if groups is not None else "")
             lines.append(
-                f"- **{name}**: the best model is {literal(best['model'])}, with {best['metric']} {best['mean']:.3f} "
+                f"- **{name}**: the best model is {literal(best['model'])}, with {metric_name(best['metric'])} {best['mean']:.3f} "
                 f"[{best['low']:.3f}, {best['high']:.3f}]; the interval {verdict} chance ({best['chance']:.3f}); "
                 f"N = {unit}."
             )
         doubt = "\n\n*These tables are simulated: the scores show the method, not biology.*" if self.simulated else ""
-        show(Markdown("\n".join(lines) + doubt))
+        show("\n".join(lines) + doubt)
