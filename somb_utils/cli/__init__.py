@@ -68,18 +68,8 @@ def somb(
     """
 
 
-app.command()(run)
-app.command()(ablate)
-app.command()(reproduce)
-app.command()(compare)
-app.command()(evaluate)
-app.command()(validate)
-app.command()(template)
-app.command()(notebook)
-app.command()(book)
-app.command()(readme)
-app.command()(power)
-app.command()(coverage)
+for command in (run, ablate, reproduce, compare, evaluate, validate, template, notebook, book, readme, power, coverage):
+    app.command()(command)
 app.command()(leaderboard)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)
