@@ -11,7 +11,6 @@ from somb_utils.cli import audit, data, tasks
 from somb_utils.cli.book import book
 from somb_utils.cli.compare import compare
 from somb_utils.cli.evaluate import evaluate, template, validate
-from somb_utils.cli.llm import app as llm_app
 from somb_utils.cli.notebook import notebook
 from somb_utils.cli.power import coverage, power
 from somb_utils.cli.readme import readme
@@ -19,6 +18,7 @@ from somb_utils.cli.runs import ablate, reproduce, run
 from somb_utils.cli.submit import app as submit_app
 from somb_utils.cli.submit import leaderboard
 from somb_utils.errors import SombError
+from somb_utils.llm.commands import app as llm_app
 
 
 class _Group(TyperGroup):
@@ -68,18 +68,8 @@ def somb(
     """
 
 
-app.command()(run)
-app.command()(ablate)
-app.command()(reproduce)
-app.command()(compare)
-app.command()(evaluate)
-app.command()(validate)
-app.command()(template)
-app.command()(notebook)
-app.command()(book)
-app.command()(readme)
-app.command()(power)
-app.command()(coverage)
+for command in (run, ablate, reproduce, compare, evaluate, validate, template, notebook, book, readme, power, coverage):
+    app.command()(command)
 app.command()(leaderboard)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)

@@ -2,12 +2,11 @@
 
 import sys
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from somb_utils.cli.runs import Data, Models, Print
-from somb_utils.cli.tasks import Format
+from somb_utils.cli.options import Data, Format, Models, Print, Protocol, Tasks
 from somb_utils.errors import UsageError
 from somb_utils.paths import CHECKOUT
 
@@ -16,10 +15,7 @@ app = typer.Typer(help="Look closely at tables, tasks and scores.", no_args_is_h
 
 @app.command()
 def tasks(
-    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All: omit.")] = None,
-    protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
-    data: Data = "auto",
-    format: Print = Format.table,
+    tasks: Tasks = None, protocol: Protocol = "aligned", data: Data = "auto", format: Print = Format.table
 ) -> None:
     """Count repeated and empty rows, and features that are constant, repeated or name the row, task by task.
 
@@ -31,7 +27,7 @@ def tasks(
     from somb_utils.cli.console import print_frame
     from somb_utils.runs.runner import load_tasks
 
-    loaded = load_tasks(tasks, protocol, data)  # type: ignore[arg-type]
+    loaded = load_tasks(tasks, protocol, data)
     rows = pd.DataFrame([{**row_census(task), **feature_census(task)} for task in loaded])
     print_frame(rows.round(3), format, title="What the rows and features show")
 
@@ -41,7 +37,7 @@ def seeds(
     tasks: Annotated[str, typer.Option("--tasks", "-t", help="Ids or wildcards.")],
     models: Models = None,
     number: Annotated[int, typer.Option("--seeds", help="How many seeds.")] = 20,
-    protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
+    protocol: Protocol = "aligned",
     data: Data = "auto",
     store: Annotated[bool, typer.Option(help="Store the scores under data/reference.")] = False,
     format: Print = Format.table,
@@ -55,7 +51,7 @@ def seeds(
     from somb_utils.cli.console import print_frame
     from somb_utils.runs.runner import load_tasks
 
-    loaded = load_tasks(tasks, protocol, data)  # type: ignore[arg-type]
+    loaded = load_tasks(tasks, protocol, data)
     scores = seeds.seed_scores(loaded, models, seeds.seeds_from(SEED, number))
     if store:
         seeds.store(scores, loaded)
@@ -71,15 +67,10 @@ def figures(
 
     Example: `somb audit figures` (after `somb data fetch`)
     """
-    checks = _checks()
-    for name, value in (checks.store if store else checks.figures)(data).items():
-        print(f"{name:<32}{value:>14.6g}")
-
-
-def _checks() -> Any:
-    """Return the audit notebook's module that computes figures, which stands beside the notebook."""
     folder = CHECKOUT / "notebooks"
     if not (folder / "audit_checks").is_dir():
         raise UsageError("the audit's figures are computed in a checkout of the repository, not by the package")
     sys.path.insert(0, str(folder))
-    return import_module("audit_checks.compute")
+    checks = import_module("audit_checks.compute")
+    for name, value in (checks.store if store else checks.figures)(data).items():
+        print(f"{name:<32}{value:>14.6g}")

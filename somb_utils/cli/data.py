@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from somb_utils.cli.options import Data, Tasks
 from somb_utils.errors import SombError
 
 if TYPE_CHECKING:
     from somb_utils.tables.sources import Source
 
 app = typer.Typer(help="Get, check, simulate and rebuild the tables.", no_args_is_help=True)
-
-Tasks = Annotated[str | None, typer.Option("--tasks", help="Only the tables of these tasks, e.g. A1,F*.")]
-Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder with the published CSV files.")]
 
 
 @app.command()

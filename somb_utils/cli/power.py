@@ -5,17 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somb_utils.cli.runs import Print
-from somb_utils.cli.tasks import Format
+from somb_utils.cli.options import Format, Jobs, Print
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Settings at once; -1: one per core.")]
 Missions = Annotated[int | None, typer.Option(min=2, help="At most this many missions per setting, for a quick look.")]
-Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="CSV; its settings are reused [default: the project's own].")
-]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="CSV; resumed if it exists [default: the project's].")]
 
 
 def power(jobs: Jobs = 1, missions: Missions = None, out: Out = None, format: Print = Format.table) -> None:

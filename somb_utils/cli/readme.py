@@ -10,9 +10,7 @@ from somb_utils.errors import SombError, UsageError
 
 def readme(
     update: Annotated[bool, typer.Option("--update", help="Write the tables [default: only compare].")] = False,
-    store: Annotated[
-        list[Path] | None, typer.Option("--store", help="First store these run folders as the canonical run.")
-    ] = None,
+    store: Annotated[list[Path] | None, typer.Option(help="First store these runs as the canonical run.")] = None,
     file: Annotated[Path, typer.Option(help="The README.")] = Path("README.md"),
 ) -> None:
     """Compare the README's result tables with the stored canonical run, or write them.

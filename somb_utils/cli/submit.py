@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from somb_utils.cli.runs import Data, Print
-from somb_utils.cli.tasks import Format
+from somb_utils.cli.options import Data, Format, Models, Print
 from somb_utils.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+DECIMALS = ("mean", "sd", "chance")  # columns shown to four decimals
 
 app = typer.Typer(help="Pack a run for the leaderboard, and check what others packed.", no_args_is_help=True)
 
@@ -41,7 +42,7 @@ def card(
 def pack(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of somb run or somb evaluate --out.")],
     card: Annotated[Path, typer.Option("--card", help="Model card; `somb submit card` prints one to fill in.")],
-    models: Annotated[str | None, typer.Option("--models", help="Models that the card describes; default all.")] = None,
+    models: Models = None,
     data: Data = "auto",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file [default: NAME.zip].")] = None,
 ) -> None:
@@ -51,12 +52,10 @@ def pack(
     """
     from somb_utils.leaderboard.model_card import read_card, slug
     from somb_utils.leaderboard.submission import pack as pack_run
-    from somb_utils.runs.names import split_names
 
     described = read_card(card)
     file = out or Path(f"{slug(described.name)}.zip")
-    names = split_names(models) if models is not None else None
-    scores = pack_run(run, described, file, names, data)
+    scores = pack_run(run, described, file, models, data)
     print(f"{file}: {file.stat().st_size / 1024:,.0f} kB, {_counted(scores)}")
     if described.key is None:
         print("note: the card has no key, so this submission cannot be replaced by a later one", file=sys.stderr)
@@ -72,7 +71,7 @@ def check(
 
     Example: `somb submit check mine.zip`
     """
-    from somb_utils.cli.console import print_frame
+    from somb_utils.cli.console import fixed, print_frame
     from somb_utils.leaderboard.submission import check as check_file
 
     packed, scores = check_file(file, data)
@@ -80,14 +79,12 @@ def check(
     if format is not Format.table:
         print_frame(primary, format)
         return
-    print_frame(_shown(primary), format, title=packed.card.name)
-    print(f"{file} holds: {_counted(scores)} follow from its predictions")
+    print_frame(fixed(primary, *DECIMALS), format, title=packed.card.name)
+    print(f"{file}: {_counted(scores)} follow from its predictions")
 
 
 def leaderboard(
-    add: Annotated[
-        list[Path] | None, typer.Option("--add", help="Check this submission and list it; repeatable.")
-    ] = None,
+    add: Annotated[list[Path] | None, typer.Option(help="Check this submission and list it; repeatable.")] = None,
     folder: Annotated[Path, typer.Option(help="The leaderboard's folder.")] = Path("leaderboard"),
     data: Data = "auto",
     format: Print = Format.table,
@@ -96,30 +93,25 @@ def leaderboard(
 
     Examples: `somb leaderboard`, `somb leaderboard --add mine.zip --add theirs.zip`
     """
-    from somb_utils.cli.console import print_frame
-    from somb_utils.leaderboard import register as listing
+    from somb_utils.cli.console import fixed, print_frame
+    from somb_utils.leaderboard import register
 
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; run this in the checkout, or name it with --folder")
-    listed = listing.add(add or (), folder, data)
+    listed = register.add(add or (), folder, data)
     for note in listed.notes:
         print(note, file=sys.stderr)
     index = listed.index
     if format is not Format.table:
         print_frame(index, format)
         return
-    ends = zip(index["low"], index["high"], strict=True)
+    ends = index[["low", "high"]].itertuples(index=False)
     index = index.assign(**{"95 % interval": [f"{low:.4f} to {high:.4f}" for low, high in ends]})
     columns = ["task", "model", "metric", "mean", "sd", "95 % interval", "chance", "authors"]
     for protocol, rows in index.groupby("protocol"):
-        print_frame(_shown(rows[columns]), format, title=f"Submissions, {protocol} protocol")
-    pages = f"; {folder / listing.INDEX} and {folder / listing.PAGE} are up to date"
-    n = index["file"].nunique()
-    print(f"{n} {'submission is' if n == 1 else 'submissions are'} listed{pages}")
-
-
-def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
-    return table.assign(**{column: table[column].map("{:.4f}".format) for column in ("mean", "sd", "chance")})
+        print_frame(fixed(rows[columns], *DECIMALS), format, title=f"Submissions, {protocol} protocol")
+    pages = f"{folder / register.INDEX} and {folder / register.PAGE}"
+    print(f"{index['file'].nunique()} submission(s) listed; {pages} are up to date")
 
 
 def _counted(scores: "pd.DataFrame") -> str:

@@ -1,24 +1,16 @@
 """``somb tasks`` and ``somb doctor``: what there is to run, and whether it can run here."""
 
 import json
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-
-class Format(StrEnum):
-    """How a table is printed."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    markdown = "markdown"
+from somb_utils.cli.options import Format, Print
 
 
 def tasks(
     task: Annotated[str | None, typer.Argument(help="Task id [default: all tasks].")] = None,
-    format: Annotated[Format, typer.Option(help="Output format.")] = Format.table,
+    format: Print = Format.table,
 ) -> None:
     """Show the task catalogue, or one task in full.
 
@@ -30,7 +22,6 @@ def tasks(
     from somb_utils.tasks.definitions import get_task, select_tasks
 
     if task is None:
-        chosen = select_tasks()
         rows = [
             {
                 "task": t.id,
@@ -43,7 +34,7 @@ def tasks(
                 "metric": t.metrics.primary,
                 "split": t.split.upper(),
             }
-            for t in chosen
+            for t in select_tasks()
         ]
         print_frame(pd.DataFrame(rows), format, title=f"{len(rows)} tasks (* supplementary: not in the composite)")
         return
@@ -110,7 +101,7 @@ def doctor() -> None:
 
 def _unmet(extra: str) -> list[str]:
     """Return a sentence for each requirement of the package, or of one of its extras, that is not met."""
-    from importlib.metadata import PackageNotFoundError, requires, version
+    from importlib.metadata import distributions, requires
 
     from packaging.requirements import Requirement
 
@@ -119,13 +110,9 @@ def _unmet(extra: str) -> list[str]:
         marker = requirement.marker
         if (marker is None) == bool(extra) or (marker is not None and not marker.evaluate({"extra": extra})):
             continue
-        try:
-            installed = version(requirement.name)
-        except PackageNotFoundError:
-            problems.append(f"{requirement.name}{requirement.specifier} is not installed")
-            continue
-        if not requirement.specifier.contains(installed, prereleases=True):
-            problems.append(f"{requirement.name}{requirement.specifier} is needed, {installed} is installed")
+        installed = next((package.version for package in distributions(name=requirement.name)), None)
+        if installed is None or not requirement.specifier.contains(installed, prereleases=True):
+            problems.append(f"{requirement.name}{requirement.specifier} is needed, {installed or 'none'} is installed")
     return problems
 
 

@@ -238,8 +238,8 @@ class Session:
             unit = f"{best['rows']:,} rows" + (f" in {best['folds']} groups" if groups is not None else "")
             lines.append(
                 f"- **{name}**: the best model is {literal(best['model'])}, with {metric_name(best['metric'])} "
-                f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}]; the interval {verdict} chance ({best['chance']:.3f}); "
-                f"N = {unit}."
+                f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}]; the interval {verdict} "
+                f"chance ({best['chance']:.3f}); N = {unit}."
             )
         doubt = "\n\n*These tables are simulated: the scores show the method, not biology.*" if self.simulated else ""
         show("\n".join(lines) + doubt)

@@ -60,7 +60,7 @@ def test_model_params_reach_the_model(command: Command, tmp_path: Path) -> None:
         ((*RUN, "-t", "A1", "--models", "logreg", "--model-params", "depth=1"), 2, "does not take these parameters"),
         ((*RUN, "-t", "A1", "--protocol", "mixed"), 2, "unknown protocol 'mixed'; it is one of aligned, published"),
         (("run", "--data", "nowhere"), 2, "neither simulated, open, auto nor a folder"),
-        (("run", "--data", "simulated", "--jobs", 0), 2, "--jobs 0"),
+        (("run", "--data", "simulated", "--jobs", 0), 2, "0 jobs: give a number of jobs"),
         (("run", "--data", "open", "--tasks", "A1"), 1, "somb data fetch"),
         ((*RUN, "-t", "A1", "--models", "majority", "--out", "/dev/null/x"), 1, "cannot write"),
         ((*RUN, "-t", "C2", "--models", "own_estimators:AlwaysNaN"), 1, "returned NaN or infinite values"),

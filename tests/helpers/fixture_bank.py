@@ -73,7 +73,7 @@ if __name__ == "__main__":
 
     use(Path(sys.argv[1]))
     report_records(os.environ["ANTHROPIC_BASE_URL"])
-    from somb_utils.cli.llm import main
+    from somb_utils.llm.commands import main
 
     sys.argv = ["somb-llm", *json.loads(sys.argv[2])]
     main()

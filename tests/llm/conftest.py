@@ -82,7 +82,7 @@ def server(world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
 @pytest.fixture
 def somb_llm(world: Path) -> Command:
     """Run ``somb llm`` in this process."""
-    from somb_utils.cli.llm import app
+    from somb_utils.llm.commands import app
 
     def command(*args: object) -> Result:
         result = CliRunner().invoke(app, [str(a) for a in args])

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from somb_utils.cli.llm import app
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank import contexts
 from somb_utils.llm.bank import questions as bank
 from somb_utils.llm.bank.operations import Loader
+from somb_utils.llm.commands import app
 
 ROOT = Path(__file__).parents[2]
 

@@ -297,7 +297,7 @@ def contexts_(
 
 
 def main() -> None:
-    """Run the commands on their own, as ``python -m somb_utils.cli.llm``."""
+    """Run the commands on their own, as ``python -m somb_utils.llm.commands``."""
     try:
         app()
     except SombError as error:
