@@ -65,7 +65,5 @@ def simulate_table(
     if not 0 <= effect <= MOST_EFFECT:
         raise UsageError(f"effect is {effect}, but must be from 0 to {MOST_EFFECT}")
     if not 3 <= n_timepoints <= clinical.MOST_TIMEPOINTS:
-        raise UsageError(
-            f"n_timepoints is {n_timepoints}, but must be from 3, one a phase, to {clinical.MOST_TIMEPOINTS}"
-        )
+        raise UsageError(f"n_timepoints is {n_timepoints}, but must be from 3 to {clinical.MOST_TIMEPOINTS}")
     return _TABLES[name](name, Spec(checked_seed(seed), n_crew, n_features, effect, n_timepoints))
