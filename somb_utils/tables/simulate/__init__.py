@@ -1,7 +1,7 @@
 """Simulated tables: the schema, shapes and difficulty of the real ones, and nothing of their content.
 
 Identifiers are invented (`SYN00001`); crew and timepoints keep the real schema, the mission reads `SIM`.
-Numbers are drawn from distributions whose summary figures stand as constants in the modules of this package.
+Numbers are drawn from distributions whose summary figures are in the modules of this package and ``data/simulate/``.
 """
 
 from collections.abc import Callable

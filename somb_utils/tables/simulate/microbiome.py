@@ -66,13 +66,14 @@ def microbiome_metadata(name: str, spec: core.Spec) -> pd.DataFrame:
 
 
 class Taxa(NamedTuple):
-    """The taxa of both tables: which are where, how common, and how common on each crew member."""
+    """The taxa of both tables: which are where, how common (also by crew member), and their lineage."""
 
     human: core.Ints
     capsule: core.Ints
     shared: core.Bools
     prevalence: core.Floats
     by_crew: core.Floats
+    lineage: pd.DataFrame
 
 
 @lru_cache(maxsize=2)
@@ -85,35 +86,28 @@ def taxa(seed: int, n_human: int, n_crew: int) -> Taxa:
     human, capsule = np.sort(order[:n_human]), np.sort(order[n_human - shared :])
     both = np.isin(np.arange(n), order[n_human - shared : n_human])
     prevalence = PREVALENCE + PREVALENCE_SD * rng.standard_normal(n)
-    return Taxa(human, capsule, both, prevalence, prevalence + CREW_SD * rng.standard_normal((n_crew, n)))
+    by_crew = prevalence + CREW_SD * rng.standard_normal((n_crew, n))
+    return Taxa(human, capsule, both, prevalence, by_crew, _lineage(core.stream(seed, "ranks"), n))
 
 
-def _ranks(seed: int, numbers: core.Ints, total: int) -> pd.DataFrame:
+def _lineage(rng: np.random.Generator, n: int) -> pd.DataFrame:
     """Return identifier and lineage of taxa: a rank's names divide the taxa into runs, so lineages nest."""
-    rng = core.stream(seed, "ranks")
-    frame = pd.DataFrame({"taxid": [f"SYN{FIRST_TAXID + i}" for i in numbers]})
+    frame = pd.DataFrame({"taxid": [f"SYN{FIRST_TAXID + i}" for i in range(n)]})
     for rank, names, missing in zip(RANKS, RANK_NAMES, RANK_MISSING, strict=True):
-        code = np.arange(total) * names // max(total, names)
-        named = np.array([f"SYN_{rank}_{c + 1:04d}" for c in code], dtype=object)
-        named[rng.random(total) < missing] = None
-        frame[rank] = named[numbers]
+        code = np.arange(n) * names // max(n, names)
+        frame[rank] = np.array([f"SYN_{rank}_{c + 1:04d}" for c in code], dtype=object)
+        frame.loc[rng.random(n) < missing, rank] = None
     return frame
 
 
 def _taxonomy(
-    rng: np.random.Generator,
-    seed: int,
-    known: Taxa,
-    numbers: core.Ints,
-    crew: core.Ints,
-    shift: core.Floats,
-    columns: pd.Series,
+    rng: np.random.Generator, known: Taxa, numbers: core.Ints, crew: core.Ints, shift: core.Floats, columns: pd.Series
 ) -> pd.DataFrame:
     """Return lineages and samples: the taxa of a sample are those of its crew member, with shifted detection."""
     logit = known.by_crew[:, numbers][crew] + shift
     logit += DEPTH_SD * rng.standard_normal((len(logit), 1))
     values = _compositions(rng, logit, known.prevalence[numbers], known.shared[numbers])
-    lineage = _ranks(seed, numbers, len(known.prevalence))
+    lineage = known.lineage.iloc[numbers].reset_index(drop=True)
     return pd.concat([lineage, pd.DataFrame(values.T, columns=columns.tolist())], axis=1)
 
 
@@ -153,7 +147,7 @@ def microbiome_human_taxonomy_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
     phase = spec.effect * PHASE_SD * rng.standard_normal((4, len(known.human)))
     shift = site[_codes(samples["body_site"], SITES)] + phase[_codes(samples["phase"], sorted(set(PHASES.values())))]
     crew = _codes(samples["crew"], spec.crew)
-    return _taxonomy(rng, spec.seed, known, known.human, crew, shift, samples["sample_id"])
+    return _taxonomy(rng, known, known.human, crew, shift, samples["sample_id"])
 
 
 def microbiome_env_taxonomy_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
@@ -165,7 +159,7 @@ def microbiome_env_taxonomy_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
     rng = core.stream(spec.seed, name)
     crew = rng.integers(spec.n_crew, size=len(samples))
     shift = spec.effect * CAPSULE_SD * rng.standard_normal(len(known.capsule))
-    return _taxonomy(rng, spec.seed, known, known.capsule, crew, shift, columns.sort_values())
+    return _taxonomy(rng, known, known.capsule, crew, shift, columns.sort_values())
 
 
 def microbiome_human_pathways_cpm(name: str, spec: core.Spec) -> pd.DataFrame:

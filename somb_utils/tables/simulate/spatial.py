@@ -16,7 +16,7 @@ LAYERS = tuple(core.figures("skin_layers").index)
 
 
 def layer_table(name: str, spec: core.Spec) -> pd.DataFrame:
-    """Simulate one layer: the genes' common baseMean, the layer's own statistics."""
+    """Simulate one layer: the genes' common baseMean, the statistics of the layer."""
     layer = name.removeprefix("gt_spatial_de_")
     n = spec.size(GENES)
     shared = core.stream(spec.seed, "spatial")
