@@ -1,5 +1,6 @@
 """Checks of features, labels and folds: each returns the first problem as a sentence, or None."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -63,7 +64,7 @@ def fold_problem(folds: Sequence[Fold], n_rows: int, groups: pd.Series | None) -
         return "there is no fold"
     if not all(isinstance(label, str) and label for label in labels):
         return "the folds' labels must be text, such as Fold('0', train, test)"
-    if repeated := [label for label in labels if labels.count(label) > 1]:
+    if repeated := [label for label, count in Counter(labels).items() if count > 1]:
         return f"fold labels must be unique, but '{printable(repeated[0])}' is duplicated"
     for fold in folds:
         label, rows = printable(fold.label), (np.asarray(fold.train), np.asarray(fold.test))

@@ -1,6 +1,7 @@
 """Task definitions: the question, the tables, and how rows, labels, folds and scores are made."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
@@ -122,7 +123,7 @@ class Task(Spec):
             **{f"ablations.{name}": parts for name, parts in self.ablations.items()},
         }
         for what, names in lists.items():
-            if repeated := [name for name in names if names.count(name) > 1]:
+            if repeated := [name for name, count in Counter(names).items() if count > 1]:
                 raise ValueError(f"{what} names {repeated[0]!r} more than once")
         if set(self.classes) != set(self.class_counts):
             raise ValueError("class_counts must count each of the classes")
