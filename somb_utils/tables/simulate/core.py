@@ -45,7 +45,7 @@ class Spec:
 @cache
 def figures(name: str) -> pd.DataFrame:
     """Return summary figures of real tables, indexed by the first column: ``data/simulate/<name>.csv``."""
-    return pd.read_csv(DATA / "simulate" / f"{name}.csv", index_col=0, float_precision="round_trip")
+    return pd.read_csv(DATA / "simulate" / f"{name}.csv", index_col=0)
 
 
 def scaled(count: int, n: int, published: int) -> int:
