@@ -1,4 +1,4 @@
-"""The provenance that a submission holds, with bounds on all that it lists."""
+"""The provenance of a submission, with a bound on every list in it."""
 
 from typing import Annotated, Any, Literal
 
