@@ -1,8 +1,6 @@
-"""The audit: what tasks and scores show when they are looked at closely.
+"""The audit: faults in rows and features (`census`), scores over seeds (`seeds`), and numbers on the book's pages.
 
-`census` counts what the rows and features of any task give away, `seeds` measures how much a score owes to the random
-seed, and `figures` reads the numbers that the audit's pages state. The checks that the audit notebook alone runs stand
-beside it, in ``notebooks/audit_checks``.
+The checks of the audit notebook alone are beside it, in ``notebooks/audit_checks``.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""What a task's rows and features give away, or lack: repeated and empty rows, constant features, absent classes."""
+"""Faults of a task's rows and features: repeated and empty rows, constant features, absent classes."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def row_census(data: TaskData) -> dict[str, Any]:
         ``folds``.
     """
     equal = repeated_rows(data)
-    codes = data.codes if data.codes.ndim == 2 else np.eye(len(data.task.classes))[data.codes]
+    labels = data.codes if data.codes.ndim == 2 else np.eye(len(data.task.classes))[data.codes]
     return {
         "task": data.name,
         "rows": len(data.X),
@@ -72,7 +72,7 @@ def row_census(data: TaskData) -> dict[str, Any]:
         "equal_label_differs": int((equal.groupby("set")["label"].nunique() > 1).sum()),
         "beside_twin": int(equal["tested_beside_twin"].sum()),
         "empty_rows": int((data.X.fillna(0.0) == 0).all(axis=1).sum()),
-        "folds_lacking_class": sum(not codes[fold.test].any(axis=0).all() for fold in data.folds),
+        "folds_lacking_class": sum(not labels[fold.test].any(axis=0).all() for fold in data.folds),
         "folds": len(data.folds),
     }
 
@@ -97,12 +97,9 @@ def repeated_rows(data: TaskData) -> pd.DataFrame:
     beside_twin = np.zeros(len(values), dtype=int)
     for fold in data.folds:
         beside_twin[fold.test] += values.iloc[fold.test].isin(values.iloc[fold.train]).to_numpy()
+    label = data.y
+    if isinstance(label, pd.DataFrame):
+        label = label.apply(lambda row: ", ".join(row.index[row == 1]), axis=1)
     sets = values.groupby(values, sort=False).ngroup()
-    rows = pd.DataFrame({"set": sets, "label": _label_text(data), "tested_beside_twin": beside_twin})[repeated]
+    rows = pd.DataFrame({"set": sets, "label": label, "tested_beside_twin": beside_twin})[repeated]
     return rows.assign(set=rows["set"].rank(method="dense").astype(int)).sort_values("set", kind="stable")
-
-
-def _label_text(data: TaskData) -> pd.Series:
-    if isinstance(data.y, pd.Series):
-        return data.y
-    return data.y.apply(lambda row: ", ".join(row.index[row == 1]), axis=1)

@@ -10,7 +10,7 @@ STORED = DATA / "reference" / "audit_figures.json"
 
 
 def stored() -> dict[str, int | float]:
-    """Return the stored figures by name; raise `SombError` if there are none."""
+    """Return the stored figures by name."""
     if not STORED.is_file():
         raise SombError(f"{STORED} is missing; make it with: somb audit figures --store")
     return json.loads(STORED.read_text(encoding="utf-8"))

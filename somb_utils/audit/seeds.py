@@ -1,4 +1,4 @@
-"""How much a score owes to the random seed: the same folds, fitted with several seeds."""
+"""How much a score depends on the random seed: the same folds, fitted with several seeds."""
 
 import json
 from collections.abc import Sequence
@@ -10,25 +10,17 @@ import pandas as pd
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA, replacing
 from somb_utils.runs.cache import LIBRARIES
+from somb_utils.runs.record import KEY
 from somb_utils.runs.runner import run
 from somb_utils.tasks.task_data import TaskData
 
 STORED = DATA / "reference" / "seed_scores.csv"
 PROVENANCE = DATA / "reference" / "seed_scores_provenance.json"
-# The random baseline draws fold k with seed + k: seeds that far apart never share a draw.
-STEP = 100
-FITTED = ["task", "protocol", "model"]
 
 
 def seeds_from(first: int, number: int) -> list[int]:
-    """Return `number` seeds, of which no two share a draw of the random baseline.
-
-    Examples
-    --------
-    >>> seeds_from(42, 3)
-    [42, 142, 242]
-    """
-    return [first + STEP * i for i in range(number)]
+    """Return `number` seeds, 100 apart: the random baseline draws fold k with seed + k, so no two share a draw."""
+    return [first + 100 * i for i in range(number)]
 
 
 def seed_scores(loaded: Sequence[TaskData], models: Any, seeds: Sequence[int], n_jobs: int = 1) -> pd.DataFrame:
@@ -59,8 +51,8 @@ def seed_scores(loaded: Sequence[TaskData], models: Any, seeds: Sequence[int], n
     if len(seeds) < 2:
         raise UsageError(f"a spread over seeds needs at least 2 of them, not {len(seeds)}")
     runs = [run(list(loaded), models, seed=seed, n_jobs=n_jobs).summary().assign(seed=seed) for seed in seeds]
-    columns = [*FITTED, "metric", "chance", "seed", "score", "folds", "failed"]
-    return pd.concat(runs, ignore_index=True).rename(columns={"mean": "score"})[columns]
+    scores = pd.concat(runs, ignore_index=True).rename(columns={"mean": "score"})
+    return scores[[*KEY, "metric", "chance", "seed", "score", "folds", "failed"]]
 
 
 def spread(scores: pd.DataFrame) -> pd.DataFrame:
@@ -78,9 +70,9 @@ def spread(scores: pd.DataFrame) -> pd.DataFrame:
         (count), ``mean``, ``sd`` (sample), ``lowest``, ``highest``, ``first`` (the score at the first seed) and
         ``rank`` (the share of the other seeds that score lower than the first; ties count half).
     """
-    groups = scores.groupby([*FITTED, "metric", "chance"], sort=False)["score"]
-    table = groups.agg(seeds="count", mean="mean", sd="std", lowest="min", highest="max", first="first")
-    return table.assign(rank=groups.agg(_rank)).reset_index()
+    groups = scores.groupby([*KEY, "metric", "chance"], sort=False)["score"]
+    table = groups.agg(seeds="count", mean="mean", sd="std", lowest="min", highest="max", first="first", rank=_rank)
+    return table.reset_index()
 
 
 def _rank(values: pd.Series) -> float:
@@ -92,25 +84,25 @@ def store(scores: pd.DataFrame, loaded: Sequence[TaskData]) -> None:
     """Store scores over seeds under ``data/reference``, in place of those of the same tasks, protocol and models."""
     if (kind := loaded[0].provenance["source"]) != "open":
         raise UsageError(f"only scores on real tables are kept, these are {kind}; get them with: somb data fetch")
-    if scores["failed"].any():
-        raise UsageError(f"{scores['failed'].sum()} fold jobs failed; scores that are kept have none")
+    if n_failed := scores["failed"].sum():
+        raise UsageError(f"{n_failed} fold jobs failed; scores that are kept have none")
     fingerprints = {f"{data.name}/{data.protocol}": data.fingerprint for data in loaded}
     if STORED.is_file():
         before = stored()
-        kept = before[~before.set_index(FITTED).index.isin(scores.set_index(FITTED).index)]
+        kept = before[~before.set_index(KEY).index.isin(scores.set_index(KEY).index)]
         scores = pd.concat([kept, scores], ignore_index=True)
         fingerprints = {**json.loads(PROVENANCE.read_text(encoding="utf-8"))["tasks"], **fingerprints}
     scores = scores.sort_values(["protocol", "task", "model", "seed"], kind="stable")
-    libraries = {name: version(name) for name in ("somb-utils", *LIBRARIES)}
+    versions = {name: version(name) for name in ("somb-utils", *LIBRARIES)}
+    provenance = json.dumps({"source": "open", "tasks": fingerprints, "versions": versions}, indent=1, sort_keys=True)
     with replacing(STORED) as temporary:
         scores.round({"score": 6, "chance": 6}).to_csv(temporary, index=False)
     with replacing(PROVENANCE) as temporary:
-        entry = {"source": "open", "tasks": fingerprints, "versions": libraries}
-        temporary.write_text(json.dumps(entry, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.write_text(provenance + "\n", encoding="utf-8")
 
 
 def stored() -> pd.DataFrame:
-    """Return the stored scores over seeds, in the columns of `seed_scores`; raise `SombError` if there are none."""
+    """Return the stored scores over seeds, in the columns of `seed_scores`."""
     if not STORED.is_file():
         raise SombError(f"{STORED} is missing; measure it with: somb audit seeds --tasks '*' --store")
     return pd.read_csv(STORED)

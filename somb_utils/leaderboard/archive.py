@@ -30,12 +30,11 @@ _LOCATOR_SIZE = 20
 
 def write(members: Mapping[str, bytes], path: Path) -> None:
     """Write the members to `path`, all or nothing; equal members give equal bytes."""
-    with replacing(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
+    with replacing(path) as temporary, ZipFile(temporary, "w") as archive:
         for name, content in members.items():
             info = ZipInfo(name)
-            info.compress_type = ZIP_DEFLATED
             info.external_attr = (stat.S_IFREG | 0o644) << 16
-            archive.writestr(info, content)
+            archive.writestr(info, content, ZIP_DEFLATED)
 
 
 def read(path: Path) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,8 @@ class Board:
     @cached_property
     def submissions(self) -> pd.DataFrame:
         """The submissions' scores on the run's tasks and under its protocol, in the columns of `summary`."""
-        tasks = set(self.summary["task"])
         rows = scores_beside_run(self.listed, self.summary["protocol"].iloc[0])
-        rows = [row for row in rows if row["primary"] and row["task"] in tasks]
+        rows = [row for row in rows if row["primary"] and row["task"] in set(self.summary["task"])]
         return pd.DataFrame(rows, columns=self.summary.columns)
 
     @property
@@ -59,13 +59,6 @@ class Board:
     def table(self) -> pd.DataFrame:
         """Return tasks × models: mean ± SD of the primary metric and its interval, as text."""
         return wide(self.everything, newline=" ").set_index("task")
-
-    def above_chance(self) -> pd.DataFrame:
-        """Return tasks × models: the share of the way from chance to a perfect score; negative below chance."""
-        shown = self.everything
-        share = (shown["mean"] - shown["chance"]) / (1 - shown["chance"])
-        table = shown.assign(share=share).pivot(index="task", columns="model", values="share")
-        return table[list(dict.fromkeys(shown["model"]))]
 
     def composite(self) -> pd.DataFrame:
         """Return the composite and its groups, best model first; without submissions, which need not do every task."""
@@ -84,33 +77,35 @@ class Board:
 
     def show(self) -> None:
         """Show the interactive leaderboard."""
-        from IPython.display import HTML, display
+        from IPython.display import HTML
 
-        display(HTML(html(self.document())))
+        show(HTML(html(self.document())))
 
     def show_heatmap(self) -> None:
         """Show how far each model gets from chance to a perfect score, as a figure."""
         from somb_utils import plots
 
+        scores = self.everything
+        share = (scores["mean"] - scores["chance"]) / (1 - scores["chance"])
+        table = scores.assign(share=share).pivot(index="task", columns="model", values="share")[
+            scores["model"].unique()
+        ]
         unit = "share of the way from chance (0) to perfect (1)"
-        show(plots.heatmap(self.above_chance(), unit, limit=1.0, what="tasks and models", source=self.source))
+        show(plots.heatmap(table, unit, limit=1.0, what="tasks and models", source=self.source))
 
     def recap(self) -> None:
         """Say how many tasks have a model whose interval lies above chance, and which tasks have no score."""
-        from IPython.display import Markdown, display
-
         fitted = self.summary[~self.summary["model"].isin(TRIVIAL)]
         clear = fitted[fitted["low"] > fitted["chance"]].groupby("task")["model"].agg(", ".join)
         tasks = list(dict.fromkeys(fitted["task"]))
-        unclear = [task for task in tasks if task not in clear.index]
         lines = [f"On **{len(clear)} of {len(tasks)}** tasks at least one model's interval lies wholly above chance."]
-        if unclear:
+        if unclear := [task for task in tasks if task not in clear.index]:
             lines.append(f"On {', '.join(unclear)} none does.")
         if absent := [task for task in catalogue() if task not in set(self.summary["task"])]:
             lines.append(f"Without a score here: {', '.join(absent)}.")
         if self.source == "simulated":
             lines.append("*These tables are simulated: the scores show the method, not biology.*")
-        display(Markdown(" ".join([*lines, self._submission_note()])))
+        show(" ".join([*lines, self._submission_note()]))
 
     def _submission_note(self) -> str:
         if self.source != "open":
@@ -124,12 +119,10 @@ class Board:
 
 def start(**parameters: Any) -> Parameters:
     """Check a notebook's parameters, show where the data come from, and return the parameters."""
-    from IPython.display import display
-
     checked = check(parameters)
     session = Session(checked.model_copy(update={"tasks": checked.tasks[:1]}))
     session.missing.clear()  # the leaderboard itself says what is missing
-    display(session.banner())
+    show(session.banner())
     return checked
 
 
@@ -153,16 +146,15 @@ def collect(checked: Parameters) -> Board:
 
 
 def select(result: RunResult, checked: Parameters, any_model: bool) -> RunResult:
-    """Keep a run's rows of the tasks and protocol asked for (and models, unless any will do), in their order."""
+    """Select a run's rows of the tasks, protocol and models asked for (or of any model), in their order."""
     names = list(dict.fromkeys([*checked.models, *(result.results["model"] if any_model else [])]))
-    order = {name: place for place, name in enumerate(names)}
 
-    def kept(frame: pd.DataFrame) -> pd.DataFrame:
+    def selected(frame: pd.DataFrame) -> pd.DataFrame:
         asked = frame["task"].isin(checked.tasks) & frame["model"].isin(names) & (frame["protocol"] == checked.protocol)
-        frame = frame[asked].assign(_order=frame["model"].map(order))
-        return frame.sort_values(["task", "_order"], kind="stable").drop(columns="_order").reset_index(drop=True)
+        rows = frame[asked].sort_values("model", key=lambda models: models.map(names.index), kind="stable")
+        return rows.sort_values("task", kind="stable", ignore_index=True)
 
-    chosen = RunResult(kept(result.results), kept(result.predictions), result.provenance)
+    chosen = RunResult(selected(result.results), selected(result.predictions), result.provenance)
     if chosen.results.empty:
         raise UsageError(f"the run has no {checked.protocol} result of {', '.join(checked.tasks)}")
     return chosen
@@ -170,12 +162,9 @@ def select(result: RunResult, checked: Parameters, any_model: bool) -> RunResult
 
 def fit(checked: Parameters) -> RunResult:
     """Fit the models in each category's own folder of finished folds (or in `out`) and return all results."""
-    categories: dict[str, list[str]] = {}
-    for task in checked.tasks:
-        categories.setdefault(catalogue()[task].category, []).append(task)
     runs = []
-    for tasks in categories.values():
-        session = Session(checked.model_copy(update={"tasks": tasks}))
+    for _, tasks in groupby(checked.tasks, key=lambda task: catalogue()[task].category):
+        session = Session(checked.model_copy(update={"tasks": list(tasks)}))
         if session.tasks and (result := session.run()) is not None:
             runs.append(result)
     if not runs:

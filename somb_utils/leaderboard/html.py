@@ -12,6 +12,7 @@ from somb_utils.leaderboard.entries import Entry
 from somb_utils.tasks.definitions import catalogue
 
 _SHOWN = ("mean", "sd", "low", "high", "chance")
+_FACTS = {"name", "question", "category", "modality", "missions", "tier", "supplementary", "split", "notes"}
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -27,20 +28,12 @@ def document(sources: list[dict[str, Any]], listed: Sequence[Entry]) -> dict[str
         "metrics": {metric: metric_name(metric) for metric in metrics if metric in used},
         "tasks": {
             task.id: {
-                "name": task.name,
-                "question": task.question,
-                "category": task.category,
-                "modality": task.modality,
-                "missions": task.missions,
-                "tier": task.tier,
-                "supplementary": task.supplementary,
+                **task.model_dump(include=_FACTS),
                 "rows": task.n_rows,
                 "features": task.n_features,
                 "classes": task.class_counts if len(task.classes) <= 4 else {"classes": len(task.classes)},
-                "split": task.split,
                 "metric": task.metrics.primary,
                 "metrics": [task.metrics.primary, *task.metrics.secondary],
-                "notes": task.notes,
             }
             for task in catalogue().values()
         },

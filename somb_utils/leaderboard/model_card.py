@@ -149,23 +149,20 @@ def read_card(path: Path) -> Card:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             merges = isinstance(event, yaml.ScalarEvent) and event.value == "<<"
             if merges or getattr(event, "anchor", None) or depth > 4:
-                raise UsageError(f"{path} is not YAML that a card may use: write it without anchors, `<<` and nesting")
+                raise ValueError("write it without anchors, `<<` and nesting")
         return Card.model_validate(yaml.safe_load(text))
-    except UsageError:
-        raise
     except SombError as error:
         raise UsageError(f"{path} {error}; `somb submit card` prints a template") from None
     except ValidationError as error:
         raise UsageError(f"{path} is no model card; `somb submit card` prints a template\n{described(error)}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from None
+        raise UsageError(f"{path} is not YAML that a card may use: {' '.join(str(error).split())[:300]}") from None
 
 
 def described(error: ValidationError) -> str:
     """Return one line per field that is missing or wrong."""
-    lines = [
+    return "\n".join(
         f"{'.'.join(map(str, problem['loc']))[:80] or 'card'}: "
         + ("is empty" if problem["type"].endswith("too_short") else problem["msg"].removeprefix("Value error, "))
         for problem in error.errors(include_url=False)[:20]
-    ]
-    return "\n".join(lines)
+    )

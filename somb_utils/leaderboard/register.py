@@ -50,24 +50,22 @@ def add(files: Sequence[Path], folder: Path, source: SourceLike = "auto") -> Lis
             try:
                 packed, scores = check(file, source)
                 content = file.read_bytes()
+                entry = _entry(packed, scores, content, datetime.now(UTC).date())
+                look = skeleton(entry.card.name)
+                earlier = listed.get(look)
+                if look in added:
+                    raise SombError(f"{file}: refused\nanother of these files has the name '{entry.card.name}'")
+                if earlier and earlier.sha256 == entry.sha256:
+                    notes.append(f"{entry.card.name} is listed already, with this very file")
+                    continue
+                if earlier:
+                    _check_replacing(earlier, packed.card, file)
+                    notes += _changes(earlier, entry)
+                added[look] = (entry, content)
             except UsageError:
                 raise
             except SombError as error:
                 lines.append(str(error))
-                continue
-            entry = _entry(packed, scores, content, datetime.now(UTC).date())
-            look = skeleton(packed.card.name)
-            earlier = listed.get(look)
-            if earlier and earlier.sha256 == entry.sha256 and look not in added:
-                notes.append(f"{packed.card.name} is listed already, with this very file")
-                continue
-            if look in added:
-                lines.append(f"{file}: refused\nanother of these files has the name '{packed.card.name}'")
-            elif earlier and (why := _not_replacing(earlier, packed.card)):
-                lines.append(f"{file}: refused\n{why}")
-            elif earlier:
-                notes += _changes(earlier, entry)
-            added[look] = (entry, content)
         if lines:
             raise SombError("nothing was added\n" + "\n".join(lines))
         for entry, content in added.values():
@@ -80,20 +78,20 @@ def add(files: Sequence[Path], folder: Path, source: SourceLike = "auto") -> Lis
         return Listing(new, rebuild(folder, source, new), tuple(notes))
 
 
-def _not_replacing(earlier: Entry, card: Card) -> str:
-    """Return why a submission may not take an entry's place, or nothing."""
+def _check_replacing(earlier: Entry, card: Card, file: Path) -> None:
+    """Refuse a submission that may not take an entry's place."""
     if slug(earlier.card.name) != slug(card.name):
-        return f"the name '{card.name}' looks like '{earlier.card.name}', which is listed; choose another in the card"
-    if not card.opens(earlier.card):
-        return (
+        why = f"the name '{card.name}' looks like '{earlier.card.name}', which is listed; choose another in the card"
+    elif not card.opens(earlier.card):
+        why = (
             f"the name '{card.name}' is taken; if the entry is yours, give the key of its card as `previous_key`, "
             "else choose another name in the card"
         )
-    if card.lock == earlier.card.lock:
-        return (
-            "this file repeats a key that it shows; give a new `key` for the next time (`somb submit card` draws one)"
-        )
-    return ""
+    elif card.lock == earlier.card.lock:
+        why = "this file repeats a key that it shows; give a new `key` for the next time (`somb submit card` draws one)"
+    else:
+        return
+    raise SombError(f"{file}: refused\n{why}")
 
 
 def _changes(before: Entry, now: Entry) -> list[str]:
@@ -133,13 +131,12 @@ def checked(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = 
     for file in sorted(folder.glob("*.json")):
         try:
             stated = read_entry(file)
-            packed_file = file.with_suffix(".zip")
-            content = read_file(packed_file, MAX_BYTES)
+            content = read_file(file.with_suffix(".zip"), MAX_BYTES)
             if hashlib.sha256(content).hexdigest() != stated.sha256:
-                raise SombError(f"{packed_file.name} is not the file that was listed")
+                raise SombError(f"{file.stem}.zip is not the file that was listed")
             entry = next((one for one in known if one == stated), None)
             if entry is None:
-                packed, scores = check(packed_file, source)
+                packed, scores = check(file.with_suffix(".zip"), source)
                 entry = _entry(packed, scores, content, stated.added)
             if slug(entry.card.name) != file.stem:
                 raise SombError(f"its name is '{entry.card.name}'")

@@ -1,13 +1,13 @@
 """The scores that the leaderboard page shows, as plain data: a run, the canonical run and the published scores."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from somb_utils.leaderboard.entries import Entry, scores_beside_run
-from somb_utils.reference.canonical import SCORES, canonical_scores
+from somb_utils.reference.canonical import canonical_scores
 from somb_utils.reference.published import published_scores, shared_names
 from somb_utils.runs.results import composite_of
 from somb_utils.tasks.definitions import catalogue
@@ -83,27 +83,21 @@ def _row(facts: Mapping[Any, Any], values: Iterable[float] = ()) -> dict[str, An
     }
 
 
-def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the canonical run under each protocol, with the submissions among its models."""
-    if not SCORES.is_file():
-        return []
+def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the canonical run under each protocol, with the submissions among its models."""
     scores = canonical_scores()
-    sources = []
     for protocol in protocols:
         table, rows = scores[scores["protocol"] == protocol], _submission_rows(listed, protocol)
-        sources.append(
-            {
-                "id": "canonical" if protocol == "aligned" else f"canonical-{protocol}",
-                "kind": "open",
-                "label": f"canonical run, {protocol} protocol",
-                "badge": "Canonical run",
-                "note": f"The project's own run on the published tables, {protocol} protocol, as stored in "
-                f"data/reference. {NOTE if rows else ''}",
-                "rows": [_row(row) for row in table.to_dict("records")] + rows,
-                "composite": _composite(composite_of(table)),
-            }
-        )
-    return sources
+        yield {
+            "id": "canonical" if protocol == "aligned" else f"canonical-{protocol}",
+            "kind": "open",
+            "label": f"canonical run, {protocol} protocol",
+            "badge": "Canonical run",
+            "note": f"The project's own run on the published tables, {protocol} protocol, as stored in "
+            f"data/reference. {NOTE if rows else ''}",
+            "rows": [_row(row) for row in table.to_dict("records")] + rows,
+            "composite": _composite(composite_of(table)),
+        }
 
 
 def published_source() -> dict[str, Any]:

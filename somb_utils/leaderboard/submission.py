@@ -5,7 +5,7 @@ so it cannot prove that a model made the predictions: that takes the code, which
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -60,9 +60,6 @@ def pack(
         provenance = Provenance.model_validate(run.provenance).model_dump()
     except ValidationError as error:
         raise SombError(f"{folder / 'provenance.json'} is not a run's\n{described(error)}") from None
-    for frame, columns in ((run.results, RESULT_COLUMNS), (run.predictions, PREDICTION_COLUMNS)):
-        if lacking := sorted(set(columns) - set(frame.columns)):
-            raise SombError(f"{folder}: a table lacks the column {lacking[0]}; write it with somb run or somb evaluate")
     present = list(dict.fromkeys(run.results["model"]))
     if unknown := [name for name in models or () if name not in present]:
         raise UsageError(f"{folder} has no model '{unknown[0]}'; it has {', '.join(present)}")
@@ -95,7 +92,7 @@ def read(path: Path) -> Packed:
     try:
         card = Card.model_validate_json(members["card.json"])
         if card.key:
-            lines.append("card.json: has its own key; pack it with somb submit pack, which writes the key's hash")
+            lines.append("card.json: contains its key; pack it with somb submit pack, which writes the key's hash")
     except ValidationError as error:
         lines += [f"card.json: {line}" for line in described(error).splitlines()]
     try:
@@ -210,17 +207,16 @@ def _run_problems(run: RunResult) -> Iterator[str]:
         yield f"provenance.json does not say how {task} {protocol} {str(model)[:60]!r} was made"
     for task, protocol in sorted({(str(task), str(protocol)) for task, protocol, _ in scored}):
         if task in catalogue() and protocol in PROTOCOLS:
-            yield from _hash_problems(run, task, f"{task}/{protocol}")
+            yield from _hash_problems(run.provenance["tasks"].get(f"{task}/{protocol}"), task, f"{task}/{protocol}")
 
 
-def _hash_problems(run: RunResult, task: str, key: str) -> Iterator[str]:
-    if key not in run.provenance["tasks"]:
+def _hash_problems(entry: Mapping[str, Any] | None, task: str, key: str) -> Iterator[str]:
+    if entry is None:
         yield f"provenance.json has no entry {key}"
         return
-    stated = run.provenance["tasks"][key]["tables"]
-    for table in sorted({*stated, *catalogue()[task].tables}):
+    for table in sorted({*entry["tables"], *catalogue()[task].tables}):
         expected = f"git:{table_info(table).git_blob}" if table in catalogue()[task].tables else None
-        if (sha := stated.get(table)) != expected:
+        if (sha := entry["tables"].get(table)) != expected:
             yield f"{key}: table {table[:60]} has the hash {str(sha)[:60]}, the published one is {expected}"
 
 
