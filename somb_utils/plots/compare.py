@@ -33,12 +33,12 @@ def differences(table: pd.DataFrame, reference: str) -> Figure:
 
 
 @figure
-def critical_difference(made_of: stats.Ranking) -> Figure:
-    """Draw mean ranks over tasks; a bar joins models that the Nemenyi test does not tell apart."""
-    fig, ax = new(8, 1.4 + 0.28 * len(made_of.ranks))
-    draw_critical_difference(made_of, ax, colours_of(made_of.ranks.index))
-    p = "< 0.001" if made_of.p < 0.001 else f"= {made_of.p:.3f}"
-    ax.set_title(f"Mean rank over {len(made_of.scores)} tasks, 1 is best (Friedman p {p})")
+def critical_difference(ranking: stats.Ranking) -> Figure:
+    """Draw mean ranks over tasks; a bar joins models that do not differ significantly (Nemenyi)."""
+    fig, ax = new(8, 1.4 + 0.28 * len(ranking.ranks))
+    draw_critical_difference(ranking, ax, colours_of(ranking.ranks.index))
+    p = "< 0.001" if ranking.p < 0.001 else f"= {ranking.p:.3f}"
+    ax.set_title(f"Mean rank over {len(ranking.scores)} tasks, 1 is best (Friedman p {p})")
     return fig
 
 
