@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scikit_posthocs import critical_difference_diagram
 
 from somb_utils import stats
 from somb_utils.plots.style import colours_of, figure, new
-from somb_utils.stats.ranks import draw_critical_difference
 
 
 @figure
@@ -36,7 +36,7 @@ def differences(table: pd.DataFrame, reference: str) -> Figure:
 def critical_difference(ranking: stats.Ranking) -> Figure:
     """Draw mean ranks over tasks; a bar joins models that do not differ significantly (Nemenyi)."""
     fig, ax = new(8, 1.4 + 0.28 * len(ranking.ranks))
-    draw_critical_difference(ranking, ax, colours_of(ranking.ranks.index))
+    critical_difference_diagram(ranking.ranks, ranking.pairs, ax=ax, color_palette=colours_of(ranking.ranks.index))
     p = "< 0.001" if ranking.p < 0.001 else f"= {ranking.p:.3f}"
     ax.set_title(f"Mean rank over {len(ranking.scores)} tasks, 1 is best (Friedman p {p})")
     return fig

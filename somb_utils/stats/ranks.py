@@ -1,16 +1,12 @@
 """Ranks of models over tasks: Friedman's test, and which ranks differ (Demšar 2006)."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import friedmanchisquare, studentized_range
 
 from somb_utils.errors import UsageError
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 class Ranking(NamedTuple):
@@ -86,14 +82,3 @@ def _nemenyi(scores: pd.DataFrame) -> pd.DataFrame:
     np.fill_diagonal(p, 1)
     models = scores.columns.rename(None)
     return pd.DataFrame(p, models, models)
-
-
-def draw_critical_difference(
-    result: Ranking, ax: "Axes", colours: Mapping[str, str] | None = None, alpha: float = 0.05
-) -> None:
-    """Draw mean ranks on a line, a bar joining those that do not differ significantly (Nemenyi)."""
-    import scikit_posthocs
-
-    scikit_posthocs.critical_difference_diagram(
-        result.ranks, result.pairs, alpha=alpha, ax=ax, color_palette=dict(colours or {})
-    )

@@ -13,8 +13,8 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 import somb_utils as somb
 from somb_utils import stats
 from somb_utils.errors import UsageError
+from somb_utils.plots.compare import critical_difference
 from somb_utils.stats import paired
-from somb_utils.stats.ranks import draw_critical_difference
 
 matplotlib.use("Agg")
 
@@ -91,12 +91,8 @@ def test_ranking_equals_scipy_and_scikit_posthocs(run: somb.RunResult) -> None:
 
 
 def test_critical_difference_is_drawn(run: somb.RunResult) -> None:
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots()
-    draw_critical_difference(stats.ranking(run.summary(0)), axes)
-    said = " ".join(text.get_text() for text in axes.texts)
-    plt.close(figure)
+    fig = critical_difference(stats.ranking(run.summary(0)))
+    said = " ".join(text.get_text() for text in fig.axes[0].texts)
     assert "logreg" in said and "majority" in said
 
 
