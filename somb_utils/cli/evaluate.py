@@ -39,7 +39,7 @@ def evaluate(
     from somb_utils.predictions.evaluate import score, standing
 
     if out is not None and out.resolve() == folder.resolve():
-        raise UsageError("--out must not be the folder of the predictions")
+        raise UsageError("--out must be another folder than that of the predictions")
     submissions = _validated(folder, tasks, protocol, data, model)
     result = score(submissions, out)
     table = standing(result)
