@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from somb_utils.cli import audit, data, tasks
 from somb_utils.cli.book import book
 from somb_utils.cli.compare import compare
+from somb_utils.cli.console import write_anything
 from somb_utils.cli.evaluate import evaluate, template, validate
 from somb_utils.cli.notebook import notebook
 from somb_utils.cli.power import coverage, power
@@ -81,8 +82,6 @@ app.add_typer(llm_app, name="llm")
 
 def main() -> None:
     """Run the command line; failures are one message on standard error and an exit code, never a traceback."""
-    from somb_utils.cli.console import write_anything
-
     write_anything()
     try:
         app()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from somb_utils.cli.console import print_frame
 from somb_utils.cli.options import Data, Format, Models, Print, Protocol, Tasks
 from somb_utils.errors import UsageError
 from somb_utils.paths import CHECKOUT
@@ -24,7 +25,6 @@ def tasks(
     import pandas as pd
 
     from somb_utils.audit import feature_census, row_census
-    from somb_utils.cli.console import print_frame
     from somb_utils.runs.runner import load_tasks
 
     loaded = load_tasks(tasks, protocol, data)
@@ -48,7 +48,6 @@ def seeds(
     """
     from somb_utils._seeds import SEED
     from somb_utils.audit import seeds
-    from somb_utils.cli.console import print_frame
     from somb_utils.runs.runner import load_tasks
 
     loaded = load_tasks(tasks, protocol, data)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from somb_utils.cli.options import Format, Jobs, Models, Print, ProtocolName, TaskNames, read_protocol
+from somb_utils.cli.console import print_frame
+from somb_utils.cli.options import Format, Jobs, ModelNames, Print, ProtocolName, TaskNames, read_protocol
 from somb_utils.errors import SombError, UsageError
+from somb_utils.paths import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,10 +20,8 @@ if TYPE_CHECKING:
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders with the same protocol and data source.")],
     tasks: TaskNames = None,
-    models: Models = None,
-    protocol: Annotated[
-        ProtocolName | None, typer.Option(parser=read_protocol, help="aligned or published, if the folders have both.")
-    ] = None,
+    models: ModelNames = None,
+    protocol: Annotated[ProtocolName | None, typer.Option(parser=read_protocol, help="If folders have both.")] = None,
     against: Annotated[str | None, typer.Option(help="Reference model [default: best mean rank].")] = None,
     n_bootstrap: Annotated[int, typer.Option(min=1, help="Bootstrap replicates per interval.")] = 1000,
     n_permutations: Annotated[int, typer.Option(min=1, help="Permutations per p-value against chance.")] = 999,
@@ -35,9 +35,11 @@ def compare(
     A model that is identical in two folders is counted once. If it differs, its name is prefixed with the folder's; the
     plain name in --against refers to the first folder. `somb run` prints the name of its run folder.
 
-    Examples: `somb run --tasks A1 --models logreg,rf --out results/base`,
+    Examples:
+
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --out results/mine`, then
-    `somb compare results/base results/mine --against logreg --out comparison`
+
+    `somb compare results/open-aligned results/mine --against logreg --out comparison`
     """
     from somb_utils.runs import compare as comparing
     from somb_utils.runs.workers import count
@@ -69,8 +71,6 @@ def _best(comparison: "Comparison") -> str:
 
 
 def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str, format: Format) -> None:
-    from somb_utils.cli.console import print_frame
-
     scores = comparison.scores.drop(columns=["protocol", "source", "failed", "undefined"])
     if format is Format.json:
         print_frame(scores, format)
@@ -105,7 +105,6 @@ def _rounded(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def _write(comparison: "Comparison", differences: "pd.DataFrame", reference: str, out: Path) -> None:
     from somb_utils._escape import spreadsheet
-    from somb_utils.paths import replacing
     from somb_utils.plots import compare as plots
 
     try:

@@ -111,7 +111,7 @@ def _keys(frame: "pd.DataFrame") -> int:
 
 
 def _parts(keys: int, needed: Sequence[int], width: int) -> Iterator[list[int]]:
-    """Yield the columns of each table: those that name the row, then as many others as the width holds."""
+    """Yield the columns of each table: those that name the row, then as many others as fit the width."""
     part = list(range(keys))
     for i in range(keys, len(needed)):
         if len(part) > keys and sum(needed[j] for j in (*part, i)) > width:

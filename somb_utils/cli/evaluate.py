@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from somb_utils.cli.console import data_mark, fixed, print_frame
 from somb_utils.cli.options import Data, Format, Print, Protocol, ProtocolName, Tasks
 from somb_utils.errors import UsageError
 
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
 
     from somb_utils.predictions.evaluate import Submission
 
-Folder = Annotated[
-    Path,
-    typer.Argument(metavar="DIR", help="One file per task: A1.json, .parquet, .csv or .csv.gz. Or a run folder."),
-]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Files A1.json, .parquet, .csv, .csv.gz; or a run folder.")]
 Model = Annotated[str | None, typer.Option("--model", help="Model of a run folder.")]
 
 
@@ -37,12 +35,11 @@ def evaluate(
     Examples: `somb template mypredictions --tasks "A*"` writes files to fill, then
     `somb evaluate mypredictions --out results/mine`. `somb evaluate results/mine` scores a run's own predictions.
     """
-    from somb_utils.cli.console import data_mark, fixed, print_frame
     from somb_utils.metrics import confusion
     from somb_utils.predictions.evaluate import score, standing
 
     if out is not None and out.resolve() == folder.resolve():
-        raise UsageError("--out must not be the folder of the predictions")
+        raise UsageError("--out must be another folder than that of the predictions")
     submissions = _validated(folder, tasks, protocol, data, model)
     result = score(submissions, out)
     table = standing(result)

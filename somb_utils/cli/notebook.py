@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from somb_utils.cli.options import Bootstrap, Data, Jobs, Models, Params, Protocol, Seed, TaskNames
-from somb_utils.cli.values import parse_params
+from somb_utils.cli.options import Bootstrap, Data, Jobs, Models, Params, Protocol, Seed, TaskNames, parse_params
 from somb_utils.errors import UsageError
 
 

@@ -1,10 +1,12 @@
 """``somb power`` and ``somb coverage``: the simulation studies behind the power page."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from somb_utils.cli.console import fit_progress, print_frame
 from somb_utils.cli.options import Format, Jobs, Print
 
 if TYPE_CHECKING:
@@ -41,10 +43,6 @@ def coverage(jobs: Jobs = 1, missions: Missions = None, out: Out = None, format:
 def _measure(
     module: "ModuleType", study: Any, jobs: int, missions: int | None, out: Path | None, format: Format
 ) -> None:
-    from dataclasses import replace
-
-    from somb_utils.cli.console import fit_progress, print_frame
-
     settings = module.plan()
     if missions is not None:
         settings = list(dict.fromkeys(replace(each, missions=min(missions, each.missions)) for each in settings))

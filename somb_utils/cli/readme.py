@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from somb_utils.errors import SombError, UsageError
+from somb_utils.paths import replacing
 
 
 def readme(
@@ -18,7 +19,6 @@ def readme(
     Examples: `somb readme`, `somb readme --update`,
     `somb readme --store results/open-aligned --store results/open-published --update`
     """
-    from somb_utils.paths import replacing
     from somb_utils.reference.canonical import store as store_runs
 
     if store:

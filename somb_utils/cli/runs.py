@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from somb_utils.cli import options
-from somb_utils.cli.options import Format
-from somb_utils.cli.values import parse_params
+from somb_utils.cli.console import data_mark, fit_progress, fixed, print_frame
+from somb_utils.cli.options import Format, parse_params
 from somb_utils.errors import SombError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -39,8 +39,12 @@ def run(
     Results, predictions and provenance are written to the run folder; the same command resumes an interrupted run.
     `--format csv > summary.csv` saves the summary as CSV; `results.parquet` has one row per fold and metric.
 
-    Examples: `somb run --tasks A1,A2`, `somb run --dry-run`,
-    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (listed as `rf(n_estimators=300)`),
+    Examples:
+
+    `somb run --tasks A1,A2 --dry-run`
+
+    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (listed as `rf(n_estimators=300)`)
+
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
     """
     params = parse_params(model_params, models)
@@ -52,8 +56,7 @@ def run(
         return
     result = _fit(tasks, models, **settings, timeout=timeout, memory=memory, cluster=cluster)
     _print_summary(result, jobs, format)
-    _report_missing(tasks, settings["source"])
-    _report_failures(result)
+    _report_gaps(result, tasks, settings["source"])
 
 
 def ablate(
@@ -85,7 +88,7 @@ def ablate(
     loaded = [load_task(definition, protocol, settings["source"], name) for name in (None, *definition.ablations)]
     result = _fit(loaded, models, **settings, timeout=timeout, memory=memory, cluster=cluster)
     _print_summary(result, jobs, format)
-    _report_failures(result)
+    _report_gaps(result, definition.id, settings["source"])
 
 
 def reproduce(
@@ -102,7 +105,6 @@ def reproduce(
 
     Example: `somb reproduce --tasks A1` (after `somb data fetch`)
     """
-    from somb_utils.cli.console import fixed, print_frame
     from somb_utils.reference.published import compare
 
     settings = _begin(tasks, "published", data, out)
@@ -112,8 +114,7 @@ def reproduce(
     table = compare(result.summary(n_jobs=jobs))
     shown = fixed(table, "published", "here", "difference")
     print_frame(shown, format, title="Primary metric, published and reproduced")
-    _report_missing(tasks, settings["source"])
-    _report_failures(result)
+    _report_gaps(result, tasks, settings["source"])
     wrong = table[table["verdict"] == "DIFFERS"]
     print(f"{len(table) - len(wrong)} of {len(table)} scores are within their tolerance", file=sys.stderr)
     if len(wrong):
@@ -138,7 +139,6 @@ def _begin(tasks: str | None, protocol: str, data: str, out: Path | None) -> dic
 
 def _fit(tasks: Any, models: list[str] | None, **settings: Any) -> "RunResult":
     """Run with a progress bar; an interrupted run says how to resume."""
-    from somb_utils.cli.console import fit_progress
     from somb_utils.runs.runner import run as run_models
 
     try:
@@ -155,8 +155,6 @@ def _fit(tasks: Any, models: list[str] | None, **settings: Any) -> "RunResult":
 
 def _print_plan(plan: "Plan", format: Format) -> None:
     """Print the tasks of a dry run to standard output, the rest to standard error."""
-    from somb_utils.cli.console import print_frame
-
     print_frame(plan.tasks.assign(gaps=plan.tasks["gaps"].map("{:.1%}".format)), format, title="Planned run")
     for message in plan.left_out:
         print(f"left out: {message}", file=sys.stderr)
@@ -171,7 +169,6 @@ def _print_plan(plan: "Plan", format: Format) -> None:
 
 
 def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
-    from somb_utils.cli.console import data_mark, print_frame
     from somb_utils.labels import wide
     from somb_utils.runs.baselines import RANDOM
 
@@ -188,15 +185,13 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
         print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")
 
 
-def _report_missing(tasks: str | None, source: "Source") -> None:
+def _report_gaps(result: "RunResult", tasks: str | None, source: "Source") -> None:
+    """Name the tasks that were left out for want of tables, and fail if any fold has failed."""
     from somb_utils.runs.runner import unavailable
     from somb_utils.tasks.definitions import select_tasks
 
     for message in unavailable(select_tasks(tasks), source).values():
         print(f"left out: {message}", file=sys.stderr)
-
-
-def _report_failures(result: "RunResult") -> None:
     failures = result.failures()
     for row in failures.itertuples():
         line = f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}"

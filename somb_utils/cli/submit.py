@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from somb_utils.cli.options import Data, Format, Models, Print
+from somb_utils.cli.console import fixed, print_frame
+from somb_utils.cli.options import Data, Format, ModelNames, Print
 from somb_utils.errors import UsageError
+from somb_utils.paths import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +28,6 @@ def card(
     Example: `somb submit card card.yaml`
     """
     from somb_utils.leaderboard.model_card import template
-    from somb_utils.paths import replacing
 
     if out is None:
         print(template(), end="")
@@ -42,7 +43,7 @@ def card(
 def pack(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of somb run or somb evaluate --out.")],
     card: Annotated[Path, typer.Option("--card", help="Model card; `somb submit card` prints one to fill in.")],
-    models: Models = None,
+    models: ModelNames = None,
     data: Data = "auto",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file [default: NAME.zip].")] = None,
 ) -> None:
@@ -71,7 +72,6 @@ def check(
 
     Example: `somb submit check mine.zip`
     """
-    from somb_utils.cli.console import fixed, print_frame
     from somb_utils.leaderboard.submission import check as check_file
 
     packed, scores = check_file(file, data)
@@ -93,7 +93,6 @@ def leaderboard(
 
     Examples: `somb leaderboard`, `somb leaderboard --add mine.zip --add theirs.zip`
     """
-    from somb_utils.cli.console import fixed, print_frame
     from somb_utils.leaderboard import register
 
     if not folder.is_dir():

@@ -1,11 +1,17 @@
 """``somb tasks`` and ``somb doctor``: what there is to run, and whether it can run here."""
 
 import json
+import os
+import platform
+from importlib import import_module
+from importlib.metadata import distributions, metadata, requires, version
 from typing import Annotated
 
 import typer
 
+from somb_utils.cli.console import print_frame
 from somb_utils.cli.options import Format, Print
+from somb_utils.errors import reason
 
 
 def tasks(
@@ -18,7 +24,6 @@ def tasks(
     """
     import pandas as pd
 
-    from somb_utils.cli.console import print_frame
     from somb_utils.tasks.definitions import get_task, select_tasks
 
     if task is None:
@@ -65,10 +70,6 @@ def doctor() -> None:
 
     Example: `somb doctor`
     """
-    import os
-    import platform
-    from importlib.metadata import metadata, version
-
     from somb_utils._extras import missing_extra
     from somb_utils.paths import DATA, cache_dir
     from somb_utils.runs.cache import library_versions
@@ -101,8 +102,6 @@ def doctor() -> None:
 
 def _unmet(extra: str) -> list[str]:
     """Return a sentence for each requirement of the package, or of one of its extras, that is not met."""
-    from importlib.metadata import distributions, requires
-
     from packaging.requirements import Requirement
 
     problems = []
@@ -118,10 +117,6 @@ def _unmet(extra: str) -> list[str]:
 
 def _load_problem(name: str) -> str:
     """Return why an installed library cannot be loaded, and what helps; empty if it can."""
-    from importlib import import_module
-
-    from somb_utils.errors import reason
-
     try:
         import_module({"scikit-learn": "sklearn"}.get(name, name))
     except (ImportError, OSError) as error:

@@ -56,6 +56,7 @@ def test_model_params_reach_the_model(command: Command, tmp_path: Path) -> None:
     [
         ((*RUN, "--tasks", "Z1"), 2, "unknown task 'Z1'; the tasks are A1, A2"),
         ((*RUN, "--models", "svm"), 2, "unknown model 'svm'; the baselines are"),
+        ((*RUN, "-t", "A1", "--models", ","), 2, "',' names nothing; leave the option out"),
         ((*RUN, "-t", "A1", "--models", "logreg", "--model-params", "C"), 2, "not of the form model.key=value"),
         ((*RUN, "-t", "A1", "--models", "logreg", "--model-params", "depth=1"), 2, "does not take these parameters"),
         ((*RUN, "-t", "A1", "--protocol", "mixed"), 2, "unknown protocol 'mixed'; it is one of aligned, published"),
@@ -74,6 +75,7 @@ def test_model_params_reach_the_model(command: Command, tmp_path: Path) -> None:
         (("reproduce", "--data", "simulated", "--tasks", "A1"), 1, "only real tables can reproduce"),
         (("run", "--colour"), 2, "No such option"),
         (("compare", "nowhere", "--jobs", 0), 2, "0 jobs: give a number of jobs"),
+        (("compare", "nowhere", "--protocol", "mixed"), 2, "unknown protocol 'mixed'"),
         (("power", "--jobs", 0, "--out", "power.csv"), 2, "0 jobs: give a number of jobs"),
         (("book", "--jobs", -2), 2, "-2 jobs: give a number of jobs"),
     ],

@@ -160,7 +160,7 @@ def test_a_device_that_is_not_there_is_told() -> None:
 
 
 def test_parameters_are_spelt_as_in_yaml(command: Command) -> None:
-    from somb_utils.cli.values import parse_params
+    from somb_utils.cli.options import parse_params
 
     values = {
         **{"None": None, "null": None, "~": None, "false": False, "True": True, "no": "no", "l2": "l2", "'3'": "3"},
