@@ -110,7 +110,8 @@ def leaderboard(
     for protocol, rows in index.groupby("protocol"):
         print_frame(fixed(rows[columns], *DECIMALS), format, title=f"Submissions, {protocol} protocol")
     pages = f"{folder / register.INDEX} and {folder / register.PAGE}"
-    print(f"{index['file'].nunique()} submission(s) listed; {pages} are up to date")
+    n = index["file"].nunique()
+    print(f"{n} {'submission is' if n == 1 else 'submissions are'} listed; {pages} are up to date")
 
 
 def _counted(scores: "pd.DataFrame") -> str:
