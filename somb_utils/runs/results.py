@@ -87,7 +87,7 @@ class RunResult:
 
 
 def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row a task and model on the primary metric.
+    """Return one row per task and model on the primary metric.
 
     Columns: task, protocol, model, source, metric, mean and sd (population) over the scored folds, folds (how many
     those are), failed and undefined (how many are left out), chance.
@@ -103,8 +103,7 @@ def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFr
         undefined=("status", lambda s: int((s == "undefined").sum())),
     ).reset_index()
     keys = table["task"] + "/" + table["protocol"]
-    table["chance"] = [provenance["tasks"][key]["chance"] for key in keys]
-    return table
+    return table.assign(chance=[provenance["tasks"][key]["chance"] for key in keys])
 
 
 def composite(scores: pd.DataFrame, reference: Mapping[str, float]) -> pd.DataFrame:
