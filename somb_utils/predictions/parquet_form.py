@@ -33,7 +33,12 @@ def read_bounded(content: bytes, known: Sequence[str], choose: Choose, max_rows:
     `choose` gets the file's column names and returns those to keep, or refuses the file. A file that is unreadable,
     larger than `max_rows` or `max_bytes` (in memory), or that has anything but text and numbers is refused.
     """
-    options = [json.dumps(list(known)), str(max_rows), str(max_bytes)]
+    table = _read_apart(content, list(known), max_rows, max_bytes)
+    return table.select(choose(json.loads(table.schema.metadata[b"names"])))
+
+
+def _read_apart(content: bytes, known: list[str], max_rows: int, max_bytes: int) -> pa.Table:
+    options = [json.dumps(known), str(max_rows), str(max_bytes)]
     command = [sys.executable, "-I", parquet_reader.__file__, *options]
     try:
         process = subprocess.run(command, input=content, capture_output=True, timeout=_TIMEOUT, check=False)
@@ -43,8 +48,7 @@ def read_bounded(content: bytes, known: Sequence[str], choose: Choose, max_rows:
         raise SombError(process.stderr.decode("utf-8", "replace"))
     if process.returncode:
         raise SombError("is not a readable Parquet file: it is damaged, or takes too much memory or time to unpack")
-    table = pa.ipc.open_stream(process.stdout).read_all()
-    return table.select(choose(json.loads(table.schema.metadata[b"names"])))
+    return pa.ipc.open_stream(process.stdout).read_all()
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
