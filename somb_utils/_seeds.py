@@ -23,6 +23,11 @@ def checked_seed(seed: Any) -> int:
     return number
 
 
+def seeds_from(first: int, number: int) -> list[int]:
+    """Return `number` seeds, 100 apart: the random baseline draws fold k with seed + k, so no two share a draw."""
+    return [checked_seed(first + 100 * i) for i in range(number)]
+
+
 def random_states(estimator: Any, seed: int) -> dict[str, int]:
     """Return a seed for each ``random_state`` of an estimator, its own and nested ones, that is None.
 

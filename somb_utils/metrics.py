@@ -16,23 +16,50 @@ from sklearn.metrics import (
     confusion_matrix,
     f1_score,
     hamming_loss,
+    log_loss,
     ndcg_score,
     roc_auc_score,
 )
+from sklearn.utils.class_weight import compute_sample_weight
 
 Scores = dict[str, float]
 
 
-def score_multiclass(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> Scores:
-    """Return accuracy, macro and weighted F1, and F1 by class; a class that is absent from the fold counts as 0."""
+def score_multiclass(y_true: np.ndarray, y_pred: np.ndarray, y_proba: np.ndarray, classes: Sequence[str]) -> Scores:
+    """Return accuracy, macro and weighted F1, F1 by class, and, of class probabilities (n, n_classes), what they give.
+
+    A class that is absent from the fold counts as 0 in macro F1, and is left out of macro AUROC, the mean of each class
+    against the rest. In the balanced log loss each class present has the same weight. There is no AUROC if `y_proba` is
+    empty, and no log loss if its rows do not add up to 1.
+    """
     labels = list(classes)
     by_class = f1_score(y_true, y_pred, labels=labels, average=None, zero_division=0)
-    return {
+    scores = {
         "accuracy": accuracy_score(y_true, y_pred),
         "macro_f1": float(np.mean(by_class)),
         "weighted_f1": f1_score(y_true, y_pred, labels=labels, average="weighted", zero_division=0),
         **{f"f1[{name}]": float(value) for name, value in zip(labels, by_class, strict=True)},
     }
+    if y_proba.size:
+        scores["macro_auroc"] = _mean_auroc(y_true[:, None] == np.array(labels), y_proba)[0]
+        if np.allclose(y_proba.sum(axis=1), 1, atol=1e-6):
+            scores["balanced_log_loss"] = _balanced_log_loss(y_true, y_proba, labels)
+    return scores
+
+
+def _mean_auroc(y_true: np.ndarray, y_score: np.ndarray) -> tuple[float, list[float]]:
+    """Return the mean of the columns' AUROC over those with both classes, and each, NaN without."""
+    aurocs = [
+        roc_auc_score(true, score) if 0 < true.sum() < len(true) else np.nan
+        for true, score in zip(y_true.T, y_score.T, strict=True)
+    ]
+    return float(np.nanmean(aurocs)) if not np.isnan(aurocs).all() else np.nan, aurocs
+
+
+def _balanced_log_loss(y_true: np.ndarray, y_proba: np.ndarray, labels: list[str]) -> float:
+    true = np.array([labels.index(name) for name in y_true])
+    weights = compute_sample_weight("balanced", true)
+    return float(log_loss(true, y_proba, sample_weight=weights, labels=np.arange(len(labels))))
 
 
 def confusion(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
@@ -71,16 +98,17 @@ def ndcg_at(y_true: np.ndarray, y_score: np.ndarray, k: int) -> float:
 
 
 def score_multilabel(y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray, labels: Sequence[str]) -> Scores:
-    """Return micro and macro F1, Hamming loss, AUROC by label and its mean over labels with both classes."""
-    aurocs = [
-        np.nan if len(np.unique(y_true[:, j])) < 2 else roc_auc_score(y_true[:, j], y_score[:, j])
-        for j in range(len(labels))
-    ]
+    """Return micro and macro F1, Hamming loss, micro AP (over all cells), AUROC by label and its mean.
+
+    The mean is over labels with both classes.
+    """
+    mean_auroc, aurocs = _mean_auroc(y_true, y_score)
     return {
         "micro_f1": f1_score(y_true, y_pred, average="micro", zero_division=0),
         "macro_f1": f1_score(y_true, y_pred, average="macro", zero_division=0),
         "hamming_loss": hamming_loss(y_true, y_pred),
-        "mean_auroc": float(np.nanmean(aurocs)) if not np.isnan(aurocs).all() else np.nan,
+        "mean_auroc": mean_auroc,
+        "micro_ap": average_precision_score(y_true, y_score, average="micro") if y_true.any() else np.nan,
         **{f"auroc[{label}]": float(value) for label, value in zip(labels, aurocs, strict=True)},
     }
 
@@ -88,8 +116,14 @@ def score_multilabel(y_true: np.ndarray, y_pred: np.ndarray, y_score: np.ndarray
 def chance(metric: str, train: np.ndarray, test: np.ndarray, n_classes: int) -> float:
     """Return the exact chance level of a primary metric on one fold, from class codes or 0/1 rows; NaN if undefined.
 
-    Labels are drawn from the class shares of the training rows, or scores at random.
+    Labels are drawn from the class shares of the training rows, or scores at random. That of micro AP is what the best
+    constant reaches: each label's share of the training rows as its score in every row.
     """
+    if metric == "micro_ap":
+        constant = np.tile(train.mean(axis=0), (len(test), 1))
+        return float(average_precision_score(test, constant, average="micro")) if test.any() else np.nan
+    if metric == "macro_auroc":
+        return 0.5 if len(np.unique(test)) > 1 else np.nan
     if metric == "micro_f1":
         return chance_micro_f1(test, train.mean(axis=0))
     if metric == "macro_f1":

@@ -18,11 +18,6 @@ STORED = DATA / "reference" / "seed_scores.csv"
 PROVENANCE = DATA / "reference" / "seed_scores_provenance.json"
 
 
-def seeds_from(first: int, number: int) -> list[int]:
-    """Return `number` seeds, 100 apart: the random baseline draws fold k with seed + k, so no two share a draw."""
-    return [first + 100 * i for i in range(number)]
-
-
 def seed_scores(loaded: Sequence[TaskData], models: Any, seeds: Sequence[int], n_jobs: int = 1) -> pd.DataFrame:
     """Fit each model once per seed and return its primary scores.
 
@@ -50,7 +45,9 @@ def seed_scores(loaded: Sequence[TaskData], models: Any, seeds: Sequence[int], n
     """
     if len(seeds) < 2:
         raise UsageError(f"a spread over seeds needs at least 2 of them, not {len(seeds)}")
-    runs = [run(list(loaded), models, seed=seed, n_jobs=n_jobs).summary().assign(seed=seed) for seed in seeds]
+    runs = [
+        run(list(loaded), models, seed=seed, n_seeds=1, n_jobs=n_jobs).summary().assign(seed=seed) for seed in seeds
+    ]
     scores = pd.concat(runs, ignore_index=True).rename(columns={"mean": "score"})
     return scores[[*KEY, "metric", "chance", "seed", "score", "folds", "failed"]]
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from somb_utils._seeds import seeds_from
 from somb_utils.cli.console import print_frame
 from somb_utils.cli.options import Data, Format, Models, Print, Protocol, Tasks
 from somb_utils.errors import UsageError
@@ -51,7 +52,7 @@ def seeds(
     from somb_utils.runs.runner import load_tasks
 
     loaded = load_tasks(tasks, protocol, data)
-    scores = seeds.seed_scores(loaded, models, seeds.seeds_from(SEED, number))
+    scores = seeds.seed_scores(loaded, models, seeds_from(SEED, number))
     if store:
         seeds.store(scores, loaded)
     print_frame(seeds.spread(scores).round(3), format, title=f"Primary score over {number} seeds")

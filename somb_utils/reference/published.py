@@ -25,7 +25,7 @@ def published_scores() -> pd.DataFrame:
 def published_primary() -> pd.DataFrame:
     """Return the published primary scores, models of multilabel tasks under the names that all tasks share."""
     scores = shared_names(published_scores())
-    metrics = {name: task.metrics.primary for name in scores["task"].unique() if (task := task_of(name))}
+    metrics = {name: task.metrics.primary for name in scores["task"].unique() if (task := task_of(name, "published"))}
     return scores[scores["metric"] == scores["task"].map(metrics)].reset_index(drop=True)
 
 

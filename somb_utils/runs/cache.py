@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from somb_utils._seeds import SEED
 from somb_utils.paths import replacing
 from somb_utils.runs.baselines import BASELINES
 from somb_utils.runs.code import Code, imported_files
@@ -31,15 +32,25 @@ class ModelVersion:
     code: Code | None  # of a model that is not a baseline; None if it is in no file
     digest: str | None  # hash of the above and of the estimator; None without code, so that no finished fold is kept
 
+    @property
+    def stochastic(self) -> bool:
+        """Whether the fit depends on the seed."""
+        return BASELINES[self.model.target].stochastic if self.model.is_baseline else bool(self.states)
+
 
 @dataclass(frozen=True)
 class Job:
-    """One model on one fold of one task."""
+    """One model, with one seed, on one fold of one task."""
 
     data: TaskData
     model: Model
     number: int
     version: ModelVersion | None = None
+
+    @property
+    def seed(self) -> int:
+        """The seed of the fit; the default one of predictions that come without a fit."""
+        return self.version.seed if self.version else SEED
 
     @property
     def cost(self) -> float:

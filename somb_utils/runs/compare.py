@@ -219,8 +219,8 @@ def compare(
 
 def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows, curves = [], []
-    for (name, model), part in predictions.groupby(["task", "model"], sort=False):
-        task = task_of(str(name))
+    for (name, protocol, model), part in predictions.groupby(["task", "protocol", "model"], sort=False):
+        task = task_of(str(name), protocol)
         if task is None or task.type != "binary" or model in TRIVIAL or not part["y_score"].between(0, 1).all():
             continue
         calibration = stats.calibration(part, task)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from scipy.special import expit
+from scipy.stats import rankdata
 from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
@@ -23,6 +24,8 @@ from somb_utils.runs.isolation import isolated
 from somb_utils.runs.models import SEED, Model
 from somb_utils.tasks.definitions import Task
 from somb_utils.tasks.task_data import TaskData
+
+MIN_SEEN = 0.7  # a feature that fewer of the training rows have is left out, under the protocol ``rigorous``
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class PreparedFold:
     y_test: np.ndarray
     annotations: dict[str, np.ndarray]
     groups_train: np.ndarray | None = None
+    saturated: bool = False  # whether probabilities that round to 1 are told apart by decision scores
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,22 @@ class Outcome:
     """The outcome of one fold job."""
 
     y_pred: np.ndarray  # class positions (n_test,), or 0/1 (n_test, n_labels) if multilabel
-    y_score: np.ndarray  # score of the positive class (n_test,), of each label (n_test, n_labels), empty if multiclass
+    # score of the positive class (n_test,), or of each label or class (n_test, n_labels); empty if a model has none
+    y_score: np.ndarray
     scores: Scores  # metric values; NaN where undefined
     seconds: float  # wall time of fit and predict
     error: str = ""  # why the job failed; empty if it did not
 
 
 def prepare(data: TaskData, number: int) -> PreparedFold:
-    """Impute by training means, reduce blocks by PCA where the task says so, scale to unit variance."""
+    """Impute by training means, reduce blocks by PCA where the task says so, scale to unit variance.
+
+    Under the protocol ``rigorous``, features seen in under 70 % of the training rows are left out.
+    """
     X, fold = data.X.to_numpy(), data.folds[number]
+    if data.protocol == "rigorous":
+        seen = ~np.isnan(X[fold.train])
+        X = X[:, seen.mean(axis=0) >= min(MIN_SEEN, seen.mean(axis=0).max())]
     imputer = SimpleImputer(keep_empty_features=True).fit(X[fold.train])
     train, test = imputer.transform(X[fold.train]), imputer.transform(X[fold.test])
     if data.task.pca:
@@ -70,6 +81,7 @@ def prepare(data: TaskData, number: int) -> PreparedFold:
         y_test=data.codes[fold.test],
         annotations={str(c): data.annotations[c].to_numpy()[fold.test] for c in data.annotations},
         groups_train=None if data.groups is None else data.groups.to_numpy()[fold.train],
+        saturated=data.protocol == "rigorous",
     )
 
 
@@ -121,10 +133,40 @@ def _predict(fold: PreparedFold, model: Model, seed: int) -> tuple[np.ndarray, n
     _refuse_unknown(predicted, len(present))
     y_pred = present[predicted.astype(np.int64)]
     if fold.task.type == "multiclass":
-        return y_pred, np.empty(0)
+        return y_pred, _class_scores(estimator, fold, present)
     if len(present) < 2:
         return y_pred, np.full(n, float(present[0]))
-    return y_pred, _checked(_positive_score(estimator, fold.X_test.copy()), (n,), "predict_proba")
+    score = _checked(_positive_score(estimator, fold.X_test.copy()), (n,), "predict_proba")
+    if fold.saturated and hasattr(estimator, "decision_function"):
+        score = _unsaturated(score, np.asarray(estimator.decision_function(fold.X_test.copy()), dtype=float))
+    return y_pred, score
+
+
+def _class_scores(estimator: Any, fold: PreparedFold, present: np.ndarray) -> np.ndarray:
+    """Return the score of each class, 0 for one that the training rows lack; empty if the model gives none."""
+    n = len(fold.X_test)
+    if hasattr(estimator, "predict_proba"):
+        values = _checked(estimator.predict_proba(fold.X_test.copy()), (n, len(present)), "predict_proba")
+    elif hasattr(estimator, "decision_function"):
+        values = _from_decision(estimator, fold.X_test.copy())
+        values = np.column_stack([1 - values, values]) if values.ndim == 1 else values
+        values = _checked(values, (n, len(present)), "decision_function")
+    elif fold.task.metrics.primary == "macro_auroc":
+        raise ValueError(
+            "the estimator has neither predict_proba nor decision_function, of which macro AUROC is computed"
+        )
+    else:
+        return np.empty(0)
+    scores = np.zeros((n, len(fold.task.classes)))
+    scores[:, present] = values
+    return scores
+
+
+def _unsaturated(probability: np.ndarray, decision: np.ndarray) -> np.ndarray:
+    """Order the probabilities that all but round to 1 by their decision scores, in their last digits."""
+    top = np.flatnonzero(probability > 1 - 1e-9)
+    probability[top] = 1 - rankdata(-decision[top]) * np.finfo(float).epsneg
+    return probability
 
 
 def _fit(estimator: Any, fold: PreparedFold, y: np.ndarray) -> None:
@@ -202,7 +244,7 @@ def score_fold(
         return score_multilabel(y_true, y_pred, y_score, task.classes)
     if task.type == "multiclass":
         names = np.array(task.classes)
-        return score_multiclass(names[y_true], names[y_pred], task.classes)
+        return score_multiclass(names[y_true], names[y_pred], y_score, task.classes)
     scores = score_binary(y_true, y_score)
     if "concordant" in annotations:
         scores["direction_concordance"] = float(annotations["concordant"].mean())

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing, try_writing
-from somb_utils.runs.record import FORMAT, KEY
+from somb_utils.runs.record import FORMAT, KEY, PREDICTION_COLUMNS, RESULT_COLUMNS
 from somb_utils.runs.results import RunResult
 from somb_utils.tasks.task_data import TaskData
 
@@ -132,7 +132,7 @@ def load_run(folder: str | Path) -> RunResult:
     try:
         stored = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
         results, predictions = (pd.read_parquet(folder / name) for name in _TABLES)
-        run = RunResult(results, predictions, _current(stored))
+        run = _with_seeds(RunResult(results, predictions, _current(stored)))
         for name, sha256 in run.provenance.pop("files", {}).items():
             if _hash(folder / name) != sha256:
                 raise ValueError(f"{name} was changed after the run wrote it")
@@ -144,6 +144,20 @@ def load_run(folder: str | Path) -> RunResult:
             f"{folder} is not a readable run folder: {reason}. Finished folds are kept in {folder / 'jobs'}: move "
             f"{', '.join((*_TABLES, _PROVENANCE))} away, and the commands that made them fit nothing anew"
         ) from None
+
+
+def _with_seeds(run: RunResult) -> RunResult:
+    """Return a run with the columns that runs of version 1 lack: the seed, one for each model, and probabilities."""
+    if "seed" in run.results:
+        return run
+    seed_of = {tuple(entry[key] for key in KEY): entry["seed"] for entry in run.provenance["models"]}
+
+    def seeds(frame: pd.DataFrame) -> list[int]:
+        return [seed_of[key] for key in frame[KEY].itertuples(index=False, name=None)]
+
+    results = run.results.assign(seed=seeds(run.results))[RESULT_COLUMNS]
+    predictions = run.predictions.assign(seed=seeds(run.predictions), y_proba=None)[PREDICTION_COLUMNS]
+    return RunResult(results, predictions, run.provenance)
 
 
 def _hash(file: Path) -> str:

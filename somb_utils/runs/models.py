@@ -114,8 +114,8 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
 
 
 def supports(model: Model, task: Task, protocol: Protocol) -> bool:
-    """Tell whether the published benchmark ran the model on the task; ``aligned`` runs all on all."""
-    if protocol == "aligned" or task.type != "multilabel" or not model.is_baseline:
+    """Tell whether the model is run on the task: as published; under the other protocols, all are on all."""
+    if protocol != "published" or task.type != "multilabel" or not model.is_baseline:
         return True
     return BASELINES[model.target].published_multilabel
 

@@ -22,11 +22,22 @@ from somb_utils.tasks.definitions import benchmark_version
 from somb_utils.tasks.task_data import TaskData
 
 FORMAT = 2
-RESULT_COLUMNS = ["task", "protocol", "source", "model", "fold", "metric", "value", "status"]
-PREDICTION_COLUMNS = ["task", "protocol", "model", "fold", "id", "label", "y_true", "y_pred", "y_score"]
-_PREDICTION_SCHEMA = pa.schema(
-    [(name, pa.float64() if name == "y_score" else pa.large_string()) for name in PREDICTION_COLUMNS]
-)
+RESULT_COLUMNS = ["task", "protocol", "source", "model", "seed", "fold", "metric", "value", "status"]
+PREDICTION_COLUMNS = [
+    "task",
+    "protocol",
+    "model",
+    "seed",
+    "fold",
+    "id",
+    "label",
+    "y_true",
+    "y_pred",
+    "y_score",
+    "y_proba",
+]
+_TYPES = {"seed": pa.int64(), "y_score": pa.float64(), "y_proba": pa.list_(pa.float64())}
+_PREDICTION_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.large_string())) for name in PREDICTION_COLUMNS])
 KEY = ["task", "protocol", "model"]
 
 
@@ -35,7 +46,8 @@ def outcome_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
     rows = []
     for job, outcome in scored:
         data = job.data
-        key = (data.name, data.protocol, data.provenance["source"], job.model.name, data.folds[job.number].label)
+        label = data.folds[job.number].label
+        key = (data.name, data.protocol, data.provenance["source"], job.model.name, job.seed, label)
         scores: Mapping[str, float] = outcome.scores or {data.task.metrics.primary: np.nan}
         for metric, value in scores.items():
             status = f"failed: {outcome.error}" if outcome.error else "undefined" if np.isnan(value) else "ok"
@@ -47,6 +59,18 @@ def prediction_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
     """Return the prediction rows of fold jobs; a job that failed has none."""
     parts = [_predictions(job, outcome) for job, outcome in scored if not outcome.error]
     return pa.concat_tables(parts or [_PREDICTION_SCHEMA.empty_table()]).combine_chunks().to_pandas()
+
+
+def _no_scores(n: int) -> np.ndarray:
+    return np.full(n, np.nan)
+
+
+def _probabilities(data: TaskData, outcome: Outcome, n: int) -> pa.Array:
+    """Return the class probabilities of each row of a multiclass task, in the order of the classes; else nulls."""
+    if data.task.type != "multiclass" or not outcome.y_score.size:
+        return pa.nulls(n, _TYPES["y_proba"])
+    offsets = np.arange(n + 1) * len(data.task.classes)
+    return pa.ListArray.from_arrays(offsets, outcome.y_score.ravel())
 
 
 def _predictions(job: Job, outcome: Outcome) -> pa.Table:
@@ -68,8 +92,10 @@ def _predictions(job: Job, outcome: Outcome) -> pa.Table:
             "label": pa.nulls(len(ids), pa.large_string()),
             "y_true": names.take(truth),
             "y_pred": names.take(outcome.y_pred) if outcome.y_pred.size else pa.nulls(len(ids), pa.large_string()),
-            "y_score": outcome.y_score if outcome.y_score.size else np.full(len(ids), np.nan),
+            "y_score": outcome.y_score if outcome.y_score.ndim == 1 and outcome.y_score.size else _no_scores(len(ids)),
         }
+    columns["seed"] = pa.repeat(pa.scalar(job.seed), len(columns["id"]))
+    columns["y_proba"] = _probabilities(data, outcome, len(columns["id"]))
     keys = {"task": data.name, "protocol": data.protocol, "model": job.model.name, "fold": fold.label}
     same = {key: pa.repeat(pa.scalar(value, pa.large_string()), len(columns["id"])) for key, value in keys.items()}
     return pa.Table.from_pydict({**same, **columns}, _PREDICTION_SCHEMA)
@@ -83,7 +109,9 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
     """
     now = datetime.now(UTC)
     run = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    groups = {(job.data.name, job.data.protocol, job.model.name): job for job in jobs}
+    groups: dict[tuple[str, str, str], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.data.name, job.data.protocol, job.model.name), []).append(job)
     return {
         "format": FORMAT,
         "source": loaded[0].provenance["source"],
@@ -99,7 +127,7 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
             }
             for data in loaded
         },
-        "models": [{**dict(zip(KEY, key, strict=True)), **_record(job), "run": run} for key, job in groups.items()],
+        "models": [{**dict(zip(KEY, key, strict=True)), **_record(those), "run": run} for key, those in groups.items()],
         "runs": {
             run: {
                 "versions": {
@@ -116,13 +144,15 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
     }
 
 
-def _record(job: Job) -> dict[str, Any]:
-    model, version = job.model, job.version
+def _record(jobs: Sequence[Job]) -> dict[str, Any]:
+    """Return how a model was made; `seed` and `random_states` are those of its first seed."""
+    model, version = jobs[0].model, jobs[0].version
     code = version.code if version else None
     return {
         "target": _target(model.target),
         "params": {key: _value(value) for key, value in model.params.items()},
         "seed": version.seed if version else None,
+        "seeds": list(dict.fromkeys(job.seed for job in jobs)) if version else [],
         "random_states": dict(version.states) if version else {},
         "code": {"modules": dict(code.modules), "distributions": dict(code.distributions)} if code else None,
     }

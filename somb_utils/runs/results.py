@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from somb_utils.errors import UsageError
@@ -22,10 +21,11 @@ class RunResult:
     Parameters
     ----------
     results
-        One row per task, model, fold and metric. ``status`` is ``ok``, ``undefined`` (the fold leaves the metric
+        One row per task, model, seed, fold and metric. ``status`` is ``ok``, ``undefined`` (the fold leaves the metric
         undefined) or ``failed: reason``; ``value`` is missing unless ok.
     predictions
-        One row per tested id (and label, if multilabel). ``y_score`` is missing for multiclass tasks.
+        One row per seed, fold and tested id (and label, if multilabel). ``y_score`` is missing for multiclass tasks,
+        which have ``y_proba`` instead, the probabilities of the classes in the order of the definition.
     provenance
         Data source and hashes, chance levels, and how each group of rows was made.
     """
@@ -49,8 +49,9 @@ class RunResult:
         Returns
         -------
         DataFrame
-            One row per task and model: mean and population SD over the scored folds, how many those are, failed and
-            undefined folds, chance level, interval (``low``, ``high``), and whether the model is tied with the best
+            One row per task and model: mean over seeds and folds, population SD over the scored folds (means over
+            seeds), how many those are, failed and undefined fits, number of ``seeds`` and the sample SD of their scores
+            (``seed_sd``), chance level, interval (``low``, ``high``), and whether the model is tied with the best
             (``tied``).
 
         Examples
@@ -90,18 +91,24 @@ def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFr
     """Return one row per task and model on the primary metric.
 
     Columns: task, protocol, model, source, metric, mean and sd (population) over the scored folds, folds (how many
-    those are), failed and undefined (how many are left out), chance.
+    those are), failed and undefined (how many fits are left out), seeds and the sample SD of their scores, chance. A
+    fold's score is the mean over its seeds.
     """
     metric = {key.split("/")[0]: entry["metric"] for key, entry in provenance["tasks"].items()}
     primary = results[results["metric"] == results["task"].map(metric)]
-    grouped = primary.groupby([*KEY, "source", "metric"], sort=False)
-    table = grouped.agg(
-        mean=("value", "mean"),
-        sd=("value", lambda v: float(np.std(v.dropna())) if v.notna().any() else np.nan),
-        folds=("value", "count"),
-        failed=("status", lambda s: int(s.str.startswith("failed").sum())),
-        undefined=("status", lambda s: int((s == "undefined").sum())),
-    ).reset_index()
+    key = [*KEY, "source", "metric"]
+    folds = primary.groupby([*key, "fold"], sort=False)["value"].mean().groupby(key, sort=False)
+    of_seeds = primary.groupby([*key, "seed"], sort=False)["value"].mean().groupby(key, sort=False)
+    status = primary.groupby(key, sort=False)["status"]
+    table = pd.DataFrame({
+        "mean": folds.mean(),
+        "sd": folds.std(ddof=0),
+        "folds": folds.count(),
+        "failed": status.agg(lambda s: int(s.str.startswith("failed").sum())),
+        "undefined": status.agg(lambda s: int((s == "undefined").sum())),
+        "seeds": of_seeds.count(),
+        "seed_sd": of_seeds.std(),
+    }).reset_index()  # fmt: skip
     keys = table["task"] + "/" + table["protocol"]
     return table.assign(chance=[provenance["tasks"][key]["chance"] for key in keys])
 
@@ -127,13 +134,13 @@ def composite(scores: pd.DataFrame, reference: Mapping[str, float]) -> pd.DataFr
 def composite_of(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the composite of a run's summary, by the rule of its protocol.
 
-    ``aligned`` measures against the exact chance level. ``published`` measures against the random baseline's own
-    score, and counts models of multilabel tasks as other models, as the published benchmark named them.
+    ``rigorous`` and ``aligned`` measure against the exact chance level. ``published`` measures against the random
+    baseline's own score, and counts models of multilabel tasks as other models, as the published benchmark named them.
     """
     protocols = summary["protocol"].unique()
     if len(protocols) != 1:
         raise UsageError(f"a composite needs one protocol, these results mix {', '.join(protocols)}")
-    if protocols[0] == "aligned":
+    if protocols[0] != "published":
         return composite(summary, dict(zip(summary["task"], summary["chance"], strict=True)))
     random = summary[summary["model"] == RANDOM]
     reference = dict(zip(random["task"], random["mean"], strict=True))

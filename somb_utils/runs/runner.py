@@ -13,7 +13,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from somb_utils._seeds import checked_seed
+from somb_utils._seeds import checked_seed, seeds_from
 from somb_utils.errors import SombError, UsageError
 from somb_utils.runs import cluster as dask_cluster
 from somb_utils.runs import workers
@@ -30,6 +30,7 @@ from somb_utils.tasks.task_data import TaskData, load_task, missing_message
 
 Progress = Callable[[float, str], None]
 TaskLike = str | Task | TaskData
+N_SEEDS: Mapping[Protocol, int] = {"rigorous": 5, "aligned": 1, "published": 1}  # of a stochastic model
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def run(
     protocol: Protocol | None = None,
     source: SourceLike = "auto",
     seed: int = SEED,
+    n_seeds: int | None = None,
     n_jobs: int = -1,
     timeout: float | None = None,
     memory: int | None = None,
@@ -89,12 +91,17 @@ def run(
     model_params
         Parameters by model name.
     protocol
-        ``"aligned"`` (the default) or ``"published"``; see :func:`somb_utils.load_task`. A loaded task has its own.
+        ``"rigorous"`` (the default), ``"aligned"`` or ``"published"``; see :func:`somb_utils.load_task`. A loaded task
+        has its own.
     source
         See :func:`somb_utils.tables.resolve_source`. A loaded task has its own.
     seed
         Seed of the baselines, of each ``random_state`` that is None in an estimator of your own, and of the global
         generators of NumPy and Python while it is fitted. Folds do not depend on it.
+    n_seeds
+        Seeds with which a stochastic model is fitted, from `seed` on in steps of 100; its score is the mean over them.
+        5 under ``rigorous``, else 1, when omitted. Your own estimator is stochastic if it has a ``random_state`` that
+        is None.
     n_jobs
         Fold jobs at once; -1 for one per core. Scores do not depend on it. A single one is done in this process.
     timeout
@@ -132,7 +139,7 @@ def run(
     chosen = resolve_models(models, model_params)
     loaded = load_tasks(tasks, protocol, source)
     folder = Path(out).absolute() if out is not None else None
-    jobs = fold_jobs(loaded, chosen, seed)
+    jobs = fold_jobs(loaded, chosen, seed, n_seeds)
     record = provenance(loaded, jobs)
     if folder is not None:
         before = check_folder(folder, loaded, [model.name for model in chosen])
@@ -164,7 +171,7 @@ def load_tasks(
     if not items:
         raise UsageError("no task named; leave `tasks` out for all of them")
     names = [item for item in items if not isinstance(item, TaskData)]
-    loaded = _load_named(names, protocol or "aligned", source) if names else {}
+    loaded = _load_named(names, protocol or "rigorous", source) if names else {}
     for data in (item for item in items if isinstance(item, TaskData)):
         data.check()
         if protocol not in (None, data.protocol):
@@ -181,7 +188,7 @@ def load_tasks(
 def _load_named(names: Sequence[Any], protocol: Protocol, source: SourceLike) -> dict[tuple[str, Protocol], TaskData]:
     definitions = [name for name in names if isinstance(name, Task)]
     words = [word.strip() for name in names if not isinstance(name, Task) for word in str(name).split(",")]
-    selected = [*definitions, *(select_tasks(words) if words else ())]
+    selected = [task.under(protocol) for task in (*definitions, *(select_tasks(words) if words else ()))]
     where = resolve_source(source, task_tables(selected))
     lacking = unavailable(selected, where)
     named = {word.upper() for word in words} | {task.id for task in definitions}
@@ -198,16 +205,26 @@ def unavailable(tasks: Sequence[Task], source: Source) -> dict[str, str]:
     return {task.id: missing_message(task, names, source) for task, names in absent if names}
 
 
-def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int) -> list[Job]:
-    """Return the jobs of every model on every fold, after making each model once, to report a bad parameter now."""
-    jobs, versions = [], {}
+def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int, n_seeds: int | None = None) -> list[Job]:
+    """Return the jobs of every model, seed and fold, after making each model once, to report a bad parameter now."""
+    if n_seeds is not None and n_seeds < 1:
+        raise UsageError(f"n_seeds is {n_seeds}; give 1 or more")
+    jobs = []
+    versions: dict[tuple[str, str, int], ModelVersion] = {}
+
+    def version(model: Model, task: Task, of_seed: int) -> ModelVersion:
+        key = model.name, task.type, of_seed
+        if key not in versions:
+            versions[key] = _version(model, task, of_seed)
+        return versions[key]
+
     for data in loaded:
-        for model in models:
-            if supports(model, data.task, data.protocol):
-                key = model.name, data.task.type
-                if key not in versions:
-                    versions[key] = _version(model, data.task, seed)
-                jobs += [Job(data, model, number, versions[key]) for number in range(len(data.folds))]
+        for model in (model for model in models if supports(model, data.task, data.protocol)):
+            first = version(model, data.task, seed)
+            seeds = seeds_from(seed, n_seeds or N_SEEDS[data.protocol]) if first.stochastic else [seed]
+            for each in seeds:
+                made = version(model, data.task, each)
+                jobs += [Job(data, model, number, made) for number in range(len(data.folds))]
     return jobs
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import UsageError
 from somb_utils.stats import kernels
-from somb_utils.stats.design import GROUPED, Design, design, each_protocol, rows_of
+from somb_utils.stats.design import GROUPED, Design, Rows, design, each_protocol, protocol_of, rows_of
 from somb_utils.tasks.definitions import Task, task_of
 
 N_BOOTSTRAP = 1000
@@ -122,7 +122,7 @@ def batches(predictions: pd.DataFrame) -> Iterator[tuple[str, Design, dict[str, 
     A task that is not in the catalogue is left out: predictions do not say what its design is.
     """
     for name, rows in predictions.groupby("task", sort=False):
-        task = task_of(str(name))
+        task = task_of(str(name), protocol_of(rows))
         if task is None:
             continue
         parts: list[tuple[Design, dict[str, pd.DataFrame]]] = []
@@ -140,11 +140,17 @@ def _draw(plan: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed:
     seed = checked_seed(seed)
     rows = [rows_of(plan, of_model) for of_model in predictions]
     if plan.task.split in GROUPED:
-        folds = np.array([kernels.fold_scores(plan.metric, plan.n_classes, plan.folds, *r[1:]) for r in rows])
-        return _of_groups(folds[:, np.isfinite(folds[0])], n_bootstrap, seed)
-    row, *abc = (np.stack(part) for part in zip(*rows, strict=True))
+        scores = np.array([_group_scores(plan, r) for r in rows])
+        return _of_groups(scores[:, np.isfinite(scores[0])], n_bootstrap, seed)
+    row, *abc = (np.stack([r[i] for r in rows]) for i in range(4))
     of_rows = [plan.unit_of[row].astype(np.int32), *abc]
-    return replicate_scores(plan.metric, plan.n_classes, plan.folds, plan.strata, of_rows, n_bootstrap, seed)
+    return replicate_scores(plan.metric, plan.n_classes, rows[0].folds, plan.strata, of_rows, n_bootstrap, seed)
+
+
+def _group_scores(plan: Design, rows: Rows) -> np.ndarray:
+    """Return the score of each group, a mean over seeds, and over classes where each has a fold; NaN if undefined."""
+    scores = kernels.fold_scores(plan.metric, plan.n_classes, rows.folds, *rows[1:4])
+    return pd.Series(scores).groupby(rows.group).mean().to_numpy()
 
 
 def replicate_scores(

@@ -6,7 +6,7 @@ task                  drawn                                    stratum       lab
 LOCO, one row a day   crew member with all days                none          between a crew member's days
 LOCO, swabs           crew member with all swabs               none          between days, or within (body site)
 LOTO                  time point with all samples              none          between a time point's samples
-genes, metabolites    id, with one count in all repetitions    class         between ids tested together
+genes, metabolites    id, with one count in all folds          class         between ids tested together, or all
 ====================  =======================================  ============  ===================================
 
 A crew member's score holds the luck of the days already; to draw days again within the drawn crew would count it
@@ -19,14 +19,14 @@ independently: that would make intervals a quarter too short.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
-from somb_utils.tasks.definitions import Task, get_task
+from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, get_task
 
 GROUPED = ("loco", "loto")
 METRICS = {
@@ -34,6 +34,8 @@ METRICS = {
     "auprc": kernels.AUPRC,
     "macro_f1": kernels.MACRO_F1,
     "micro_f1": kernels.MICRO_F1,
+    "macro_auroc": kernels.AUROC,  # of each class against the rest, each a fold of its own
+    "micro_ap": kernels.AUPRC,  # of all pairs of a row and a label
 }
 
 
@@ -46,14 +48,21 @@ def each_protocol(table: pd.DataFrame, predictions: pd.DataFrame) -> Iterator[tu
         yield rows, predictions[predictions["protocol"] == protocol]
 
 
+def protocol_of(predictions: pd.DataFrame) -> Protocol:
+    """Return the protocol of predictions; that of those from elsewhere, which may not name it, is the default one."""
+    first: Protocol = PROTOCOLS[0]
+    return cast("Protocol", predictions["protocol"].iat[0]) if "protocol" in predictions and len(predictions) else first
+
+
 @dataclass(frozen=True)
 class Design:
     """The tested rows of a task, fold by fold, whatever was predicted for them.
 
     `ids` are the tested ids, `labels` their codes (n_ids,), or 0/1 of shape (n_ids, n_labels). `row` is the position
-    in `ids` of each row, fold by fold; `folds` holds the first row of each fold, and the number of rows. `unit_of` is
-    what was sampled as one with each id; units of a stratum are contiguous, and `strata` holds the first unit of
-    each, and the number of units. `fold_id` is fold and id of each line of the predictions, and `order` sorts them.
+    in `ids` of each row, fold by fold; `folds` holds the first row of each fold, and the number of rows. A fold that
+    was fitted with several seeds counts once for each; `group` numbers the folds of one label. `unit_of` is what was
+    sampled as one with each id; units of a stratum are contiguous, and `strata` holds the first unit of each, and the
+    number of units. `key` identifies each line of the predictions (seed, fold, id), and `order` sorts them.
     """
 
     task: Task
@@ -61,9 +70,10 @@ class Design:
     labels: np.ndarray
     row: np.ndarray
     folds: np.ndarray
+    group: np.ndarray
     unit_of: np.ndarray
     strata: np.ndarray
-    fold_id: tuple[np.ndarray, np.ndarray]
+    key: tuple[np.ndarray, ...]
     order: np.ndarray
 
     @property
@@ -72,27 +82,46 @@ class Design:
         return METRICS[self.task.metrics.primary]
 
     @property
+    def ranks(self) -> bool:
+        """Whether the metric is of ranked scores."""
+        return self.metric in (kernels.AUROC, kernels.AUPRC)
+
+    @property
+    def truth(self) -> np.ndarray:
+        """Which classes or labels are true, 0/1: a row for each class, or for each id if multilabel."""
+        return self.labels if self.labels.ndim == 2 else np.eye(len(self.task.classes), dtype=np.int64)
+
+    @property
+    def label_row(self) -> np.ndarray:
+        """The row of `truth` of each id, shape (n_ids,): what a permutation exchanges."""
+        return np.arange(len(self.labels)) if self.labels.ndim == 2 else self.labels
+
+    @property
     def n_classes(self) -> int:
         """Over how many classes the metric averages."""
         return len(self.task.classes) if self.metric == kernels.MACRO_F1 else 1
 
     def fits(self, predictions: pd.DataFrame) -> bool:
-        """Return whether these predictions are of the same ids in the same folds and order."""
-        pairs = zip(self.fold_id, ("fold", "id"), strict=True)
-        return len(predictions) == len(self.order) and all(np.array_equal(a, predictions[c]) for a, c in pairs)
+        """Return whether these predictions are of the same ids in the same folds, with the same seeds and in order."""
+        pairs = zip(self.key, _keys(predictions), strict=True)
+        return len(predictions) == len(self.order) and all(np.array_equal(a, b) for a, b in pairs)
 
 
 class Rows(NamedTuple):
     """What a metric needs of each row of a design: its id's position, and three numbers, shape (n_rows,) each.
 
     A ranking has its rows best score first; `a` is 1 for a positive, plus 2 where a step of its curve ends, `b` is 2
-    where a tie ends. Macro F1 has the true and the predicted class; micro F1 the hits, true and predicted labels.
+    where a tie ends, `c` is the class or label that it ranks. Macro F1 has the true and the predicted class; micro F1
+    the hits, true and predicted labels. `folds` holds the first row of each fold that the metric is computed on (for
+    macro AUROC, one for each class), and the number of rows; `group` says of which fold label each is.
     """
 
     row: np.ndarray
     a: np.ndarray
     b: np.ndarray
     c: np.ndarray
+    folds: np.ndarray
+    group: np.ndarray
 
 
 def design(predictions: pd.DataFrame, task: Task | str) -> Design:
@@ -101,15 +130,16 @@ def design(predictions: pd.DataFrame, task: Task | str) -> Design:
     Refuses metrics that cannot be resampled, predictions of several models, an id repeated in a fold or with two
     labels, and classes that the task does not have.
     """
-    definition = get_task(task) if isinstance(task, str) else task
+    definition = get_task(task).under(protocol_of(predictions)) if isinstance(task, str) else task
     if definition.metrics.primary not in METRICS:
         raise UsageError(f"{definition.id}: no bootstrap for the metric {definition.metrics.primary}")
     if "model" in predictions and predictions["model"].nunique() > 1:
         raise UsageError(f"{definition.id}: predictions of {predictions['model'].nunique()} models; pass one model's")
-    keys = ["fold", "id", "label"] if definition.type == "multilabel" else ["fold", "id"]
-    order = np.lexsort([predictions[key].to_numpy(dtype=str) for key in reversed(keys)])
+    keys = _keys(predictions)
+    by = (*keys, predictions["label"].to_numpy(dtype=str)) if definition.type == "multilabel" else keys
+    order = np.lexsort(by[::-1])
     frame = predictions.iloc[order]
-    if frame.duplicated(keys).any():
+    if pd.MultiIndex.from_arrays([part[order] for part in by]).has_duplicates:
         raise SombError(f"{definition.id}: an id is duplicated in a fold of these predictions")
     truth = _codes(frame, "y_true", definition)
     first = frame.iloc[:: len(frame) // len(truth)]
@@ -118,10 +148,17 @@ def design(predictions: pd.DataFrame, task: Task | str) -> Design:
     labels[row] = truth
     if not np.array_equal(labels[row], truth):
         raise SombError(f"{definition.id}: an id has one label in one fold and another in the next")
-    folds = _starts(first["fold"].to_numpy())
+    seed, fold, _ = _keys(first)
+    folds = _starts(pd.MultiIndex.from_arrays([seed, fold]).factorize()[0])
+    group = pd.factorize(fold[folds[:-1]], sort=True)[0]
     unit_of, strata = _units(definition, ids, labels)
-    fold_id = (predictions["fold"].to_numpy(), predictions["id"].to_numpy())
-    return Design(definition, ids, labels, row, folds, unit_of, strata, fold_id, order)
+    return Design(definition, ids, labels, row, folds, group, unit_of, strata, keys, order)
+
+
+def _keys(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return seed, fold and id of each line; predictions from elsewhere may have no seed."""
+    seed = predictions["seed"].to_numpy() if "seed" in predictions else np.zeros(len(predictions), dtype=int)
+    return seed, predictions["fold"].to_numpy(dtype=str), predictions["id"].to_numpy(dtype=str)
 
 
 def rows_of(plan: Design, predictions: pd.DataFrame) -> Rows:
@@ -131,23 +168,40 @@ def rows_of(plan: Design, predictions: pd.DataFrame) -> Rows:
     if plan.metric == kernels.MICRO_F1:
         called = _codes(frame, "y_pred", plan.task)
         counts = (truth & called).sum(axis=1), truth.sum(axis=1), called.sum(axis=1)
-        return Rows(plan.row, *counts)
+        return Rows(plan.row, *counts, plan.folds, plan.group)
     if plan.metric == kernels.MACRO_F1:
         called = _codes(frame, "y_pred", plan.task)
-        return Rows(plan.row, truth, called, called)
-    score = frame["y_score"].to_numpy(dtype=float)
-    fold = np.repeat(np.arange(len(plan.folds) - 1), np.diff(plan.folds))
+        return Rows(plan.row, truth, called, called, plan.folds, plan.group)
+    row, fold, label, score, folds, group = _ranked(plan, frame)
     best_first = np.lexsort((-score, fold))
-    positive = truth[best_first]
-    ties = np.r_[np.diff(score[best_first]) != 0, True]
-    ties[plan.folds[1:] - 1] = True
+    row, label, score = row[best_first], label[best_first], score[best_first]
+    positive = plan.truth[plan.label_row[row], label]
+    ties = np.r_[np.diff(score) != 0, True]
+    ties[folds[1:] - 1] = True
     # Negatives alone share a step: where neither this tie nor the next holds a positive, none ends.
     tie = np.r_[0, np.cumsum(ties)[:-1]]
     holds = np.r_[np.bincount(tie, positive) > 0, True]
     steps = ties & (holds[tie] | holds[tie + 1])
-    steps[plan.folds[1:] - 1] = True
-    ends = 2 * ties.astype(np.int64)
-    return Rows(plan.row[best_first], positive + 2 * steps.astype(np.int64), ends, ends)
+    steps[folds[1:] - 1] = True
+    return Rows(row, positive + 2 * steps.astype(np.int64), 2 * ties.astype(np.int64), label, folds, group)
+
+
+def _ranked(plan: Design, frame: pd.DataFrame) -> tuple[np.ndarray, ...]:
+    """Return id, fold, class or label, and score of each row that is ranked, and the folds as :class:`Rows` has them."""
+    fold = np.repeat(np.arange(len(plan.folds) - 1), np.diff(plan.folds))
+    n_labels = len(plan.task.classes)
+    if plan.task.type == "binary":
+        scores = frame["y_score"].to_numpy(dtype=float)
+        return plan.row, fold, np.ones(len(fold), dtype=np.int64), scores, plan.folds, plan.group
+    row, label = np.repeat(plan.row, n_labels), np.tile(np.arange(n_labels), len(fold))
+    fold = np.repeat(fold, n_labels)
+    if plan.task.type == "multilabel":
+        return row, fold, label, frame["y_score"].to_numpy(dtype=float), plan.folds * n_labels, plan.group
+    if frame["y_proba"].isna().any():
+        raise UsageError(f"{plan.task.id}: its metric needs class probabilities, which these predictions lack")
+    folds = np.r_[0, np.cumsum(np.repeat(np.diff(plan.folds), n_labels))]
+    scores = np.stack(frame["y_proba"].tolist())
+    return row, fold * n_labels + label, label, scores.ravel(), folds, np.repeat(plan.group, n_labels)
 
 
 def _codes(frame: pd.DataFrame, column: str, task: Task) -> np.ndarray:
@@ -188,7 +242,12 @@ def constant_label(labels: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 
 def signatures(plan: Design) -> np.ndarray:
-    """Return for each id a number for the set of folds that test it, shape (n_ids,)."""
+    """Return for each id a number for the set of folds that test it, shape (n_ids,).
+
+    In complete cross-validation each id is tested once a repetition, and all share one number.
+    """
+    if plan.task.split == "cv5x5":
+        return np.zeros(len(plan.ids), dtype=np.int64)
     tested = np.zeros((len(plan.ids), len(plan.folds) - 1), dtype=bool)
     for f, (lo, hi) in enumerate(pairwise(plan.folds)):
         tested[plan.row[lo:hi], f] = True

@@ -138,12 +138,13 @@ def bootstrap(
 @_compiled
 def permute(
     metric: int, n_classes: int, item: np.ndarray, folds: np.ndarray, labels: np.ndarray, code: np.ndarray,
-    sets: np.ndarray, uniform: np.ndarray,
+    ranked: np.ndarray, truth: np.ndarray, sets: np.ndarray, uniform: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """Return the mean over folds of the metric after each shuffle of the items' labels within sets (Fisher & Yates).
 
     `uniform` has a number in [0, 1) for each item, shape (n_permutations, n_items). `code` holds what does not
-    change: the end of a tie (2) for rankings, the predicted class for macro F1.
+    change: the end of a tie (2) for rankings, the predicted class for macro F1. A ranking's row is positive if `truth`
+    is 1 in the row of its item's label and the column `ranked`.
     """
     ones = np.ones(len(item), np.int32)
     rows = np.arange(len(item))
@@ -157,6 +158,7 @@ def permute(
                 j = sets[s] + int(uniform[r, i] * (i - sets[s] + 1))
                 shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
         for i in range(len(item)):
-            a[i] = shuffled[item[i]] + (code[i] if metric <= AUPRC else 0)
+            label = shuffled[item[i]]
+            a[i] = truth[label, ranked[i]] + code[i] if metric <= AUPRC else label
         values[r] = _mean_score(metric, ones, rows, folds, a, code, code, tally)
     return values

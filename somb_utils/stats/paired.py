@@ -1,6 +1,7 @@
 """Two models on the same folds: difference with its interval, win probability, and a test fit for the split."""
 
 from itertools import combinations
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from scipy import stats
 from somb_utils.errors import UsageError
 from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, all_replicates, interval
 from somb_utils.stats.design import GROUPED, each_protocol
-from somb_utils.tasks.definitions import task_of
+from somb_utils.tasks.definitions import Protocol, task_of
 
 # A repetition tests a fifth of the rows and trains on the other four.
 TEST_PER_TRAIN = 0.25
@@ -100,18 +101,18 @@ def differences(
     for part, predicted in each_protocol(results, predictions):
         draws = all_replicates(predicted, n_bootstrap, seed, n_jobs)
         for (name, protocol), table in part.groupby(["task", "protocol"], sort=False):
-            rows += _pairs(str(name), str(protocol), table, draws)
+            rows += _pairs(str(name), cast("Protocol", protocol), table, draws)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _pairs(
-    name: str, protocol: str, table: pd.DataFrame, draws: dict[tuple[str, str], np.ndarray]
+    name: str, protocol: Protocol, table: pd.DataFrame, draws: dict[tuple[str, str], np.ndarray]
 ) -> list[dict[str, object]]:
-    task = task_of(name)
+    task = task_of(name, protocol)
     if task is None:
         return []
     primary = table[table["metric"] == task.metrics.primary]
-    folds = primary.pivot(index="fold", columns="model", values="value")
+    folds = primary.pivot_table(index="fold", columns="model", values="value", sort=False)
     failed = set(primary.loc[primary["status"].str.startswith("failed"), "model"])
     grouped = task.split in GROUPED
     rows: list[dict[str, object]] = []

@@ -49,7 +49,8 @@ def permutation_p(
     Notes
     -----
     Predictions stay as they are and labels are exchanged among rows that were tested in the same folds (Good 2005),
-    so each fold keeps its class counts, and an id that several repetitions test keeps one label. With
+    so each fold keeps its class counts, and an id that several repetitions test keeps one label. Complete
+    cross-validation tests every row in each repetition: there, labels are exchanged among all rows. With
     leave-one-crew-out folds that is within a crew member. Swabs of a day that share a label are exchanged as one;
     where their labels differ (body site), swabs are exchanged within their day.
 
@@ -85,8 +86,9 @@ def null_scores(
     rows, signature = rows_of(plan, predictions), signatures(plan)
     item_of, sets = _items(plan, signature)
     labels = np.zeros(sets[-1], dtype=np.int64)
-    labels[item_of] = plan.labels
-    score = partial(kernels.permute, plan.metric, plan.n_classes, item_of[rows.row], plan.folds, labels, rows.b)
+    labels[item_of] = plan.label_row
+    codes = (labels, rows.b, rows.c, plan.truth)
+    score = partial(kernels.permute, plan.metric, plan.n_classes, item_of[rows.row], rows.folds, *codes)
     rng, n = np.random.default_rng(seed), len(labels)
     unshuffled = score(np.arange(n + 1), np.zeros((1, n)))
     shuffled = [score(sets, rng.random((size, n))) for size in batch_sizes(n_permutations, n)]
@@ -95,7 +97,7 @@ def null_scores(
 
 def _items(plan: Design, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return what carries a label (a unit of one label, or an id), by id, and where each exchangeable set starts."""
-    by_unit = constant_label(plan.labels, plan.unit_of).min() >= 0
+    by_unit = constant_label(plan.label_row, plan.unit_of).min() >= 0
     if by_unit:
         of_unit = constant_label(signature, plan.unit_of)
         if of_unit.min() < 0:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -13,21 +13,25 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA
 from somb_utils.tasks.recipes import RECIPES, Protocol, Recipe, Spec, Split, TaskType
 
-PROTOCOLS: tuple[Protocol, ...] = ("aligned", "published")
+PROTOCOLS: tuple[Protocol, ...] = ("rigorous", "aligned", "published")
 Tier = Literal["calibration", "standard", "advanced", "frontier"]
 
 # Metrics that may be primary, since their chance level is known; and those reported beside them.
 PRIMARY: dict[TaskType, tuple[str, ...]] = {
     "binary": ("auroc", "auprc"),
-    "multiclass": ("macro_f1",),
-    "multilabel": ("micro_f1",),
+    "multiclass": ("macro_f1", "macro_auroc"),
+    "multilabel": ("micro_f1", "micro_ap"),
 }
 SECONDARY: dict[TaskType, tuple[str, ...]] = {
     "binary": ("f1", "precision_at_50", "precision_at_100", "ndcg_at_50", "ndcg_at_100", "direction_concordance"),
-    "multiclass": ("accuracy", "weighted_f1"),
+    "multiclass": ("accuracy", "weighted_f1", "balanced_log_loss"),
     "multilabel": ("macro_f1", "hamming_loss", "mean_auroc"),
 }
-
+# Under the protocol ``rigorous`` these lead, and the metric that led stands beside them.
+LEADS: dict[TaskType, tuple[str, ...]] = {
+    "multiclass": ("macro_auroc", "macro_f1", "balanced_log_loss"),
+    "multilabel": ("micro_ap", "micro_f1"),
+}
 
 if TYPE_CHECKING:
     FeatureSpec = Recipe
@@ -40,6 +44,12 @@ class Metrics(Spec):
 
     primary: str
     secondary: tuple[str, ...]
+
+    def led_by(self, names: tuple[str, ...]) -> "Metrics":
+        """Return these metrics behind others, the first of which is primary."""
+        order = dict.fromkeys((*names, self.primary, *self.secondary))
+        primary, *secondary = order
+        return Metrics(primary=primary, secondary=tuple(secondary))
 
 
 class Task(Spec):
@@ -70,13 +80,15 @@ class Task(Spec):
     n_rows, n_features
         Shape of the features.
     split
-        ``loco``, ``loto``, ``skf5`` or ``sss5``; see the book's page on protocols.
+        ``loco``, ``loto``, ``skf5``, ``sss5`` or ``cv5x5``; see the book's page on protocols.
     pca
         Principal components per block of columns that share a prefix.
     ablations
         Feature subsets: substrings of the column names kept; a leading ``!`` drops them.
     metrics
         The metric that ranks models, and those reported beside it.
+    rigorous
+        Fields of the definition that differ under the protocol ``rigorous``; see :meth:`under`.
     notes
         Facts that a reader should know.
     """
@@ -106,6 +118,9 @@ class Task(Spec):
         {}, description="feature subsets: substrings of the column names kept; a leading ! drops them"
     )
     metrics: Metrics
+    rigorous: dict[str, Any] = Field(
+        {}, description="fields that differ under the protocol rigorous; those of features are merged"
+    )
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -138,7 +153,25 @@ class Task(Spec):
             raise ValueError(f"unknown metric {unknown[0]!r}; a {self.type} task has {', '.join(known)}")
         if min(self.n_rows, self.n_features, *self.class_counts.values(), *self.pca.values()) < 1:
             raise ValueError("n_rows, n_features, class_counts and pca must be positive")
+        if self.rigorous:
+            _rigorous(self)
         return self
+
+    def under(self, protocol: Protocol) -> "Task":
+        """Return the definition under a protocol.
+
+        Parameters
+        ----------
+        protocol
+            ``rigorous`` changes the fields that the task names, leaves out PCA, splits features tasks by complete
+            5 × 5 cross-validation, and lets the metrics of probabilities lead. The others change nothing.
+
+        Returns
+        -------
+        Task
+            For :func:`somb_utils.load_task`.
+        """
+        return _rigorous(self) if protocol == "rigorous" else self
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -176,6 +209,14 @@ class Task(Spec):
         dropped = [p[1:] for p in parts if p.startswith("!")]
         kept = [p for p in parts if not p.startswith("!")]
         return [c for c in columns if not any(p in c for p in dropped) and (not kept or any(p in c for p in kept))]
+
+
+def _rigorous(task: Task) -> Task:
+    fields = task.model_dump()
+    changes = fields.pop("rigorous")
+    fields |= {"pca": {}, "split": "cv5x5" if task.split in ("skf5", "sss5") else task.split}
+    fields["metrics"] = task.metrics.led_by(LEADS.get(task.type, ()))
+    return Task.model_validate({**fields, **changes, "features": fields["features"] | changes.get("features", {})})
 
 
 def read_task(text: str, where: str) -> Task:
@@ -219,9 +260,11 @@ def benchmark_version() -> str:
     return (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip()
 
 
-def task_of(name: str) -> Task | None:
-    """Return the definition of a task or an ablation (``<id>_<ablation>``) named in results; None if it is a user's."""
-    return catalogue().get(name) or next((t for t in catalogue().values() if name in t.ablation_names), None)
+@cache
+def task_of(name: str, protocol: Protocol) -> Task | None:
+    """Return the definition, under a protocol, of a task or an ablation named in results; None if it is a user's."""
+    task = catalogue().get(name) or next((t for t in catalogue().values() if name in t.ablation_names), None)
+    return task.under(protocol) if task else None
 
 
 def get_task(task_id: str) -> Task:

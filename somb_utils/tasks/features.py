@@ -21,8 +21,9 @@ from somb_utils.tasks.recipes import Features, Protocol, Reader
 def build(task: Task, load: Callable[[str], pd.DataFrame], protocol: Protocol) -> Features:
     """Return the features of a task.
 
-    ``aligned`` joins every part by identifier; ``published`` pairs rows by position where the published numbers were
-    computed so. SombError if a column is missing, or text is among numbers, a class unknown or an identifier repeated.
+    ``published`` pairs rows by position where the published numbers were computed so; the other protocols join every
+    part by identifier. SombError if a column is missing, or text is among numbers, a class unknown or an identifier
+    repeated.
     """
     features = task.features.build(Reader(task.id, task.tables, load), task.classes, protocol)
     features = replace(features, X=features.X.astype(np.float64).set_axis(features.X.columns.astype(str), axis=1))
@@ -33,7 +34,7 @@ def build(task: Task, load: Callable[[str], pd.DataFrame], protocol: Protocol) -
             problem = problem or f"no feature starts with '{prefix}', which its definition reduces by PCA"
     if problem:
         raise SombError(f"{task.id}: {problem}")
-    if protocol == "aligned":
+    if protocol != "published":
         features = _in_order(features, task)
     if features.stratify is None and features.groups is None:
         y = features.y
@@ -66,6 +67,7 @@ def _in_order(features: Features, task: Task) -> Features:
         X=features.X.loc[order, columns if task.features.columns_ordered else sorted(columns)],
         y=features.y.loc[order],
         groups=None if features.groups is None else features.groups.loc[order],
+        relatives=None if features.relatives is None else features.relatives.loc[order],
         annotations=features.annotations.reindex(order) if len(features.annotations) else features.annotations,
     )
 

@@ -28,7 +28,7 @@ class TaskData:
     task
         The definition.
     protocol
-        ``aligned`` or ``published``.
+        ``rigorous``, ``aligned`` or ``published``.
     X
         Features, rows × features, float64, indexed by row identifier; missing cells are NaN.
     y
@@ -113,7 +113,7 @@ class TaskData:
 
 def load_task(
     task: str | Task,
-    protocol: Protocol = "aligned",
+    protocol: Protocol = "rigorous",
     source: SourceLike = "auto",
     ablation: str | None = None,
 ) -> TaskData:
@@ -125,7 +125,8 @@ def load_task(
         Id such as ``"A1"``, or a definition from :func:`somb_utils.read_task`, whose tables are published ones or
         frames in `source`.
     protocol
-        ``"aligned"`` joins by identifier; ``"published"`` reproduces the published pairing.
+        ``"rigorous"`` is the protocol by which the project ranks; ``"published"`` reproduces the published scores, and
+        ``"aligned"`` differs from it by joining tables by identifier alone. See the book's page on protocols.
     source
         See :func:`somb_utils.tables.resolve_source`.
     ablation
@@ -149,9 +150,9 @@ def load_task(
     >>> data.X.shape, [fold.label for fold in data.folds]
     ((28, 39), ['C001', 'C002', 'C003', 'C004'])
     """
-    definition = get_task(task) if isinstance(task, str) else task
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
+    definition = (get_task(task) if isinstance(task, str) else task).under(protocol)
     where = resolve_source(source, definition.tables)
     if absent := missing_tables(definition.tables, where):
         raise SombError(missing_message(definition, absent, where))
@@ -184,8 +185,10 @@ def _folds(task: Task, built: features.Features) -> list[Fold]:
     if built.groups is not None:
         return splits.leave_one_group_out(built.groups.to_numpy())
     assert built.stratify is not None
-    split = splits.repeated_first_fold if task.split == "skf5" else splits.shuffled
+    relatives = None if built.relatives is None else built.relatives.to_numpy()
     try:
-        return split(built.stratify)
+        if task.split == "cv5x5":
+            return splits.complete(built.stratify, relatives)
+        return splits.repeated_first_fold(built.stratify) if task.split == "skf5" else splits.shuffled(built.stratify)
     except ValueError as error:
         raise SombError(f"{task.id}: its {len(built.X)} rows cannot be split into stratified folds: {error}") from None

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from somb_utils.tasks.recipes._reader import Reader
 
-Protocol = Literal["aligned", "published"]
+Protocol = Literal["rigorous", "aligned", "published"]
 TaskType = Literal["binary", "multiclass", "multilabel"]
-Split = Literal["loco", "loto", "skf5", "sss5"]
+Split = Literal["loco", "loto", "skf5", "sss5", "cv5x5"]
 
 
 class Spec(BaseModel):
@@ -29,8 +29,16 @@ class Features:
     X: pd.DataFrame  # rows × features
     y: pd.Series | pd.DataFrame  # labels; 0/1 columns for multilabel tasks
     groups: pd.Series | None = None  # crew member (LOCO) or time point (LOTO) of each row; None for feature tasks
+    relatives: pd.Series | None = (
+        None  # what each row of a feature task shares with others; never on both sides of a fold
+    )
     stratify: np.ndarray | None = None  # labels in the row order that the split was stratified on, if it differs
     annotations: pd.DataFrame = field(default_factory=pd.DataFrame)  # facts that a metric needs beside the prediction
+
+
+def shares(samples: pd.DataFrame) -> pd.DataFrame:
+    """Return each row as shares of its sum; a row of zeros stays so."""
+    return samples.div(samples.sum(axis=1).replace(0.0, 1.0), axis=0)
 
 
 class Recipe(Spec, ABC):
@@ -41,7 +49,7 @@ class Recipe(Spec, ABC):
     """
 
     table_fields: ClassVar[tuple[str, ...]]
-    splits: ClassVar[tuple[Split, ...]] = ("skf5", "sss5")
+    splits: ClassVar[tuple[Split, ...]] = ("skf5", "sss5", "cv5x5")
     types: ClassVar[tuple[TaskType, ...]] = ("binary",)
     columns_ordered: ClassVar[bool] = False  # whether features are in the definition's order, not sorted by name
 

@@ -28,12 +28,16 @@ class DifferentialTransfer(Recipe):
         "and the published folds were drawn in the order of the first table",
     )
 
+    tested_only: bool = Field(False, description="leave out the ids whose adjusted p the target lacks")
+
     def build(self, tables: Reader, classes: tuple[str, ...], protocol: Protocol) -> Features:
-        """Take the columns on the shared ids; an id that the target did not test is negative."""
+        """Take the columns on the shared ids; an id that the target did not test is negative, unless left out."""
         table, target = (tables.indexed(name, self.id) for name in (self.table, self.target))
         shared = target.index.intersection(table.index, sort=False)
         adjusted = tables.numbers(tables.columns(target, ["adj_pval"]), self.target)["adj_pval"]
         changed = adjusted.fillna(1.0) < self.alpha
+        if self.tested_only:
+            shared = shared[adjusted[shared].notna()]
         annotations, stratify = pd.DataFrame(), None
         if self.concordance:
             first, second = (

@@ -4,6 +4,7 @@ import re
 from typing import Literal
 
 import pandas as pd
+from pydantic import Field
 
 from somb_utils.tasks.recipes._base import Features, Protocol, Recipe
 from somb_utils.tasks.recipes._reader import Reader
@@ -23,18 +24,22 @@ class Metabolites(Recipe):
     categorical: tuple[str, ...]
     formula: str
     label: str
+    missing_is_zero: bool = Field(True, description="missing numbers become 0")
+    formulas_together: bool = Field(False, description="rows of one formula are never on both sides of a fold")
 
     def build(self, tables: Reader, classes: tuple[str, ...], protocol: Protocol) -> Features:
         """Join numbers, one-hot categories and atom counts of each metabolite."""
         table = tables.indexed(self.table, self.id)
-        numeric = tables.numbers(tables.columns(table, self.numeric), self.table).fillna(0.0)
+        numeric = tables.numbers(tables.columns(table, self.numeric), self.table)
+        numeric = numeric.fillna(0.0) if self.missing_is_zero else numeric
         categories = tables.texts(tables.columns(table, self.categorical))
         one_hot = pd.get_dummies(categories, columns=list(self.categorical), dtype=float)
         count = _published_atoms if protocol == "published" else _atoms
         formulas = tables.texts(tables.columns(table, [self.formula]))[self.formula].fillna("")
         atoms = pd.DataFrame([count(formula) for formula in formulas], index=table.index)
         y = tables.binary(tables.column(table, self.label), classes)
-        return Features(pd.concat([numeric, one_hot, atoms], axis=1), y)
+        relatives = formulas.where(formulas != "", formulas.index.to_series()) if self.formulas_together else None
+        return Features(pd.concat([numeric, one_hot, atoms], axis=1), y, relatives=relatives)
 
 
 def _atoms(formula: str) -> dict[str, int]:

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from somb_utils.tasks.recipes._base import Features, Protocol, Recipe
 from somb_utils.tasks.recipes._reader import Reader
@@ -21,6 +23,8 @@ class Multimodal(Recipe):
     metabolomics: str
     metabolomics_metadata: str
     label: str
+    missing_is_zero: bool = Field(True, description="missing proteins and metabolites become 0")
+    log10: bool = Field(False, description="metabolite intensities become their log10; those of 0 are missing")
 
     def build(self, tables: Reader, classes: tuple[str, ...], protocol: Protocol) -> Features:
         """Join the blocks by crew member and day; the columns of each block have its name as a prefix."""
@@ -40,7 +44,10 @@ class Multimodal(Recipe):
             raise tables.error("tables are joined by crew and day, but a crew member has two samples of one day")
         shared = [day.isin(days[0]) & day.isin(days[1]) & day.isin(days[2]) for day in days]
         rows = clinical[shared[0]]
-        proteins, metabolites = proteins.fillna(0.0), metabolites.fillna(0.0)
+        if self.log10:
+            metabolites = metabolites.where(metabolites > 0).transform(np.log10)
+        if self.missing_is_zero:
+            proteins, metabolites = proteins.fillna(0.0), metabolites.fillna(0.0)
         if protocol == "published":
             proteins, metabolites = proteins[shared[1]], metabolites.iloc[: len(rows)]
         else:

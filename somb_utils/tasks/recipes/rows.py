@@ -13,7 +13,7 @@ from somb_utils.tasks.recipes._reader import Reader
 class Rows(Recipe):
     """Rows are genes or pathways with named feature columns; the label is a column or a membership."""
 
-    table_fields = ("table", "member_of")
+    table_fields = ("table", "member_of", "tested_in")
     columns_ordered = True
 
     recipe: Literal["rows"]
@@ -22,6 +22,15 @@ class Rows(Recipe):
     columns: tuple[str, ...]
     label: str | None = None
     member_of: str | None = Field(None, description="table whose genes are the positives")
+    relatives: Literal["same_id", "same_collection"] | None = Field(
+        None,
+        description="which rows are never on both sides of a fold; the collection of a gene set is its id up to the "
+        "first underscore",
+    )
+    tested_in: str | None = Field(
+        None, description="table of what could be positive; rows of other collections are left out"
+    )
+    tested_id: str | None = None
 
     @model_validator(mode="after")
     def _one_label(self) -> "Rows":
@@ -35,8 +44,17 @@ class Rows(Recipe):
         table = table.set_axis(_unique(tables.ids(table, self.id)))
         if self.member_of:
             table = table.assign(label=membership(table[self.id], tables.load(self.member_of)))
-        y = tables.column(table, self.label or "label")
-        return Features(tables.numbers(tables.columns(table, self.columns), self.table), tables.binary(y, classes))
+        collection = table[self.id].str.partition("_")[0]
+        if self.tested_in:
+            tested = tables.ids(tables.load(self.tested_in), self.tested_id or self.id).str.partition("_")[0]
+            table = table[collection.isin(tested)]
+        relatives = {"same_id": table[self.id], "same_collection": collection[table.index]}.get(self.relatives or "")
+        y = tables.binary(tables.column(table, self.label or "label"), classes)
+        return Features(tables.numbers(tables.columns(table, self.columns), self.table), y, relatives=relatives)
+
+    def sampling_unit(self, row: str) -> str:
+        """Return the id, which several rows may share, where rows of one id are kept together."""
+        return row.partition("#")[0] if self.relatives == "same_id" else row
 
 
 def _unique(ids: pd.Series) -> pd.Index:

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from somb_utils.tasks.recipes._base import Features, Protocol, Recipe
+from pydantic import Field
+
+from somb_utils.tasks.recipes._base import Features, Protocol, Recipe, shares
 from somb_utils.tasks.recipes._reader import Reader
 
 
@@ -18,12 +20,16 @@ class SampleColumns(Recipe):
     id: str
     metadata: str
     label: str
+    shares: bool = Field(
+        False, description="each sample's values become shares of their sum; a sample of zeros stays so"
+    )
 
     def build(self, tables: Reader, classes: tuple[str, ...], protocol: Protocol) -> Features:
         """Pair the samples of people with their metadata."""
         metadata = tables.indexed(self.metadata, "sample_id")
         samples = metadata[tables.column(metadata, "source") == "human"]
         matrix = tables.sample_matrix(self.table, self.id)
+        matrix = shares(matrix) if self.shares else matrix
         X = tables.paired(matrix, samples.index, by_position=protocol == "published")
         return Features(X, tables.column(samples, self.label), tables.column(samples, "crew"))
 

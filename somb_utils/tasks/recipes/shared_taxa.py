@@ -3,8 +3,9 @@
 from typing import Literal
 
 import pandas as pd
+from pydantic import Field
 
-from somb_utils.tasks.recipes._base import Features, Protocol, Recipe
+from somb_utils.tasks.recipes._base import Features, Protocol, Recipe, shares
 from somb_utils.tasks.recipes._reader import Reader
 
 
@@ -21,10 +22,15 @@ class SharedTaxa(Recipe):
     id: str
     metadata: str
     label: str
+    shares: bool = Field(
+        False, description="each sample's values become shares of their sum; a sample of zeros stays so"
+    )
 
     def build(self, tables: Reader, classes: tuple[str, ...], protocol: Protocol) -> Features:
         """Join both kinds of samples on their shared taxa and pair them with their metadata."""
         human, environmental = (tables.sample_matrix(name, self.id) for name in (self.human, self.environmental))
+        if self.shares:
+            human, environmental = shares(human), shares(environmental)
         # The capsule's columns read I4_Capsule_LM92_6 where the metadata says capsule_L-92_6.
         names = environmental.index.str.replace(r"^I4_Capsule_", "capsule_", regex=True)
         environmental.index = names.str.replace(r"_LM(?=\d)", "_L-", regex=True)
