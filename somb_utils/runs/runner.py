@@ -30,7 +30,7 @@ from somb_utils.tasks.task_data import TaskData, load_task, missing_message
 
 Progress = Callable[[float, str], None]
 TaskLike = str | Task | TaskData
-N_SEEDS: Mapping[Protocol, int] = {"rigorous": 5, "aligned": 1, "published": 1}  # of a stochastic model
+N_SEEDS = 5  # of a stochastic model under the protocol ``rigorous``
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def run(
         generators of NumPy and Python while it is fitted. Folds do not depend on it.
     n_seeds
         Seeds with which a stochastic model is fitted, from `seed` on in steps of 100; its score is the mean over them.
-        5 under ``rigorous``, else 1, when omitted. Your own estimator is stochastic if it has a ``random_state`` that
+        When omitted, 5 under ``rigorous`` on real tables, else 1. Your own estimator is stochastic if it has a ``random_state`` that
         is None.
     n_jobs
         Fold jobs at once; -1 for one per core. Scores do not depend on it. A single one is done in this process.
@@ -221,7 +221,8 @@ def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int, n_
     for data in loaded:
         for model in (model for model in models if supports(model, data.task, data.protocol)):
             first = version(model, data.task, seed)
-            seeds = seeds_from(seed, n_seeds or N_SEEDS[data.protocol]) if first.stochastic else [seed]
+            several = data.protocol == "rigorous" and data.provenance["source"] != "simulated"
+            seeds = seeds_from(seed, n_seeds or (N_SEEDS if several else 1)) if first.stochastic else [seed]
             for each in seeds:
                 made = version(model, data.task, each)
                 jobs += [Job(data, model, number, made) for number in range(len(data.folds))]

@@ -49,12 +49,12 @@ def shuffled(stratify: np.ndarray) -> list[Fold]:
     return [Fold(str(repetition), train, test) for repetition, (train, test) in enumerate(pairs)]
 
 
-def complete(stratify: np.ndarray, relatives: np.ndarray | None) -> list[Fold]:
-    """Return all folds of five differently seeded stratified 5-fold splits (5 × 5); relatives stay together."""
+def complete(stratify: np.ndarray, relatives: np.ndarray | None, repetitions: int = REPETITIONS) -> list[Fold]:
+    """Return all folds of differently seeded stratified 5-fold splits (5 × 5); relatives stay together."""
     splitter = StratifiedKFold if relatives is None else StratifiedGroupKFold
     return [
         Fold(f"{repetition}.{k}", train, test)
-        for repetition in range(REPETITIONS)
+        for repetition in range(repetitions)
         for k, (train, test) in enumerate(
             splitter(5, shuffle=True, random_state=SEED + repetition).split(stratify, stratify, relatives)
         )

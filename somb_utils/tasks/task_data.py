@@ -127,6 +127,7 @@ def load_task(
     protocol
         ``"rigorous"`` is the protocol by which the project ranks; ``"published"`` reproduces the published scores, and
         ``"aligned"`` differs from it by joining tables by identifier alone. See the book's page on protocols.
+        Of complete cross-validation, simulated tables get one repetition of five.
     source
         See :func:`somb_utils.tables.resolve_source`.
     ablation
@@ -164,7 +165,7 @@ def load_task(
         X=X,
         y=built.y,
         groups=built.groups,
-        folds=tuple(_folds(definition, built)),
+        folds=tuple(_folds(definition, built, 1 if where.kind == "simulated" else splits.REPETITIONS)),
         annotations=built.annotations,
         provenance={
             "source": where.kind,
@@ -181,14 +182,14 @@ def missing_message(task: Task, absent: list[str], source: Source) -> str:
     return f"{task.id}: {files} is not among the {source.describe()}; {remedy_for(absent, source)}"
 
 
-def _folds(task: Task, built: features.Features) -> list[Fold]:
+def _folds(task: Task, built: features.Features, repetitions: int) -> list[Fold]:
     if built.groups is not None:
         return splits.leave_one_group_out(built.groups.to_numpy())
     assert built.stratify is not None
     relatives = None if built.relatives is None else built.relatives.to_numpy()
     try:
         if task.split == "cv5x5":
-            return splits.complete(built.stratify, relatives)
+            return splits.complete(built.stratify, relatives, repetitions)
         return splits.repeated_first_fold(built.stratify) if task.split == "skf5" else splits.shuffled(built.stratify)
     except ValueError as error:
         raise SombError(f"{task.id}: its {len(built.X)} rows cannot be split into stratified folds: {error}") from None
