@@ -57,7 +57,8 @@ def check(parameters: Mapping[str, Any], tasks: Collection[str] = ()) -> Paramet
     chosen = [task.id for task in select_tasks(checked.tasks)]
     others = set(chosen).difference(task.id for task in select_tasks(tasks or None))
     if others:
-        raise UsageError(f"tasks: {', '.join(sorted(others))} is not of this notebook, which is about {', '.join(tasks)}")
+        wrong, right = ", ".join(sorted(others)), ", ".join(tasks)
+        raise UsageError(f"tasks: {wrong} is not of this notebook, which is about {right}")
     resolve_models(checked.models, checked.model_params)
     return checked.model_copy(update={"tasks": chosen})
 
