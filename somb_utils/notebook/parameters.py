@@ -55,9 +55,10 @@ def check(parameters: Mapping[str, Any], tasks: Collection[str] = ()) -> Paramet
     except ValidationError as error:
         raise UsageError("; ".join(_problem(problem) for problem in error.errors())) from None
     chosen = [task.id for task in select_tasks(checked.tasks)]
-    others = [task for task in chosen if tasks and task not in tasks]
+    others = set(chosen).difference(task.id for task in select_tasks(tasks or None))
     if others:
-        raise UsageError(f"tasks: {', '.join(others)} is not of this notebook, which is about {', '.join(tasks)}")
+        wrong, right = ", ".join(sorted(others)), ", ".join(tasks)
+        raise UsageError(f"tasks: {wrong} is not of this notebook, which is about {right}")
     resolve_models(checked.models, checked.model_params)
     return checked.model_copy(update={"tasks": chosen})
 

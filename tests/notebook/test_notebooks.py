@@ -268,7 +268,7 @@ def test_other_data_get_another_folder_of_finished_folds(tmp_path, monkeypatch):
     other.tasks = {"A1": changed}
     first.run(), other.run(), first.run()
     folders = sorted((tmp_path / "notebooks").iterdir())
-    assert len(folders) == 2 and all(folder.name.startswith("A-simulated-aligned-") for folder in folders)
+    assert len(folders) == 2 and all(folder.name.startswith("Clinical-simulated-aligned-") for folder in folders)
     hashes = {load_run(folder).provenance["tasks"]["A1/aligned"]["data_sha256"] for folder in folders}
     assert hashes == {data.fingerprint, changed.fingerprint}
 

@@ -548,7 +548,7 @@ def test_bad_requests(command: Any, tmp_path: Path) -> None:
         (("evaluate", "nowhere", *data), 2, "'nowhere' is not a folder"),
         (("evaluate", ".", "--tasks", "Z1", *data), 2, "unknown task 'Z1'"),
         (("evaluate", ".", "--protocol", "x", *data), 2, "unknown protocol 'x'"),
-        (("evaluate", ".", "--out", tmp_path, *data), 2, "--out must not be the folder of the predictions"),
+        (("evaluate", ".", "--out", tmp_path, *data), 2, "--out must be another folder than that of the predictions"),
         (("evaluate", ".", *data), 1, "has no predictions"),
         (("template", "mine", "--form", "xls", *data), 2, "unknown form 'xls'"),
         (("template", "mine", "--tasks", "Z1", *data), 2, "unknown task 'Z1'"),
