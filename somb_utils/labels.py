@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-_WORDS = {"f1": "F1", "auroc": "AUROC", "auprc": "AUPRC", "ndcg": "NDCG", "hamming": "Hamming"}
+_WORDS = {"f1": "F1", "auroc": "AUROC", "auprc": "AUPRC", "ndcg": "NDCG", "hamming": "Hamming", "ap": "AP"}
 
 
 def metric_name(metric: str) -> str:

@@ -17,7 +17,7 @@ app = typer.Typer(help="Look closely at tables, tasks and scores.", no_args_is_h
 
 @app.command()
 def tasks(
-    tasks: Tasks = None, protocol: Protocol = "aligned", data: Data = "auto", format: Print = Format.table
+    tasks: Tasks = None, protocol: Protocol = "rigorous", data: Data = "auto", format: Print = Format.table
 ) -> None:
     """Count repeated and empty rows, and features that are constant, repeated or name the row, task by task.
 
@@ -38,7 +38,7 @@ def seeds(
     tasks: Annotated[str, typer.Option("--tasks", "-t", help="Ids or wildcards.")],
     models: Models = None,
     number: Annotated[int, typer.Option("--seeds", help="How many seeds.")] = 20,
-    protocol: Protocol = "aligned",
+    protocol: Protocol = "rigorous",
     data: Data = "auto",
     store: Annotated[bool, typer.Option(help="Store the scores under data/reference.")] = False,
     format: Print = Format.table,

@@ -22,7 +22,7 @@ Model = Annotated[str | None, typer.Option("--model", help="Model of a run folde
 def evaluate(
     folder: Folder,
     tasks: Tasks = None,
-    protocol: Protocol = "aligned",
+    protocol: Protocol = "rigorous",
     model: Model = None,
     data: Data = "auto",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for results and predictions.")] = None,
@@ -59,7 +59,7 @@ def evaluate(
 
 
 def validate(
-    folder: Folder, tasks: Tasks = None, protocol: Protocol = "aligned", model: Model = None, data: Data = "auto"
+    folder: Folder, tasks: Tasks = None, protocol: Protocol = "rigorous", model: Model = None, data: Data = "auto"
 ) -> None:
     """Check predictions without scoring them, and report every problem at once.
 
@@ -72,7 +72,7 @@ def validate(
 def template(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     tasks: Tasks = None,
-    protocol: Protocol = "aligned",
+    protocol: Protocol = "rigorous",
     data: Data = "auto",
     form: Annotated[str, typer.Option(help="json; or, with ids of the rows, parquet, csv or csv.gz.")] = "json",
 ) -> None:

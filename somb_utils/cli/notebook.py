@@ -15,7 +15,7 @@ def notebook(
     tasks: TaskNames = None,
     models: Models = None,
     model_params: Params = None,
-    protocol: Protocol = "aligned",
+    protocol: Protocol = "rigorous",
     data: Data = "auto",
     n_bootstrap: Bootstrap = 1000,
     seed: Seed = 42,

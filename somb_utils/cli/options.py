@@ -11,7 +11,7 @@ import yaml
 from somb_utils.errors import UsageError
 from somb_utils.runs.names import split_names
 
-ProtocolName = Literal["aligned", "published"]
+ProtocolName = Literal["rigorous", "aligned", "published"]
 
 
 class Format(StrEnum):

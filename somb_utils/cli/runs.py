@@ -23,7 +23,7 @@ def run(
     tasks: options.Tasks = None,
     models: options.Models = None,
     model_params: options.Params = None,
-    protocol: options.Protocol = "aligned",
+    protocol: options.Protocol = "rigorous",
     data: options.Data = "auto",
     jobs: options.Jobs = -1,
     timeout: options.Timeout = math.inf,
@@ -63,7 +63,7 @@ def ablate(
     task: Annotated[str, typer.Argument(help="A task that defines ablations, e.g. B1.")],
     models: options.Models = None,
     model_params: options.Params = None,
-    protocol: options.Protocol = "aligned",
+    protocol: options.Protocol = "rigorous",
     data: options.Data = "auto",
     jobs: options.Jobs = -1,
     timeout: options.Timeout = math.inf,
@@ -179,7 +179,7 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
     title = "Primary metric, mean ± SD over folds, 95 % interval; * best of the task or tied with it"
     print_frame(wide(summary), format, title=f"{title} ({data_mark(result)})")
     with_random = set(summary.loc[summary["model"] == RANDOM, "task"])
-    if set(summary["protocol"]) == {"aligned"} or set(summary["task"]) == with_random:
+    if "published" not in set(summary["protocol"]) or set(summary["task"]) == with_random:
         note = "scores rescaled to 0 at chance and 1 if perfect, averaged within groups, then over groups"
         composite = result.composite().round(3).reset_index()
         print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")

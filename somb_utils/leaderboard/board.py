@@ -20,7 +20,7 @@ from somb_utils.notebook.session import Session
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult, composite_of
-from somb_utils.tasks.definitions import catalogue
+from somb_utils.tasks.definitions import PROTOCOLS, catalogue
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Board:
         """
         sources = [run_source(self.result.results, self.summary, self.composite(), self.listed, self.n_bootstrap)]
         if self.source == "open":
-            sources += [*canonical_sources(self.listed, ["aligned"]), published_source()]
+            sources += [*canonical_sources(self.listed, PROTOCOLS[:1]), published_source()]
         return document(sources, self.listed)
 
     def show(self) -> None:

@@ -20,6 +20,7 @@ from somb_utils.leaderboard.sources import canonical_sources, published_source
 from somb_utils.leaderboard.submission import Packed, check
 from somb_utils.paths import read_file, replacing
 from somb_utils.tables.sources import SourceLike
+from somb_utils.tasks.definitions import PROTOCOLS
 
 INDEX = "index.csv"
 PAGE = "index.html"
@@ -161,8 +162,8 @@ def rebuild(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = 
 
 def page(listed: Sequence[Entry]) -> str:
     """Return the interactive page: submissions among the canonical run's models, by protocol."""
-    used = {score.protocol for entry in listed for score in entry.scores} or {"aligned"}
-    protocols = [protocol for protocol in ("aligned", "published") if protocol in used]
+    used = {score.protocol for entry in listed for score in entry.scores} or {PROTOCOLS[0]}
+    protocols = [protocol for protocol in PROTOCOLS if protocol in used]
     shown = html(document([*canonical_sources(listed, protocols), published_source()], listed))
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     head += f"<title>{TITLE}</title><style>body {{ font: 1rem sans-serif; margin: 1rem }}</style>"

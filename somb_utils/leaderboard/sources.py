@@ -10,7 +10,7 @@ from somb_utils.leaderboard.entries import Entry, scores_beside_run
 from somb_utils.reference.canonical import canonical_scores
 from somb_utils.reference.published import published_scores, shared_names
 from somb_utils.runs.results import composite_of
-from somb_utils.tasks.definitions import catalogue
+from somb_utils.tasks.definitions import PROTOCOLS, catalogue
 
 NOTE = (
     "Models marked † are submissions, scored again by the maintainers from the predictions sent in. The labels are "
@@ -89,7 +89,7 @@ def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> Iter
     for protocol in protocols:
         table, rows = scores[scores["protocol"] == protocol], _submission_rows(listed, protocol)
         yield {
-            "id": "canonical" if protocol == "aligned" else f"canonical-{protocol}",
+            "id": "canonical" if protocol == PROTOCOLS[0] else f"canonical-{protocol}",
             "kind": "open",
             "label": f"canonical run, {protocol} protocol",
             "badge": "Canonical run",

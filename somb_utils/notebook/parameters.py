@@ -21,7 +21,7 @@ class Parameters(BaseModel):
     tasks: list[str]
     models: list[str]
     model_params: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    protocol: Protocol = "aligned"
+    protocol: Protocol = "rigorous"
     source: str = "auto"
     n_bootstrap: int = Field(1000, ge=0, le=100_000)
     seed: int = Field(42, ge=0, le=MAX_SEED)

@@ -49,7 +49,7 @@ class Submission:
 def evaluate(
     folder: str | Path,
     tasks: str | None = None,
-    protocol: Protocol = "aligned",
+    protocol: Protocol = "rigorous",
     source: SourceLike = "auto",
     model: str | None = None,
     out: str | Path | None = None,
@@ -100,7 +100,7 @@ def evaluate(
 def validate(
     folder: str | Path,
     tasks: str | None = None,
-    protocol: Protocol = "aligned",
+    protocol: Protocol = "rigorous",
     source: SourceLike = "auto",
     model: str | None = None,
 ) -> tuple[dict[str, Submission], list[str]]:
@@ -224,7 +224,7 @@ def standing(result: RunResult, n_bootstrap: int = 1000) -> pd.DataFrame:
 def template(
     folder: str | Path,
     tasks: str | None = None,
-    protocol: Protocol = "aligned",
+    protocol: Protocol = "rigorous",
     source: SourceLike = "auto",
     form: Form = "json",
 ) -> list[str]:

@@ -15,7 +15,7 @@ from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import composite_of
 from somb_utils.stats import with_p_values
-from somb_utils.tasks.definitions import Task, catalogue
+from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
 
 SCORES = DATA / "reference" / "canonical_scores.csv"
 PROVENANCE = DATA / "reference" / "canonical_provenance.json"
@@ -73,8 +73,8 @@ def _one_record_per_line(parts: Mapping[str, Any]) -> str:
 def tables() -> dict[str, pd.DataFrame]:
     """Return the README's tables by name, all as text: scores, composite, ablation, tiers."""
     scores = canonical_scores()
-    aligned = scores[scores["protocol"] == "aligned"]
-    composite = composite_of(aligned).map("{:.3f}".format).assign(groups=lambda t: t["groups"].str.split(".").str[0])
+    ranking = scores[scores["protocol"] == PROTOCOLS[0]]
+    composite = composite_of(ranking).map("{:.3f}".format).assign(groups=lambda t: t["groups"].str.split(".").str[0])
 
     published = published_primary()
     ablated = {name for task in catalogue().values() if task.ablations for name in (task.id, *task.ablation_names)}
@@ -82,10 +82,10 @@ def tables() -> dict[str, pd.DataFrame]:
     scored = scored.assign(score=[plus_minus(mean, sd) for mean, sd in scored[["mean", "sd"]].to_numpy()])
     ablation = scored.pivot(index="model", columns="task", values="score").loc[scored["model"].unique()]
 
-    best = aligned.loc[aligned.groupby("task")["mean"].idxmax()].set_index("task")
+    best = ranking.loc[ranking.groupby("task")["mean"].idxmax()].set_index("task")
     tiers = pd.DataFrame([_tier_row(task, best) for task in catalogue().values()])
     return {
-        "scores": wide(aligned, "<br>"),
+        "scores": wide(ranking, "<br>"),
         "composite": composite.reset_index(),
         "ablation": ablation.reset_index(),
         "tiers": tiers,
@@ -97,7 +97,7 @@ def _tier_row(task: Task, best: pd.DataFrame) -> dict[str, str]:
         "task": task.id,
         "name": task.name,
         "tier": task.tier + (" (supplementary)" if task.supplementary else ""),
-        "metric": task.metrics.primary,
+        "metric": task.under(PROTOCOLS[0]).metrics.primary,
     }
     if task.id not in best.index:
         return {**row, "chance": "", "best": "table not available"}

@@ -45,7 +45,7 @@ def plan(
     models: Any = None,
     *,
     model_params: Mapping[str, Mapping[str, Any]] | None = None,
-    protocol: Protocol = "aligned",
+    protocol: Protocol = "rigorous",
     source: SourceLike = "auto",
     seed: int = SEED,
     n_jobs: int = -1,
