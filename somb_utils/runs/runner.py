@@ -100,8 +100,8 @@ def run(
         generators of NumPy and Python while it is fitted. Folds do not depend on it.
     n_seeds
         Seeds with which a stochastic model is fitted, from `seed` on in steps of 100; its score is the mean over them.
-        When omitted, 5 under ``rigorous`` on real tables, else 1. Your own estimator is stochastic if it has a ``random_state`` that
-        is None.
+        When omitted, 5 under ``rigorous`` on real tables, else 1. Your own estimator is stochastic if it has a
+        ``random_state`` that is None.
     n_jobs
         Fold jobs at once; -1 for one per core. Scores do not depend on it. A single one is done in this process.
     timeout

@@ -187,7 +187,7 @@ def rows_of(plan: Design, predictions: pd.DataFrame) -> Rows:
 
 
 def _ranked(plan: Design, frame: pd.DataFrame) -> tuple[np.ndarray, ...]:
-    """Return id, fold, class or label, and score of each row that is ranked, and the folds as :class:`Rows` has them."""
+    """Return id, fold, class or label, and score of each ranked row, and the folds as :class:`Rows` has them."""
     fold = np.repeat(np.arange(len(plan.folds) - 1), np.diff(plan.folds))
     n_labels = len(plan.task.classes)
     if plan.task.type == "binary":
