@@ -66,6 +66,7 @@ def _in_order(features: Features, task: Task) -> Features:
         X=features.X.loc[order, columns if task.features.columns_ordered else sorted(columns)],
         y=features.y.loc[order],
         groups=None if features.groups is None else features.groups.loc[order],
+        days=None if features.days is None else features.days.loc[order],
         annotations=features.annotations.reindex(order) if len(features.annotations) else features.annotations,
     )
 
