@@ -24,7 +24,7 @@ READING = (
 
 def day(
     tasks: Annotated[str, typer.Argument(help="Ids or wildcards of tasks on phase, e.g. A1,C1.")],
-    models: Models = ["logreg"],  # noqa: B006
+    models: Models = None,
     n: Annotated[int, typer.Option("--n", min=1, help="At most this many relabellings of the days.")] = 999,
     protocol: Protocol = "aligned",
     data: Data = "auto",
@@ -41,13 +41,15 @@ def day(
     """
     import pandas as pd
 
+    from somb_utils.runs.baselines import BASELINES, TRIVIAL
     from somb_utils.runs.day import day_accuracy, day_test
     from somb_utils.runs.models import resolve_models
     from somb_utils.runs.runner import load_tasks, run
     from somb_utils.stats import permutation_p
     from somb_utils.tasks.day import is_phase_task
 
-    loaded, chosen = load_tasks(tasks, protocol, data), resolve_models(models)
+    loaded = load_tasks(tasks, protocol, data)
+    chosen = resolve_models(models or [name for name in BASELINES if name not in TRIVIAL])
     phase = [task for task in loaded if is_phase_task(task)]
     others = ", ".join(task.name for task in loaded if not is_phase_task(task))
     if not phase:
