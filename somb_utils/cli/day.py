@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 KEY = ["task", "protocol", "model"]
 READING = (
-    "p_day: the share of assignments of phases to days, alike for all crew and fitted anew, that score at least as "
-    "high; a small one says that the model recognises phase, not only days that the crew share. The p-value within "
-    "persons takes both for phase. Crew out, crew and day out: balanced accuracy on new crew, and on new crew and days."
+    "A small p_day says that a model recognises phase, and not only the days that all crew share; p_within_person\n"
+    "takes both for phase. crew_out and crew_and_day_out: balanced accuracy on new crew, and on new crew and new days."
 )
 
 

@@ -146,7 +146,7 @@ def day_test(
     >>> len(result.null), result.p_day, result.floor
     (19, 0.05, 0.05)
     """
-    seed, (data, chosen) = checked_seed(seed), _one(task, model, protocol, source, seed)
+    data, chosen = _one(task, model, protocol, source, checked_seed(seed))
     days, codes = np.unique(phase_days(data).to_numpy(), return_inverse=True)
     of_day = np.zeros(len(days), dtype=np.int64)
     of_day[codes] = data.codes
