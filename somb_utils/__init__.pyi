@@ -2,16 +2,19 @@ from . import plots, stats
 from .errors import SombError, UsageError
 from .predictions.evaluate import evaluate
 from .runs.compare import Comparison, compare
+from .runs.day import DayTest, day_accuracy, day_test
 from .runs.folder import load_run
 from .runs.results import RunResult
 from .runs.runner import run
 from .tables.sources import load_table
+from .tasks.day import loco_day
 from .tasks.definitions import Task, get_task, read_task, select_tasks
 from .tasks.splits import Fold
 from .tasks.task_data import TaskData, load_task
 
 __all__ = [
     "Comparison",
+    "DayTest",
     "Fold",
     "RunResult",
     "SombError",
@@ -19,11 +22,14 @@ __all__ = [
     "TaskData",
     "UsageError",
     "compare",
+    "day_accuracy",
+    "day_test",
     "evaluate",
     "get_task",
     "load_run",
     "load_table",
     "load_task",
+    "loco_day",
     "plots",
     "read_task",
     "run",

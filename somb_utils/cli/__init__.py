@@ -11,6 +11,7 @@ from somb_utils.cli import audit, data, tasks
 from somb_utils.cli.book import book
 from somb_utils.cli.compare import compare
 from somb_utils.cli.console import write_anything
+from somb_utils.cli.day import day
 from somb_utils.cli.evaluate import evaluate, template, validate
 from somb_utils.cli.notebook import notebook
 from somb_utils.cli.power import coverage, power
@@ -69,8 +70,10 @@ def somb(
     """
 
 
-for command in (run, ablate, reproduce, compare, evaluate, validate, template, notebook, book, readme, power, coverage):
+for command in (run, ablate, reproduce, compare, day, evaluate, validate, template, notebook, book, readme):
     app.command()(command)
+app.command()(power)
+app.command()(coverage)
 app.command()(leaderboard)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)

@@ -19,7 +19,7 @@ def row_problem(X: pd.DataFrame, *others: Labels | None) -> str | None:
         first = printable(X.index[X.index.duplicated()][0])
         return f"row identifiers (X.index) must be unique, but '{first}' is duplicated"
     if not all(part.index.equals(X.index) for part in others if part is not None):
-        return "features, labels, groups and annotations are on different rows"
+        return "features, labels, groups, days and annotations are on different rows"
     return None
 
 

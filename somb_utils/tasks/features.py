@@ -68,6 +68,7 @@ def _in_order(features: Features, task: Task) -> Features:
         y=features.y.loc[order],
         groups=None if features.groups is None else features.groups.loc[order],
         relatives=None if features.relatives is None else features.relatives.loc[order],
+        days=None if features.days is None else features.days.loc[order],
         annotations=features.annotations.reindex(order) if len(features.annotations) else features.annotations,
     )
 

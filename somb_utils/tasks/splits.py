@@ -32,6 +32,15 @@ def leave_one_group_out(groups: np.ndarray) -> list[Fold]:
     return [Fold(str(group), rows[groups != group], rows[groups == group]) for group in sorted(set(groups.tolist()))]
 
 
+def leave_group_and_day_out(groups: np.ndarray, days: np.ndarray) -> list[Fold]:
+    """Return one fold per group and day, sorted as text, trained on other groups and other days."""
+    rows, folds = np.arange(len(groups)), []
+    for group, day in sorted(set(zip(groups.tolist(), days.tolist(), strict=True))):
+        train = (groups != group) & (days != day)
+        folds.append(Fold(f"{group}_{day}", rows[train], rows[(groups == group) & (days == day)]))
+    return folds
+
+
 def repeated_first_fold(stratify: np.ndarray) -> list[Fold]:
     """Return the first fold of five differently seeded stratified 5-fold splits (SKF5)."""
     folds = []

@@ -43,6 +43,8 @@ class TaskData:
         Data source and table hashes.
     ablation
         Name of the feature subset, or None.
+    days
+        Day of sampling of each row, same index; None if the tables do not name it.
     """
 
     task: Task
@@ -54,10 +56,11 @@ class TaskData:
     annotations: pd.DataFrame
     provenance: Mapping[str, Any]
     ablation: str | None = None
+    days: pd.Series | None = None
 
     def __post_init__(self) -> None:
         annotations = self.annotations if len(self.annotations.columns) else None
-        if problem := row_problem(self.X, self.y, self.groups, annotations):
+        if problem := row_problem(self.X, self.y, self.groups, self.days, annotations):
             raise UsageError(f"{self.name}: {problem}")
 
     def check(self) -> "TaskData":
@@ -173,6 +176,7 @@ def load_task(
             "tables": {name: where.fingerprint(name) for name in definition.tables},
         },
         ablation=ablation,
+        days=built.days,
     ).check()
 
 

@@ -252,7 +252,7 @@ def _folds(data: TaskData, *labels: Any) -> tuple[Fold, ...]:
         (lambda d: {"folds": (Fold("a", np.arange(20), np.arange(20, 28)),)}, r"rows of one group \(crew\)"),
         (lambda d: {"X": d.X.set_axis(range(d.X.shape[1]), axis=1)}, r"\(X.columns\) must be text"),
         (
-            lambda d: {part: getattr(d, part).set_axis(range(28)) for part in ("X", "y", "groups")},
+            lambda d: {part: getattr(d, part).set_axis(range(28)) for part in ("X", "y", "groups", "days")},
             r"\(X.index\) must be text",
         ),
         (lambda d: {"X": d.X.replace(d.X.iloc[0, 0], np.inf)}, "is infinite"),

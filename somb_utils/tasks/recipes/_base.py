@@ -29,9 +29,8 @@ class Features:
     X: pd.DataFrame  # rows × features
     y: pd.Series | pd.DataFrame  # labels; 0/1 columns for multilabel tasks
     groups: pd.Series | None = None  # crew member (LOCO) or time point (LOTO) of each row; None for feature tasks
-    relatives: pd.Series | None = (
-        None  # what each row of a feature task shares with others; never on both sides of a fold
-    )
+    relatives: pd.Series | None = None  # which rows of a feature task are never on both sides of a fold
+    days: pd.Series | None = None  # day of sampling of each row, if the tables name it
     stratify: np.ndarray | None = None  # labels in the row order that the split was stratified on, if it differs
     annotations: pd.DataFrame = field(default_factory=pd.DataFrame)  # facts that a metric needs beside the prediction
 

@@ -9,6 +9,7 @@ from somb_utils.errors import SombError, printable
 from somb_utils.tables.checks import first_not_text, numbers
 
 SAMPLE_COLUMNS = ["sample_id", "crew", "tissue", "month_tp", "timepoint", "timepoint_days", "phase", "mission"]
+DAY_COLUMNS = ["timepoint", "timepoint_days"]
 RANKS = ["domain", "phylum", "class", "order", "family", "genus", "species"]
 
 
@@ -91,6 +92,10 @@ class Reader:
     def sample_matrix(self, name: str, column: str) -> pd.DataFrame:
         """Return samples × features of a table whose columns are samples; taxonomic ranks are left out."""
         return self.numbers(self.indexed(name, column).drop(columns=RANKS, errors="ignore"), name).T
+
+    def days(self, samples: pd.DataFrame) -> pd.Series | None:
+        """Return the name of the day on which each sample was taken; None if no column has it."""
+        return next((samples[name].astype(str) for name in DAY_COLUMNS if name in samples), None)
 
     def paired(self, features: pd.DataFrame, ids: pd.Index, by_position: bool = False) -> pd.DataFrame:
         """Return the features of rows, paired by identifier or, as published, by position."""
