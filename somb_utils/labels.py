@@ -22,16 +22,27 @@ def interval(low: float, high: float) -> str:
     return "" if pd.isna(low) else f"[{low:.3f}, {high:.3f}]"
 
 
-def wide(summary: pd.DataFrame, newline: str = "\n") -> pd.DataFrame:
-    """Return a summary as text, one row per task and one column per model; an asterisk marks tied scores."""
+BEST_MARK, CHANCE_MARK = "*", "‡"
+BEST_NOTE = f"{BEST_MARK} not excluded from the best of its task by a multiple comparison with the best (95 %)"
+CHANCE_NOTE = f"{CHANCE_MARK} not above chance (permutation test, q ≥ 0.05 over the table)"
 
-    def text(row: Any) -> str:
+
+def wide(summary: pd.DataFrame, newline: str = "\n", above: pd.Series | None = None) -> pd.DataFrame:
+    """Return a summary as text, one row per task and one column per model, with the marks of the notes above.
+
+    `above` tells which scores are above chance; those that are not get a mark, those that were not tested none.
+    """
+    marks = pd.DataFrame({BEST_MARK: summary["best"], CHANCE_MARK: False if above is None else above.eq(other=False)})
+
+    def text(row: Any, marked: Any) -> str:
         counts = {"failed": row.failed, "undefined": row.undefined}
         left_out = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
-        score = plus_minus(row.mean, row.sd) + (" *" if row.tied and not pd.isna(row.mean) else "")
+        score = plus_minus(row.mean, row.sd) + "".join(f" {mark}" for mark, on in marked.items() if on)
         return newline.join(part for part in (score, interval(row.low, row.high), left_out and f"({left_out})") if part)
 
-    scores = summary.assign(text=[text(row) for row in summary.itertuples()])
+    scores = summary.assign(
+        text=[text(*row) for row in zip(summary.itertuples(), marks.to_dict("records"), strict=True)]
+    )
     table = scores.pivot(index="task", columns="model", values="text").fillna("")[summary["model"].unique()]
     first = scores.drop_duplicates("task").set_index("task")
     table.insert(0, "metric", first["metric"])

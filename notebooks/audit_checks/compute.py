@@ -13,9 +13,9 @@ from somb_utils.audit import feature_census, repeated_rows, row_census, seeds
 from somb_utils.audit.figures import STORED
 from somb_utils.errors import UsageError
 from somb_utils.paths import replacing
-from somb_utils.reference import tiers
 from somb_utils.reference.published import TOLERANCE, published_primary
 from somb_utils.runs.runner import run, unavailable
+from somb_utils.stats.permutation import ALPHA
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
 from somb_utils.tasks.definitions import catalogue
 from somb_utils.tasks.task_data import TaskData, load_task
@@ -55,7 +55,7 @@ def _tasks(tables: Tables) -> Figures:
         "tasks": len(tasks),
         "tasks_audited": len(tasks) - len(missing),
         "tolerance": TOLERANCE,
-        "tier_alpha": tiers.ALPHA,
+        "tier_alpha": ALPHA,
     }
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from somb_utils.runs.compare import Comparison
+    from somb_utils.stats import Ranking
 
 
 def compare(
@@ -30,7 +31,11 @@ def compare(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for tables (CSV) and figures (PNG).")] = None,
     format: Print = Format.table,
 ) -> None:
-    """Compare models: scores against chance, paired differences, ranks over tasks, calibration.
+    """Compare models: scores against chance, paired differences, ranks over tasks, composite, calibration.
+
+    Differences answer two questions. p_these: do the models differ on these crew members or time points? (Predictions
+    are exchanged day by day.) p_new: would they differ on new ones? (Sign flip over crew, which has a floor; for genes
+    and metabolites the corrected t-test over repetitions.)
 
     A model that is identical in two folders is counted once. If it differs, its name is prefixed with the folder's; the
     plain name in --against refers to the first folder. `somb run` prints the name of its run folder.
@@ -71,28 +76,40 @@ def _best(comparison: "Comparison") -> str:
 
 
 def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str, format: Format) -> None:
+    from somb_utils.labels import BEST_NOTE
+
     scores = comparison.scores.drop(columns=["protocol", "source", "failed", "undefined"])
     if format is Format.json:
         print_frame(scores, format)
         return
     tables = {
         "Scores, 95 % interval, p against chance (permutation), q over the table": scores,
-        f"Paired difference from {reference}; wins: share of bootstrap replicates above it": differences.drop(
-            columns="protocol"
-        ),
+        f"Paired difference from {reference}; wins: share of bootstrap replicates above it; p_these: on these crew or "
+        "time points; p_new: on new crew, time points, genes or metabolites": differences.drop(columns="protocol"),
     }
     if comparison.ranks is not None:
         title = f"Mean rank over {len(comparison.ranks.scores)} tasks, Friedman p = {comparison.ranks.p:.2g}"
-        tables[title] = comparison.ranks.ranks.rename("mean rank").reset_index()
+        tables[title] = _ranks(comparison.ranks)
+    if comparison.composite is not None:
+        tables["Composite, 95 % interval; p_best: share of bootstrap replicates in which it is best"] = (
+            comparison.composite.reset_index()
+        )
     if len(comparison.calibration):
         tables["Calibration of binary tasks; skill: Brier score against the prevalence"] = comparison.calibration
     mark = " (SIMULATED tables)" if comparison.source == "simulated" else ""
     for title, table in tables.items():
         print_frame(_rounded(table), format, title=title + mark)
+    if format is not Format.table:
+        return
+    print(BEST_NOTE)
     floors = differences.loc[differences["test"] == "sign flip", "floor"]
-    if len(floors) and format is Format.table:
+    if len(floors):
         shown = ", ".join(sorted({f"{floor:g}" for floor in floors}))
-        print(f"With so few crew or time points, a sign-flip test gives no p-value below {shown}.")
+        print(f"With so few crew or time points, the sign flip gives no p_new below {shown}.")
+
+
+def _ranks(ranking: "Ranking") -> "pd.DataFrame":
+    return ranking.uncertainty.assign(mean_rank=ranking.ranks).reset_index()
 
 
 def _rounded(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -115,8 +132,10 @@ def _write(comparison: "Comparison", differences: "pd.DataFrame", reference: str
     tables = {"scores": comparison.scores, "differences": comparison.differences, "calibration": comparison.calibration}
     figures = {"differences": plots.differences(differences, reference, source=source)}
     if comparison.ranks is not None:
-        tables["ranks"] = comparison.ranks.ranks.rename("mean_rank").reset_index()
+        tables["ranks"] = _ranks(comparison.ranks)
         figures["critical_difference"] = plots.critical_difference(comparison.ranks, source=source)
+    if comparison.composite is not None:
+        tables["composite"] = comparison.composite.reset_index()
     for task in comparison.calibration["task"].unique() if len(comparison.calibration) else ():
         figures[f"calibration_{task}"] = plots.reliability(comparison.curves, task, source=source)
     for name, table in tables.items():

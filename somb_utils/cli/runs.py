@@ -169,19 +169,20 @@ def _print_plan(plan: "Plan", format: Format) -> None:
 
 
 def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
-    from somb_utils.labels import wide
+    from somb_utils.labels import BEST_NOTE, wide
     from somb_utils.runs.baselines import RANDOM
 
     summary = result.summary(n_jobs=jobs)
     if format is not Format.table:
         print_frame(summary, format)
         return
-    title = "Primary metric, mean ± SD over folds, 95 % interval; * best of the task or tied with it"
+    title = "Primary metric, mean ± SD over folds, 95 % interval"
     print_frame(wide(summary), format, title=f"{title} ({data_mark(result)})")
+    print(BEST_NOTE)
     with_random = set(summary.loc[summary["model"] == RANDOM, "task"])
     if "published" not in set(summary["protocol"]) or set(summary["task"]) == with_random:
-        note = "scores rescaled to 0 at chance and 1 if perfect, averaged within groups, then over groups"
-        composite = result.composite().round(3).reset_index()
+        note = "0 at chance, 1 if perfect, mean over groups of tasks; p_best: share of replicates in which it is best"
+        composite = result.composite(n_jobs=jobs).round(3).reset_index()
         print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")
 
 

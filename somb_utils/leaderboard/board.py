@@ -19,7 +19,9 @@ from somb_utils.notebook.parameters import Parameters, check
 from somb_utils.notebook.session import Session
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
-from somb_utils.runs.results import RunResult, composite_of
+from somb_utils.runs.results import RunResult
+from somb_utils.stats import above_chance, with_p_values
+from somb_utils.stats.permutation import ALPHA, N_PERMUTATIONS
 from somb_utils.tasks.definitions import PROTOCOLS, catalogue
 
 
@@ -41,8 +43,9 @@ class Board:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """The run's summary on the primary metric, with the ends of the interval (`low`, `high`)."""
-        return self.result.summary(self.n_bootstrap, self.seed, self.n_jobs)
+        """The run's summary on the primary metric, with interval, best set, and p-values against chance."""
+        summary = self.result.summary(self.n_bootstrap, self.seed, self.n_jobs)
+        return with_p_values(summary, self.result.predictions, N_PERMUTATIONS, self.seed, self.n_jobs, TRIVIAL)
 
     @cached_property
     def submissions(self) -> pd.DataFrame:
@@ -58,11 +61,11 @@ class Board:
 
     def table(self) -> pd.DataFrame:
         """Return tasks × models: mean ± SD of the primary metric and its interval, as text."""
-        return wide(self.everything, newline=" ").set_index("task")
+        return wide(self.everything, newline=" ", above=above_chance(self.everything)).set_index("task")
 
     def composite(self) -> pd.DataFrame:
         """Return the composite and its groups, best model first; without submissions, which need not do every task."""
-        return composite_of(self.summary)
+        return self.result.composite(n_bootstrap=self.n_bootstrap, seed=self.seed, n_jobs=self.n_jobs)
 
     def document(self) -> dict[str, Any]:
         """Return what the interactive page shows, as plain data.
@@ -94,12 +97,12 @@ class Board:
         show(plots.heatmap(table, unit, limit=1.0, what="tasks and models", source=self.source))
 
     def recap(self) -> None:
-        """Say how many tasks have a model whose interval lies above chance, and which tasks have no score."""
+        """Say how many tasks have a model above chance, and which tasks have no score."""
         fitted = self.summary[~self.summary["model"].isin(TRIVIAL)]
-        clear = fitted[fitted["low"] > fitted["chance"]].groupby("task")["model"].agg(", ".join)
+        clear = set(fitted.loc[above_chance(fitted).fillna(value=False), "task"])
         tasks = list(dict.fromkeys(fitted["task"]))
-        lines = [f"On **{len(clear)} of {len(tasks)}** tasks at least one model's interval lies wholly above chance."]
-        if unclear := [task for task in tasks if task not in clear.index]:
+        lines = [f"On **{len(clear)} of {len(tasks)}** tasks at least one model is above chance (q < {ALPHA})."]
+        if unclear := [task for task in tasks if task not in clear]:
             lines.append(f"On {', '.join(unclear)} none does.")
         if absent := [task for task in catalogue() if task not in set(self.summary["task"])]:
             lines.append(f"Without a score here: {', '.join(absent)}.")

@@ -87,7 +87,7 @@ def scores_beside_run(listed: Sequence[Entry], protocol: str) -> list[dict[str, 
             if score.protocol == protocol and "[" not in score.metric:
                 folds = sum(value is not None for value in score.values.values())
                 counts = {"folds": folds, "failed": 0, "undefined": len(score.values) - folds}
-                facts = {"model": entry.marked(score.model), "source": "open", "tied": False}
+                facts = {"model": entry.marked(score.model), "source": "open", "best": False}
                 rows.append({**score.model_dump(), **facts, **counts})
     return rows
 

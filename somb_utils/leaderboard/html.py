@@ -64,7 +64,8 @@ def _static(data: Mapping[str, Any]) -> dict[str, str]:
         for row in source["rows"]
         if row["metric"] == tasks[row["task"]]["metric"]
     ]
-    composite = [(row["model"], _fixed(row["composite"]), row["n"]) for row in source["composite"]]
+    facts = ("composite", "low", "high", "p_best")
+    composite = [(row["model"], *(_fixed(row[fact]) for fact in facts), row["n"]) for row in source["composite"]]
     cards = [
         f"<p><b>{escape(', '.join(card['labels']))}</b> · {escape(', '.join(card['authors']))} · {card['added']}<br>"
         f"{escape(card['description'])}</p>"
@@ -72,7 +73,7 @@ def _static(data: Mapping[str, Any]) -> dict[str, str]:
     ]
     return {
         "source": f"<b>{escape(source['badge'])}</b> {escape(source['note'])}",
-        "ranking": f"<table>{_row(('model', 'composite', 'groups'), 'th')}{''.join(map(_row, composite))}</table>",
+        "ranking": f"<table>{_row(('model', *facts, 'groups'), 'th')}{''.join(map(_row, composite))}</table>",
         "thead": _row(("task", "model", "metric", *_SHOWN), "th"),
         "tbody": "".join(map(_row, scores)),
         "submissions": "".join(["<h3>Submissions</h3>", *cards]) if cards else "",

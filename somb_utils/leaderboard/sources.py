@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from somb_utils.leaderboard.entries import Entry, scores_beside_run
-from somb_utils.reference.canonical import canonical_scores
+from somb_utils.reference.canonical import canonical_composite, canonical_scores
 from somb_utils.reference.published import published_scores, shared_names
-from somb_utils.runs.results import composite_of
+from somb_utils.runs.composite import FACTS, composite_of
+from somb_utils.stats import above_chance
 from somb_utils.tasks.definitions import PROTOCOLS, catalogue
 
 NOTE = (
@@ -50,7 +51,8 @@ def _submission_rows(listed: Sequence[Entry], protocol: str) -> list[dict[str, A
 def _rows(results: pd.DataFrame, summary: pd.DataFrame) -> list[dict[str, Any]]:
     results = results[~results["metric"].str.contains("[", regex=False)]
     chance = summary.drop_duplicates("task").set_index("task")["chance"]
-    ends = summary.set_index(["task", "model", "metric"])[["low", "high", "tied"]].to_dict("index")
+    judged = summary.assign(above=above_chance(summary).astype(object)).set_index(["task", "model", "metric"])
+    ends = judged[["low", "high", "best", "above"]].to_dict("index")
     rows = []
     for key, part in results.groupby(["task", "model", "metric"], sort=False):
         task, model, metric = map(str, key)
@@ -78,7 +80,8 @@ def _row(facts: Mapping[Any, Any], values: Iterable[float] = ()) -> dict[str, An
         **{key: facts[key] for key in ("task", "model", "metric")},
         **{key: _number(facts.get(key)) for key in ("mean", "sd", "low", "high", "chance")},
         **{key: int(facts[key]) if key in facts else None for key in ("folds", "failed", "undefined")},
-        "tied": bool(facts.get("tied", False)),
+        "best": bool(facts.get("best", False)),
+        "above_chance": facts["above"] if isinstance(facts.get("above"), bool) else None,
         "values": [_number(value) for value in values],
     }
 
@@ -88,6 +91,7 @@ def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> Iter
     scores = canonical_scores()
     for protocol in protocols:
         table, rows = scores[scores["protocol"] == protocol], _submission_rows(listed, protocol)
+        judged = table.assign(above=above_chance(table).astype(object))
         yield {
             "id": "canonical" if protocol == PROTOCOLS[0] else f"canonical-{protocol}",
             "kind": "open",
@@ -95,8 +99,8 @@ def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> Iter
             "badge": "Canonical run",
             "note": f"The project's own run on the published tables, {protocol} protocol, as stored in "
             f"data/reference. {NOTE if rows else ''}",
-            "rows": [_row(row) for row in table.to_dict("records")] + rows,
-            "composite": _composite(composite_of(table)),
+            "rows": [_row(row) for row in judged.to_dict("records")] + rows,
+            "composite": _composite(canonical_composite() if protocol == PROTOCOLS[0] else composite_of(table)),
         }
 
 
@@ -116,11 +120,11 @@ def published_source() -> dict[str, Any]:
 
 
 def _composite(table: pd.DataFrame) -> list[dict[str, Any]]:
-    groups = [column for column in table if column not in ("composite", "groups")]
+    groups = [column for column in table if column not in FACTS]
     return [
         {
             "model": model,
-            "composite": _number(row["composite"]),
+            **{column: _number(row[column]) for column in ("composite", "low", "high", "p_best")},
             "n": int(row["groups"]),
             "groups": {str(group): _number(row[str(group)]) for group in groups},
         }

@@ -21,6 +21,7 @@ from somb_utils.reference.published import published_primary
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.results import RunResult
 from somb_utils.runs.runner import run, unavailable
+from somb_utils.stats import above_chance, with_p_values
 from somb_utils.tables.sources import Source, missing_tables, remedy_for, resolve_source
 from somb_utils.tasks.definitions import catalogue, select_tasks, task_tables
 from somb_utils.tasks.task_data import TaskData, load_task
@@ -205,11 +206,12 @@ class Session:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """One row per task and model: mean, bootstrap interval, chance level and published score."""
+        """One row per task and model: mean, bootstrap interval, p-value against chance, and published score."""
         if not hasattr(self, "result"):
             raise SombError("no results yet: call session.run() first")
         p = self.parameters
         table = self.result.summary(p.n_bootstrap, p.seed, p.n_jobs)
+        table = with_p_values(table, self.result.predictions, seed=p.seed, n_jobs=p.n_jobs, untested=TRIVIAL)
         reference = published_primary().rename(columns={"mean": "published"})
         table = table.merge(reference[["task", "model", "published"]], on=["task", "model"], how="left")
         return table.assign(rows=[len(self.tasks[name].X) for name in table["task"]])
@@ -225,21 +227,23 @@ class Session:
         show(plots.scores(self.scores, self.result.results.merge(primary, on=["task", "model", "metric"])))
 
     def recap(self) -> None:
-        """Name each task's best non-trivial model, and say whether its interval lies above the chance level."""
+        """Name each task's best non-trivial model, and say whether it is above chance."""
         if not self.tasks:
             note("there is no score to sum up")
             return
         lines = []
-        for name, scores in self.scores.dropna(subset="mean").groupby("task", sort=False):
+        scored = self.scores.assign(above=above_chance(self.scores)).dropna(subset="mean")
+        for name, scores in scored.groupby("task", sort=False):
             fitted = scores[~scores["model"].isin(TRIVIAL)]
             best = (fitted if len(fitted) else scores).sort_values("mean", kind="stable").iloc[-1]
-            verdict = "lies above" if best["low"] > best["chance"] else "includes or lies below"
+            verdict = "not tested against" if pd.isna(best["above"]) else "above" if best["above"] else "not above"
+            q = "" if pd.isna(best["q"]) else f", q = {best['q']:.2g}"
             groups = self.tasks[str(name)].groups
             unit = f"{best['rows']:,} rows" + (f" in {best['folds']} groups" if groups is not None else "")
             lines.append(
                 f"- **{name}**: the best model is {literal(best['model'])}, with {metric_name(best['metric'])} "
-                f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}]; the interval {verdict} "
-                f"chance ({best['chance']:.3f}); N = {unit}."
+                f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}]; {verdict} "
+                f"chance ({best['chance']:.3f}{q}); N = {unit}."
             )
         doubt = "\n\n*These tables are simulated: the scores show the method, not biology.*" if self.simulated else ""
         show("\n".join(lines) + doubt)

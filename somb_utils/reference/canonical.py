@@ -13,11 +13,11 @@ from somb_utils.paths import DATA, replacing
 from somb_utils.reference.published import published_primary
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
-from somb_utils.runs.results import composite_of
-from somb_utils.stats import with_p_values
+from somb_utils.stats import above_chance, with_p_values
 from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
 
 SCORES = DATA / "reference" / "canonical_scores.csv"
+COMPOSITE = DATA / "reference" / "canonical_composite.csv"
 PROVENANCE = DATA / "reference" / "canonical_provenance.json"
 
 
@@ -39,6 +39,13 @@ def canonical_scores() -> pd.DataFrame:
     return pd.read_csv(SCORES)
 
 
+def canonical_composite() -> pd.DataFrame:
+    """Return the stored composite of the canonical run's default protocol, with its intervals, indexed by model."""
+    if not COMPOSITE.is_file():
+        raise SombError(f"{COMPOSITE} is missing; store a run with: somb readme --store RUN")
+    return pd.read_csv(COMPOSITE, index_col="model")
+
+
 def store(folders: list[Path]) -> pd.DataFrame:
     """Store the summaries and provenance of run folders as the canonical run."""
     runs = [load_run(folder) for folder in folders]
@@ -54,6 +61,10 @@ def store(folders: list[Path]) -> pd.DataFrame:
     provenance["runs"] = {run: {"versions": entry["versions"]} for run, entry in provenance["runs"].items()}
     with replacing(SCORES) as temporary:
         table.to_csv(temporary, index=False)
+    for run in runs:
+        if set(run.results["protocol"]) == {PROTOCOLS[0]}:
+            with replacing(COMPOSITE) as temporary:
+                run.composite(n_jobs=-1).round(6).to_csv(temporary)
     with replacing(PROVENANCE) as temporary:
         temporary.write_text(_one_record_per_line(provenance), encoding="utf-8")
     return table
@@ -74,7 +85,9 @@ def tables() -> dict[str, pd.DataFrame]:
     """Return the README's tables by name, all as text: scores, composite, ablation, tiers."""
     scores = canonical_scores()
     ranking = scores[scores["protocol"] == PROTOCOLS[0]]
-    composite = composite_of(ranking).map("{:.3f}".format).assign(groups=lambda t: t["groups"].str.split(".").str[0])
+    composite = canonical_composite().astype({"groups": str})
+    numbers = composite.select_dtypes("float").columns
+    composite[numbers] = composite[numbers].map(lambda value: "" if pd.isna(value) else f"{value:.3f}")
 
     published = published_primary()
     ablated = {name for task in catalogue().values() if task.ablations for name in (task.id, *task.ablation_names)}
@@ -85,7 +98,7 @@ def tables() -> dict[str, pd.DataFrame]:
     best = ranking.loc[ranking.groupby("task")["mean"].idxmax()].set_index("task")
     tiers = pd.DataFrame([_tier_row(task, best) for task in catalogue().values()])
     return {
-        "scores": wide(ranking, "<br>"),
+        "scores": wide(ranking, "<br>", above_chance(ranking)),
         "composite": composite.reset_index(),
         "ablation": ablation.reset_index(),
         "tiers": tiers,

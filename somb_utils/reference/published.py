@@ -5,7 +5,7 @@ import pandas as pd
 
 from somb_utils.errors import UsageError
 from somb_utils.paths import DATA
-from somb_utils.runs.results import MULTILABEL
+from somb_utils.runs.composite import MULTILABEL
 from somb_utils.tasks.definitions import task_of
 
 TOLERANCE = 0.0005  # of a score that ``data/reference/published_tolerance.csv`` does not list

@@ -6,9 +6,9 @@ import pandas as pd
 
 from somb_utils.errors import UsageError
 from somb_utils.runs.baselines import TRIVIAL
+from somb_utils.stats import above_chance
 from somb_utils.tasks.definitions import Tier, catalogue
 
-ALPHA = 0.05
 CALIBRATED = 0.8
 RULES: dict[Tier, str] = {
     "calibration": "the best model's AUROC interval lies above 0.8",
@@ -17,22 +17,6 @@ RULES: dict[Tier, str] = {
     "frontier": "no model is above chance",
 }
 ORDER = tuple(reversed(get_args(Tier)))  # from hard to easy
-
-
-def above_chance(summary: pd.DataFrame) -> pd.Series:
-    """Tell which scores are above chance.
-
-    A score is above chance if its whole 95 % interval is, and, where permutation p-values are given, if its p-value
-    times the number of models that have one on this task and protocol is below 0.05 (Bonferroni). Trivial baselines
-    never are.
-    """
-    learns = ~summary["model"].isin(TRIVIAL)
-    above = learns & (summary["low"] > summary["chance"])
-    if "p" not in summary:
-        return above
-    p = summary["p"].where(learns)
-    tests = p.groupby([summary["task"], summary["protocol"]]).transform("count")
-    return above & (p * tests < ALPHA)
 
 
 def _shown_tier(scores: pd.DataFrame, best: pd.Series) -> Tier:
@@ -45,10 +29,10 @@ def _shown_tier(scores: pd.DataFrame, best: pd.Series) -> Tier:
 
 def check(summary: pd.DataFrame) -> pd.DataFrame:
     """Set the tier that each task's scores show beside the stated one, with the evidence."""
-    needed = ["task", "protocol", "model", "metric", "mean", "low", "high", "chance"]
+    needed = ["task", "protocol", "model", "metric", "mean", "low", "high", "chance", "p", "q"]
     if lacking := [column for column in needed if column not in summary]:
-        raise UsageError(f"a tier check needs the column {lacking[0]}; a summary with intervals has it")
-    scored = summary.assign(above=above_chance(summary))
+        raise UsageError(f"a tier check needs the column {lacking[0]}; a summary with intervals and p-values has it")
+    scored = summary.assign(above=above_chance(summary).fillna(value=False).astype(bool))
     scored = scored[~scored["model"].isin(TRIVIAL) & scored["mean"].notna()]
     if scored.empty:
         raise UsageError(f"a tier check needs a model that learns; {' and '.join(TRIVIAL)} do not")
@@ -69,7 +53,7 @@ def _row(scores: pd.DataFrame) -> dict[str, object]:
     steps = ORDER.index(shown) - ORDER.index(stated)  # towards the easier tiers
     # Meeting the rule of an easier tier implies that of a harder one, except for frontier.
     verdict = "harder" if steps < 0 else "easier" if steps > 0 and stated == "frontier" else "holds"
-    row = {
+    return {
         **best[["task", "protocol"]],
         "stated": stated,
         "shown": shown,
@@ -80,5 +64,5 @@ def _row(scores: pd.DataFrame) -> dict[str, object]:
         **best[["mean", "low", "high"]],
         "above": int(scores["above"].sum()),
         "models": len(scores),
+        "least_p": scores["p"].min(),
     }
-    return {**row, "least_p": scores["p"].min()} if "p" in scores else row

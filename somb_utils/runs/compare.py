@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,12 @@ import pandas as pd
 from somb_utils import stats
 from somb_utils.errors import UsageError
 from somb_utils.runs.baselines import TRIVIAL
+from somb_utils.runs.composite import composite_of
 from somb_utils.runs.folder import joined_provenance, load_run
-from somb_utils.runs.results import RunResult
-from somb_utils.stats.bootstrap import N_BOOTSTRAP
+from somb_utils.runs.results import RunResult, summarise
+from somb_utils.stats.best import marked
+from somb_utils.stats.bootstrap import N_BOOTSTRAP, all_replicates
+from somb_utils.stats.paired import of_draws
 from somb_utils.stats.permutation import N_PERMUTATIONS
 from somb_utils.tasks.definitions import task_of
 
@@ -28,11 +31,14 @@ class Comparison:
     Parameters
     ----------
     scores
-        The summary with interval, ties, ``p`` against chance and ``q`` over the table.
+        The summary with interval, ``best`` set, ``p`` against chance and ``q`` over the table.
     differences
-        Every pair of models on every task, by paired bootstrap.
+        Every pair of models on every task, by paired bootstrap, and their p-values on these crew (``p_these``) and on
+        new ones (``p_new``); see :func:`somb_utils.stats.differences`.
     ranks
-        Mean ranks and their tests; None with fewer than three models on two common tasks.
+        Mean ranks with their intervals and tests; None with fewer than three models on two common tasks.
+    composite
+        The composite of each model with its interval; None if its protocol needs the random baseline, which is missing.
     calibration
         One row per binary task and model whose scores are probabilities: rows, prevalence, Brier score, skill.
     curves
@@ -44,6 +50,7 @@ class Comparison:
     scores: pd.DataFrame
     differences: pd.DataFrame
     ranks: stats.Ranking | None
+    composite: pd.DataFrame | None
     calibration: pd.DataFrame
     curves: pd.DataFrame
     source: str
@@ -190,7 +197,7 @@ def compare(
     Returns
     -------
     Comparison
-        Tables of scores, differences, ranks and calibration.
+        Tables of scores, differences, ranks, composite and calibration.
 
     Raises
     ------
@@ -206,15 +213,17 @@ def compare(
     """
     _check_one_protocol(run.results["protocol"].unique())
     with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
-        summary = run.summary(n_bootstrap, seed)
+        draws = all_replicates(run.predictions, n_bootstrap, seed)
+        summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed)
         scores = stats.with_p_values(summary, run.predictions, n_permutations, seed, untested=TRIVIAL)
-        differences = stats.differences(run.results, run.predictions, n_bootstrap, seed)
-    try:
-        ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)])
-    except UsageError:
-        ranks = None
+    differences = of_draws(run.results, run.predictions, draws, n_permutations, seed)
+    ranks = composite = None
+    with suppress(UsageError):
+        ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)], draws)
+    with suppress(UsageError):
+        composite = composite_of(summary, draws)
     table, curves = _calibrations(run.predictions)
-    return Comparison(scores, differences, ranks, table, curves, str(run.provenance["source"]))
+    return Comparison(scores, differences, ranks, composite, table, curves, str(run.provenance["source"]))
 
 
 def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

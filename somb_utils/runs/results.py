@@ -6,12 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from somb_utils.errors import UsageError
-from somb_utils.runs.baselines import RANDOM, TRIVIAL
+from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.record import KEY
-from somb_utils.tasks.definitions import catalogue
-
-MULTILABEL = "multilabel_"  # before the name of a model of a multilabel task in the published scores
 
 
 @dataclass(frozen=True)
@@ -51,8 +47,8 @@ class RunResult:
         DataFrame
             One row per task and model: mean over seeds and folds, population SD over the scored folds (means over
             seeds), how many those are, failed and undefined fits, number of ``seeds`` and the sample SD of their scores
-            (``seed_sd``), chance level, interval (``low``, ``high``), and whether the model is tied with the best
-            (``tied``).
+            (``seed_sd``), chance level, interval (``low``, ``high``), and whether the model is in the set of
+            ``best`` models, which a multiple comparison with the best (Hsu 1981) cannot exclude.
 
         Examples
         --------
@@ -60,19 +56,58 @@ class RunResult:
         >>> somb.run("A1", "majority", source="simulated", n_jobs=1).summary(n_bootstrap=0)["mean"].round(2).tolist()
         [0.2]
         """
-        from somb_utils.stats.bootstrap import with_intervals
+        from somb_utils.stats.best import with_intervals
 
-        return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed, n_jobs)
+        table = summarise(self.results, self.provenance)
+        return with_intervals(table, self.predictions, n_bootstrap, seed, n_jobs, trivial=TRIVIAL)
 
-    def composite(self) -> pd.DataFrame:
+    def composite(
+        self,
+        weights: Mapping[str, float] | None = None,
+        n_bootstrap: int = 1000,
+        seed: int = 42,
+        n_jobs: int | None = None,
+    ) -> pd.DataFrame:
         """Return the composite score of each model: how far above chance it is, as a mean over groups of tasks.
+
+        Parameters
+        ----------
+        weights
+            Weight of each group of tasks in that mean, such as ``{"A": 2, "E": 0.5}``; a group not named has 1.
+        n_bootstrap
+            Replicates of the 95 % interval; 0 for none. Each task's are drawn by its own design.
+        seed
+            Of the replicates.
+        n_jobs
+            Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
 
         Returns
         -------
         DataFrame
-            Indexed by model, best first.
+            Indexed by model, best first: one column per group, ``composite``, its interval (``low``, ``high``),
+            ``p_best`` (the share of replicates in which the model is the best of those that learn) and how many
+            ``groups`` there are.
+
+        Raises
+        ------
+        UsageError
+            If the results are of several protocols, or a weight names no group of these tasks, is negative, or all
+            are 0.
+
+        Examples
+        --------
+        >>> import somb_utils as somb
+        >>> result = somb.run(["A1", "D1"], ["majority", "logreg"], source="simulated", n_jobs=1)
+        >>> result.composite(weights={"A": 2}, n_bootstrap=100)["p_best"].to_dict()
+        {'logreg': 1.0, 'majority': nan}
         """
-        return composite_of(summarise(self.results, self.provenance))
+        from somb_utils.runs.composite import composite_of
+        from somb_utils.stats.bootstrap import all_replicates
+
+        summary = summarise(self.results, self.provenance)
+        single = n_bootstrap and summary["protocol"].nunique() == 1
+        draws = all_replicates(self.predictions, n_bootstrap, seed, n_jobs) if single else None
+        return composite_of(summary, draws, weights)
 
     def failures(self) -> pd.DataFrame:
         """List the fold jobs that failed.
@@ -111,42 +146,3 @@ def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFr
     }).reset_index()  # fmt: skip
     keys = table["task"] + "/" + table["protocol"]
     return table.assign(chance=[provenance["tasks"][key]["chance"] for key in keys])
-
-
-def composite(scores: pd.DataFrame, reference: Mapping[str, float]) -> pd.DataFrame:
-    """Return the composite score, best model first: a mean over groups of how far above chance it is.
-
-    Each mean score becomes (score - reference) / (1 - reference), floored at 0, where `reference` is the chance level
-    by task. Supplementary tasks stay out. Beside ``composite`` stand one column per group, and how many ``groups``
-    there are.
-    """
-    group = {task.id: task.composite_group for task in catalogue().values()}
-    kept = scores[scores["task"].map(group).notna() & scores["mean"].notna()]
-    base = kept["task"].map(dict(reference)).astype(float)
-    above = ((kept["mean"] - base) / (1 - base)).clip(lower=0)
-    table = kept.assign(group=kept["task"].map(group), above=above).pivot_table(
-        index="model", columns="group", values="above", aggfunc="mean"
-    )
-    groups = table.notna().sum(axis=1)
-    return table.assign(composite=table.mean(axis=1), groups=groups).sort_values("composite", ascending=False)
-
-
-def composite_of(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the composite of a run's summary, by the rule of its protocol.
-
-    ``rigorous`` and ``aligned`` measure against the exact chance level. ``published`` measures against the random
-    baseline's own score, and counts models of multilabel tasks as other models, as the published benchmark named them.
-    """
-    protocols = summary["protocol"].unique()
-    if len(protocols) != 1:
-        raise UsageError(f"a composite needs one protocol, these results mix {', '.join(protocols)}")
-    if protocols[0] != "published":
-        return composite(summary, dict(zip(summary["task"], summary["chance"], strict=True)))
-    random = summary[summary["model"] == RANDOM]
-    reference = dict(zip(random["task"], random["mean"], strict=True))
-    lacking = sorted(set(summary["task"]) - set(reference))
-    if lacking:
-        raise UsageError(f"the published composite needs the random baseline, which is missing for {lacking[0]}")
-    multilabel = [task.id for task in catalogue().values() if task.type == "multilabel"]
-    renamed = summary["task"].isin(multilabel) & ~summary["model"].isin(TRIVIAL)
-    return composite(summary.assign(model=summary["model"].mask(renamed, MULTILABEL + summary["model"])), reference)

@@ -1,12 +1,13 @@
 from .bootstrap import bootstrap_interval
 from .paired import differences
-from .permutation import permutation_p, with_p_values
+from .permutation import above_chance, permutation_p, with_p_values
 from .ranks import Ranking, ranking
 from .reliability import Calibration, calibration
 
 __all__ = [
     "Calibration",
     "Ranking",
+    "above_chance",
     "bootstrap_interval",
     "calibration",
     "differences",

@@ -11,12 +11,14 @@ from scipy import stats
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import UsageError
 from somb_utils.stats import kernels
-from somb_utils.stats.design import GROUPED, Design, Rows, design, each_protocol, protocol_of, rows_of
+from somb_utils.stats.design import GROUPED, Design, Rows, design, protocol_of, rows_of
 from somb_utils.tasks.definitions import Task, task_of
 
 N_BOOTSTRAP = 1000
 SEED = 42
 LEVEL = 0.95
+
+Draws = dict[tuple[str, str], np.ndarray]  # bootstrap scores of each task and model, shape (n_bootstrap,)
 
 
 def bootstrap_interval(
@@ -73,11 +75,7 @@ def bootstrap_interval(
     >>> bool(0 < low < result.summary(0)["mean"].item() < high < 1)
     True
     """
-    return _of_score(replicates(predictions, task, n_bootstrap, seed), level)
-
-
-def _of_score(draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    low, high = np.clip(interval(draws, level), 0, 1)
+    low, high = np.clip(interval(replicates(predictions, task, n_bootstrap, seed), level), 0, 1)
     return float(low), float(high)
 
 
@@ -100,7 +98,7 @@ def replicates(
 
 def all_replicates(
     predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED, n_jobs: int | None = None
-) -> dict[tuple[str, str], np.ndarray]:
+) -> Draws:
     """Return the bootstrap scores of every task and model of one protocol, all by the same draws.
 
     Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads; None leaves it to :class:`joblib.parallel_config`.
@@ -188,37 +186,10 @@ def _of_groups(scores: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
 
 def student_factor(n: int) -> float:
     """Return how much wider than its percentiles a 95 % interval of n groups is, n at least 2."""
+    return float(t_to_normal(n) * np.sqrt(n / (n - 1)))
+
+
+def t_to_normal(n: int) -> float:
+    """Return the ratio of the 95 % quantile of Student's t with n - 1 degrees of freedom to the normal one."""
     end = (1 + LEVEL) / 2
-    return float(stats.t.ppf(end, n - 1) / stats.norm.ppf(end) * np.sqrt(n / (n - 1)))
-
-
-def with_intervals(
-    summary: pd.DataFrame,
-    predictions: pd.DataFrame,
-    n_bootstrap: int = N_BOOTSTRAP,
-    seed: int = SEED,
-    n_jobs: int | None = None,
-) -> pd.DataFrame:
-    """Return a summary with each score's 95 % interval, `low` and `high`, and whether it is `tied` with the best.
-
-    A model is tied if it has the best mean of its task and protocol, or the interval of its paired difference to the
-    best covers 0; models with failed folds are not. Tasks without a design (your own) have no interval.
-    """
-    parts = [_with_intervals(*part, n_bootstrap, seed, n_jobs) for part in each_protocol(summary, predictions)]
-    return pd.concat(parts).loc[summary.index]
-
-
-def _with_intervals(
-    summary: pd.DataFrame, predictions: pd.DataFrame, n_bootstrap: int, seed: int, n_jobs: int | None
-) -> pd.DataFrame:
-    draws = all_replicates(predictions, n_bootstrap, seed, n_jobs) if n_bootstrap else {}
-    keys = list(zip(summary["task"], summary["model"], strict=True))
-    ends = [_of_score(draws.get(key, np.empty(0))) for key in keys]
-    whole = summary[summary["mean"].notna() & (summary["failed"] == 0)]
-    best = set(whole.groupby("task")["mean"].idxmax())
-    lead = {key[0]: draws.get(key) for i, key in zip(summary.index, keys, strict=True) if i in best}
-    tied = [
-        i in best or (i in whole.index and key in draws and interval(lead[key[0]] - draws[key])[0] <= 0)
-        for i, key in zip(summary.index, keys, strict=True)
-    ]
-    return summary.assign(low=[low for low, _ in ends], high=[high for _, high in ends], tied=tied)
+    return float(stats.t.ppf(end, n - 1) / stats.norm.ppf(end))

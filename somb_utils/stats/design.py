@@ -172,36 +172,52 @@ def rows_of(plan: Design, predictions: pd.DataFrame) -> Rows:
     if plan.metric == kernels.MACRO_F1:
         called = _codes(frame, "y_pred", plan.task)
         return Rows(plan.row, truth, called, called, plan.folds, plan.group)
-    row, fold, label, score, folds, group = _ranked(plan, frame)
-    best_first = np.lexsort((-score, fold))
-    row, label, score = row[best_first], label[best_first], score[best_first]
-    positive = plan.truth[plan.label_row[row], label]
-    ties = np.r_[np.diff(score) != 0, True]
+    cells = ranked(plan, frame)
+    best_first = np.lexsort((-cells.score, cells.fold))
+    positive, folds = cells.positive(plan)[best_first], cells.folds
+    ties = np.r_[np.diff(cells.score[best_first]) != 0, True]
     ties[folds[1:] - 1] = True
     # Negatives alone share a step: where neither this tie nor the next holds a positive, none ends.
     tie = np.r_[0, np.cumsum(ties)[:-1]]
     holds = np.r_[np.bincount(tie, positive) > 0, True]
     steps = ties & (holds[tie] | holds[tie + 1])
     steps[folds[1:] - 1] = True
-    return Rows(row, positive + 2 * steps.astype(np.int64), 2 * ties.astype(np.int64), label, folds, group)
+    a, b = positive + 2 * steps.astype(np.int64), 2 * ties.astype(np.int64)
+    return Rows(cells.row[best_first], a, b, cells.label[best_first], folds, cells.group)
 
 
-def _ranked(plan: Design, frame: pd.DataFrame) -> tuple[np.ndarray, ...]:
-    """Return id, fold, class or label, and score of each ranked row, and the folds as :class:`Rows` has them."""
+class Ranked(NamedTuple):
+    """What a ranking metric ranks: id, fold, class or label, and score of each, and the folds as in :class:`Rows`."""
+
+    row: np.ndarray
+    fold: np.ndarray
+    label: np.ndarray
+    score: np.ndarray
+    folds: np.ndarray
+    group: np.ndarray
+
+    def positive(self, plan: Design) -> np.ndarray:
+        """Return 1 where the class or label is true."""
+        return np.asarray(plan.truth[plan.label_row[self.row], self.label])
+
+
+def ranked(plan: Design, frame: pd.DataFrame) -> Ranked:
+    """Return what is ranked of predictions in the order of the design."""
     fold = np.repeat(np.arange(len(plan.folds) - 1), np.diff(plan.folds))
     n_labels = len(plan.task.classes)
     if plan.task.type == "binary":
         scores = frame["y_score"].to_numpy(dtype=float)
-        return plan.row, fold, np.ones(len(fold), dtype=np.int64), scores, plan.folds, plan.group
+        return Ranked(plan.row, fold, np.ones(len(fold), dtype=np.int64), scores, plan.folds, plan.group)
     row, label = np.repeat(plan.row, n_labels), np.tile(np.arange(n_labels), len(fold))
     fold = np.repeat(fold, n_labels)
     if plan.task.type == "multilabel":
-        return row, fold, label, frame["y_score"].to_numpy(dtype=float), plan.folds * n_labels, plan.group
+        scores = frame["y_score"].to_numpy(dtype=float)
+        return Ranked(row, fold, label, scores, plan.folds * n_labels, plan.group)
     if frame["y_proba"].isna().any():
         raise UsageError(f"{plan.task.id}: its metric needs class probabilities, which these predictions lack")
     folds = np.r_[0, np.cumsum(np.repeat(np.diff(plan.folds), n_labels))]
     scores = np.stack(frame["y_proba"].tolist())
-    return row, fold * n_labels + label, label, scores.ravel(), folds, np.repeat(plan.group, n_labels)
+    return Ranked(row, fold * n_labels + label, label, scores.ravel(), folds, np.repeat(plan.group, n_labels))
 
 
 def _codes(frame: pd.DataFrame, column: str, task: Task) -> np.ndarray:

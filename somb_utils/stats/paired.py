@@ -1,4 +1,4 @@
-"""Two models on the same folds: difference with its interval, win probability, and a test fit for the split."""
+"""Two models on the same folds: difference with its interval, win probability, and a test of each question."""
 
 from itertools import combinations
 from typing import cast
@@ -8,14 +8,17 @@ import pandas as pd
 from scipy import stats
 
 from somb_utils.errors import UsageError
-from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, all_replicates, interval
-from somb_utils.stats.design import GROUPED, each_protocol
+from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, Draws, all_replicates, batches, interval
+from somb_utils.stats.design import GROUPED, Design, design, each_protocol
+from somb_utils.stats.exchange import exchange_p
+from somb_utils.stats.permutation import N_PERMUTATIONS
 from somb_utils.tasks.definitions import Protocol, task_of
 
 # A repetition tests a fifth of the rows and trains on the other four.
 TEST_PER_TRAIN = 0.25
 COLUMNS = [
-    "task", "protocol", "metric", "a", "b", "difference", "low", "high", "wins", "folds", "test", "p", "floor",
+    "task", "protocol", "metric", "a", "b", "difference", "low", "high", "wins", "folds", "p_these", "test", "p_new",
+    "floor",
 ]  # fmt: skip
 
 
@@ -64,6 +67,7 @@ def differences(
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int = SEED,
     n_jobs: int | None = None,
+    n_permutations: int = N_PERMUTATIONS,
 ) -> pd.DataFrame:
     """Compare every two models on each task that both were scored on without a failed fold.
 
@@ -75,14 +79,22 @@ def differences(
         Replicates and seed of the paired bootstrap.
     n_jobs
         Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted.
+    n_permutations
+        Exchanges behind each `p_these`.
 
     Returns
     -------
     DataFrame
         One row per task, protocol and pair of models: task, protocol, metric, a, b; difference (mean of a less mean of
         b) with its 95 % interval, low and high; wins, the share of replicates in which a scores higher, ties counting
-        half; folds; test, p and floor. Over crew or time points the test is the exact sign flip (Fisher 1935), whose
-        smallest possible p-value is `floor`; over repetitions it is the corrected t-test (Nadeau and Bengio 2003).
+        half; folds; and the p-values of two questions.
+
+        `p_these`: do the models differ on *these* crew members or time points? Their predictions are exchanged within
+        each, by sampling unit. Missing for tasks of genes and metabolites.
+
+        `p_new`: would they differ on *new* crew, time points, genes or metabolites? `test` names the test: over crew
+        or time points the exact sign flip (Fisher 1935), whose smallest possible p-value is `floor`; over repetitions
+        of genes or metabolites the corrected t-test (Nadeau and Bengio 2003).
 
     Raises
     ------
@@ -97,40 +109,63 @@ def differences(
     >>> table[["a", "b", "folds", "test"]].values.tolist()
     [['majority', 'logreg', 5, 'Nadeau-Bengio']]
     """
+    parts = [
+        of_draws(rows, predicted, all_replicates(predicted, n_bootstrap, seed, n_jobs), n_permutations, seed)
+        for rows, predicted in each_protocol(results, predictions)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def of_draws(
+    results: pd.DataFrame, predictions: pd.DataFrame, draws: Draws, n_permutations: int, seed: int
+) -> pd.DataFrame:
+    """Compare the models of one protocol, whose replicates are `draws`."""
+    designs = {
+        (task, model): (plan, rows) for task, plan, models in batches(predictions) for model, rows in models.items()
+    }
     rows = []
-    for part, predicted in each_protocol(results, predictions):
-        draws = all_replicates(predicted, n_bootstrap, seed, n_jobs)
-        for (name, protocol), table in part.groupby(["task", "protocol"], sort=False):
-            rows += _pairs(str(name), cast("Protocol", protocol), table, draws)
+    for (name, protocol), table in results.groupby(["task", "protocol"], sort=False):
+        task = task_of(str(name), cast("Protocol", protocol))
+        if task is None:
+            continue
+        primary = table[table["metric"] == task.metrics.primary]
+        folds = primary.pivot_table(index="fold", columns="model", values="value", sort=False)
+        failed = set(primary.loc[primary["status"].str.startswith("failed"), "model"])
+        grouped = task.split in GROUPED
+        for a, b in combinations([m for m in dict.fromkeys(primary["model"]) if m not in failed], 2):
+            both = folds[[a, b]].dropna()
+            gaps = (both[a] - both[b]).to_numpy()
+            if not len(gaps):
+                continue
+            drawn = draws[task.id, a] - draws[task.id, b]
+            low, high = interval(drawn)
+            rows.append({
+                "task": name, "protocol": protocol, "metric": task.metrics.primary, "a": a, "b": b,
+                "difference": gaps.mean(), "low": low, "high": high, "wins": win_probability(drawn),
+                "folds": len(gaps),
+                "p_these": _of_these(designs[task.id, a], designs[task.id, b], n_permutations, seed),
+                "test": "sign flip" if grouped else "Nadeau-Bengio",
+                "p_new": sign_flip(gaps) if grouped else nadeau_bengio(gaps),
+                "floor": sign_flip_floor(len(gaps)) if grouped else np.nan,
+            })  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _pairs(
-    name: str, protocol: Protocol, table: pd.DataFrame, draws: dict[tuple[str, str], np.ndarray]
-) -> list[dict[str, object]]:
-    task = task_of(name, protocol)
-    if task is None:
-        return []
-    primary = table[table["metric"] == task.metrics.primary]
-    folds = primary.pivot_table(index="fold", columns="model", values="value", sort=False)
-    failed = set(primary.loc[primary["status"].str.startswith("failed"), "model"])
-    grouped = task.split in GROUPED
-    rows: list[dict[str, object]] = []
-    for a, b in combinations([m for m in dict.fromkeys(primary["model"]) if m not in failed], 2):
-        both = folds[[a, b]].dropna()
-        gaps = (both[a] - both[b]).to_numpy()
-        if not len(gaps):
-            continue
-        drawn = draws[name, a] - draws[name, b]
-        low, high = interval(drawn)
-        rows.append({
-            "task": name, "protocol": protocol, "metric": task.metrics.primary, "a": a, "b": b,
-            "difference": gaps.mean(), "low": low, "high": high, "wins": win_probability(drawn), "folds": len(gaps),
-            "test": "sign flip" if grouped else "Nadeau-Bengio",
-            "p": sign_flip(gaps) if grouped else nadeau_bengio(gaps),
-            "floor": sign_flip_floor(len(gaps)) if grouped else np.nan,
-        })  # fmt: skip
-    return rows
+def _of_these(a: tuple[Design, pd.DataFrame], b: tuple[Design, pd.DataFrame], n_permutations: int, seed: int) -> float:
+    """Return the p-value on these crew or time points; NaN for other tasks, and for models tested on other rows."""
+    task = a[0].task
+    if task.split not in GROUPED:
+        return np.nan
+    of_a, of_b = with_seeds_of(a[1], b[1]), with_seeds_of(b[1], a[1])
+    plan = design(of_a, task)
+    return exchange_p(plan, of_a, of_b, n_permutations, seed) if plan.fits(of_b) else np.nan
+
+
+def with_seeds_of(predictions: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Return predictions of a model that was fitted once as if it had been fitted with every seed of another."""
+    if predictions["seed"].nunique() > 1:
+        return predictions
+    return pd.concat([predictions.assign(seed=seed) for seed in others["seed"].unique().tolist()], ignore_index=True)
 
 
 def win_probability(drawn: np.ndarray) -> float:

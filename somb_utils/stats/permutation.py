@@ -17,6 +17,7 @@ from somb_utils.stats.design import Design, constant_label, contiguous, design, 
 from somb_utils.tasks.definitions import Task
 
 N_PERMUTATIONS = 999
+ALPHA = 0.05
 
 
 def permutation_p(
@@ -190,3 +191,26 @@ def adjusted(p: np.ndarray) -> np.ndarray:
     if known.any():
         q[known] = false_discovery_control(p[known], method="by")
     return q
+
+
+def above_chance(summary: pd.DataFrame) -> pd.Series:
+    """Tell which scores are above chance: those whose p-value, adjusted over the table, is below 0.05.
+
+    Parameters
+    ----------
+    summary
+        With the column `q` of :func:`with_p_values`.
+
+    Returns
+    -------
+    Series
+        Of dtype ``boolean``, indexed as the summary; missing where there was no test.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> above_chance(pd.DataFrame({"model": ["rf", "mlp", "random"], "q": [0.01, 0.2, None]})).tolist()
+    [True, False, <NA>]
+    """
+    q = summary["q"].astype("Float64") if "q" in summary else pd.Series(pd.NA, summary.index, dtype="Float64")
+    return q < ALPHA

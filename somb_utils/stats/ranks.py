@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import friedmanchisquare, studentized_range
+from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from somb_utils.errors import UsageError
+from somb_utils.stats.bootstrap import Draws, interval
 
 
 class Ranking(NamedTuple):
@@ -22,21 +23,30 @@ class Ranking(NamedTuple):
         Of Friedman's test that all models rank alike.
     pairs
         Models × models, p-value of the Nemenyi test that two mean ranks are equal.
+    uncertainty
+        Indexed by model, best first: the 95 % interval of the mean rank, ``low`` and ``high``; ``p_best``, the share
+        of replicates in which it is the lowest; ``improvability``, by how much of its error (1 - score) the best model
+        of each task is better, as a mean over tasks, and its interval, ``improvability_low`` and
+        ``improvability_high``. Intervals and ``p_best`` are missing without replicates.
     """
 
     scores: pd.DataFrame
     ranks: pd.Series
     p: float
     pairs: pd.DataFrame
+    uncertainty: pd.DataFrame
 
 
-def ranking(summary: pd.DataFrame) -> Ranking:
+def ranking(summary: pd.DataFrame, draws: Draws | None = None) -> Ranking:
     """Rank models within each task by their mean score, and test the mean ranks (Demšar 2006).
 
     Parameters
     ----------
     summary
         Columns task, model and mean, of one protocol; a higher score is better.
+    draws : dict, optional
+        Bootstrap scores by task and model, shape (n_bootstrap,) each. A task without them keeps its ranks in all
+        replicates.
 
     Returns
     -------
@@ -71,7 +81,50 @@ def ranking(summary: pd.DataFrame) -> Ranking:
         )
     ranks = scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     p = float(friedmanchisquare(*(scores[model] for model in scores)).pvalue)
-    return Ranking(scores, ranks, p, _nemenyi(scores))
+    return Ranking(scores, ranks, p, _nemenyi(scores), _uncertainty(scores, draws or {}).loc[ranks.index])
+
+
+def _uncertainty(scores: pd.DataFrame, draws: Draws) -> pd.DataFrame:
+    drawn = drawn_scores(scores, draws)
+    ranks = pd.DataFrame(rankdata(-drawn, axis=1).mean(axis=0), scores.columns)
+    low, high = np.transpose([interval(of_model) for of_model in ranks.to_numpy()])
+    improvable = np.transpose([interval(of_model) for of_model in improvability(drawn)])
+    return pd.DataFrame(
+        {
+            "low": low,
+            "high": high,
+            "p_best": share_best(-ranks),
+            "improvability": improvability(scores.to_numpy()[..., None])[:, 0],
+            "improvability_low": improvable[0],
+            "improvability_high": improvable[1],
+        },
+        index=scores.columns,
+    )
+
+
+def improvability(scores: np.ndarray) -> np.ndarray:
+    """Return the mean over tasks of (error - best error) / error, error being 1 - score (Erickson et al. 2025).
+
+    `scores` has shape (n_tasks, n_models, n_replicates), the result shape (n_models, n_replicates).
+    """
+    error = 1 - np.minimum(scores, 1)
+    gain = error - error.min(axis=1, keepdims=True)
+    return np.divide(gain, error, out=np.zeros_like(gain), where=error > 0).mean(axis=0)
+
+
+def drawn_scores(scores: pd.DataFrame, draws: Draws) -> np.ndarray:
+    """Return the scores of each replicate, shape (n_tasks, n_models, n_bootstrap), the score itself where undefined."""
+    size = max((len(of_task) for of_task in draws.values()), default=0)
+    none = np.full(size, np.nan)
+    drawn = np.array([[draws.get((str(task), str(model)), none) for model in scores] for task in scores.index])
+    return np.where(np.isfinite(drawn), drawn, scores.to_numpy()[..., None])
+
+
+def share_best(drawn: pd.DataFrame) -> pd.Series:
+    """Return the share of replicates (columns) in which each model (row) is highest, ties shared; NaN without any."""
+    known = drawn.loc[:, drawn.notna().all()]
+    first = known.eq(known.max())
+    return (first / first.sum()).mean(axis=1)
 
 
 def _nemenyi(scores: pd.DataFrame) -> pd.DataFrame:

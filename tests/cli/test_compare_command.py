@@ -138,7 +138,7 @@ def test_damaged_run_folders_are_named(runs: Path, command: Command, tmp_path: P
 def test_json_is_the_scores_alone(runs: Path, command: Command) -> None:
     code, out, _ = command("compare", runs / "base", "--format", "json", "--n-permutations", 99)
     rows = json.loads(out)
-    assert code == 0 and len(rows) == 9 and {"low", "high", "chance", "p", "q", "tied"} <= set(rows[0])
+    assert code == 0 and len(rows) == 9 and {"low", "high", "chance", "p", "q", "best"} <= set(rows[0])
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_runs_on_other_data_do_not_compare(runs: Path, tmp_path: Path) -> None:
 def test_differences_turn_towards_the_reference() -> None:
     table = pd.DataFrame({
         "task": ["C2"], "metric": ["auroc"], "a": ["x"], "b": ["y"], "difference": [0.2], "low": [0.1], "high": [0.4],
-        "wins": [0.9], "folds": [5], "test": ["Nadeau-Bengio"], "p": [0.1], "floor": [0.0],
+        "wins": [0.9], "folds": [5], "test": ["Nadeau-Bengio"], "p_new": [0.1], "floor": [0.0],
     })  # fmt: skip
     turned = against(table, "x").iloc[0]
     assert (turned["model"], turned["difference"], turned["low"], turned["high"]) == ("y", -0.2, -0.4, -0.1)

@@ -8,8 +8,8 @@ import pytest
 import somb_utils as somb
 from somb_utils.errors import UsageError
 from somb_utils.paths import DATA
-from somb_utils.reference.published import compare, published_primary, published_scores
-from somb_utils.runs.results import composite, composite_of
+from somb_utils.reference.published import compare, published_primary, published_scores, shared_names
+from somb_utils.runs.composite import composite_of
 from somb_utils.tasks.definitions import catalogue
 
 CHEAP = ["A1", "A2", "C1", "C2", "D1", "F4", "F5", "G1", "H1", "I2"]
@@ -54,10 +54,9 @@ def test_rf_is_deterministic(open_data: Path) -> None:
 
 def test_published_composite_follows_from_the_published_scores() -> None:
     primary = {task.id: task.metrics.primary for task in catalogue().values()}
-    scores = published_scores()
+    scores = shared_names(published_scores())
     scores = scores[scores["metric"] == scores["task"].map(primary)]
-    random = scores[scores["model"] == "random"].set_index("task")["mean"]
-    mine = composite(scores, random.to_dict())
+    mine = composite_of(scores.assign(protocol="published"))
     published = pd.read_csv(DATA / "reference" / "published_composite.csv")
     assert set(published["model"]) == set(mine.index)
     for row in published.itertuples():
@@ -96,5 +95,5 @@ def test_composites_count_b2_for_one_name_only_in_aligned() -> None:
 
 def test_supplementary_tasks_stay_out_of_the_composite() -> None:
     scores = pd.DataFrame({"task": ["E1", "E2", "E3"], "model": "m", "mean": [0.5, 0.9, 0.9]})
-    table = composite(scores, {"E1": 0.0, "E2": 0.0, "E3": 0.0})
+    table = composite_of(scores.assign(protocol="aligned", chance=0.0))
     assert table.loc["m", "E"] == 0.5

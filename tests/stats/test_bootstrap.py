@@ -174,20 +174,21 @@ def test_order_of_lines_makes_no_difference() -> None:
     np.testing.assert_array_equal(replicates(run.predictions, "F3", 50), replicates(shuffled, "F3", 50))
 
 
-def test_summary_holds_interval_and_ties() -> None:
+def test_summary_holds_interval_and_best_set() -> None:
     run = somb.run(["C2", "F4"], ["majority", "logreg", "rf"], source="simulated", n_jobs=1)
     table = run.summary(300).set_index(["task", "model"])
     assert table["low"].le(table["mean"]).all() and table["high"].ge(table["mean"]).all()
-    assert not table.loc[("F4", "majority"), "tied"]
-    best = table.groupby("task")["mean"].idxmax()
-    assert table.loc[best, "tied"].all()
-    assert run.summary(0)["low"].isna().all()
+    assert not table.xs("majority", level="model")["best"].any()
+    leading = table.drop(index="majority", level="model").groupby("task")["mean"].idxmax()
+    assert table.loc[leading, "best"].all()
+    without = run.summary(0)
+    assert without["low"].isna().all() and not without["best"].any()
 
 
-def test_failed_models_are_not_tied() -> None:
+def test_failed_models_are_never_best() -> None:
     run = somb.run(["C2"], {"logreg": "logreg", "broken": "own_estimators:AlwaysNaN"}, source="simulated", n_jobs=1)
     table = run.summary(50).set_index("model")
-    assert np.isnan(table.loc["broken", "low"]) and not table.loc["broken", "tied"] and table.loc["logreg", "tied"]
+    assert np.isnan(table.loc["broken", "low"]) and not table.loc["broken", "best"] and table.loc["logreg", "best"]
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_differences_pair_folds_and_draws(run: somb.RunResult) -> None:
     assert row["difference"] == pytest.approx(means["D1", "logreg"] - means["D1", "rf"])
     assert row["low"] <= row["difference"] <= row["high"] and row["test"] == "Nadeau-Bengio"
     assert table.xs("A1")["test"].eq("sign flip").all() and table.xs("A1")["floor"].eq(0.125).all()
-    assert table.xs("A1")["p"].ge(0.125).all()
+    assert table.xs("A1")["p_new"].ge(0.125).all()
     assert table.loc[("A1", "majority", "logreg"), "wins"] < 0.05
 
 

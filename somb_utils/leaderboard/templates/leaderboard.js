@@ -59,10 +59,10 @@
       const groups = unique(table.flatMap((r) => Object.keys(r.groups)));
       $("ranking").innerHTML = !table.length ? "<p class='soft'>No composite: these results hold no scored task.</p>" :
         `<div class="scroll" tabindex="0" role="region" aria-label="Composite score by model"><table><thead><tr>
-        <th scope="col">model</th><th scope="col">composite</th><th scope="col" class="n">groups</th>${
+        <th scope="col">model</th><th scope="col">composite</th><th scope="col" class="n">95 % interval</th><th scope="col" class="n">P(best)</th><th scope="col" class="n">groups</th>${
           groups.map((g) => `<th scope="col" class="n">${esc(g.replaceAll("_", " "))}</th>`).join("")}</tr></thead><tbody>${
           table.map((r) => `<tr><th scope="row">${esc(r.model)}</th><td><span class="bar" aria-hidden="true"><i style="width:${
-            (100 * r.composite).toFixed(1)}%"></i></span> ${r.composite.toFixed(3)}</td><td class="n">${r.n}</td>${
+            (100 * Math.max(0, r.composite)).toFixed(1)}%"></i></span> ${r.composite.toFixed(3)}</td><td class="n">${r.low === null ? "–" : `${r.low.toFixed(3)} to ${r.high.toFixed(3)}`}</td><td class="n">${r.p_best === null ? "–" : r.p_best.toFixed(2)}</td><td class="n">${r.n}</td>${
             groups.map((g) => `<td class="n">${r.groups[g] === undefined || r.groups[g] === null ? "–" : r.groups[g].toFixed(2)}</td>`).join("")
           }</tr>`).join("")}</tbody></table></div>`;
     }
@@ -78,8 +78,10 @@
             || "No code is named, so nobody can make these predictions again."}</p></details>`).join("")}`;
     }
 
-    const TIED = "the best of its task, or not significantly different from it: the 95 % interval of their paired difference holds 0";
-    const star = (r) => r.tied ? `<abbr class="tied" title="${TIED}">*</abbr>` : "";
+    const BEST = "not excluded from the best of its task by a multiple comparison with the best (95 %)";
+    const CHANCE = "not above chance (permutation test, q ≥ 0.05 over the table)";
+    const marks = (r) => (r.best ? `<abbr class="mark" title="${BEST}">*</abbr>` : "")
+      + (r.above_chance === false ? `<abbr class="mark" title="${CHANCE}">‡</abbr>` : "");
     const interval = (r) => r.low === null || r.low === undefined ? "" : `, 95 % interval ${fixed(r.low, r.metric)} to ${fixed(r.high, r.metric)}`;
 
     function heatmap(list) {
@@ -87,7 +89,7 @@
       const ids = Object.keys(tasks).filter(shown);
       const primary = !form.elements.metric.value;
       $("ramp").innerHTML = primary
-        ? `Colour: share of the way from chance <span class="ramp" aria-hidden="true"></span> to perfect. Grey figures are at or below chance. ${list.some((r) => r.tied) ? `* ${TIED}.` : ""}`
+        ? `Colour: share of the way from chance <span class="ramp" aria-hidden="true"></span> to perfect. Grey figures are at or below chance. ${list.some((r) => r.best) ? `* ${BEST}. ` : ""}${list.some((r) => r.above_chance === false) ? `‡ ${CHANCE}.` : ""}`
         : `Colour: score from 0 <span class="ramp" aria-hidden="true"></span> to 1.`;
       $("heatmap").innerHTML = `<div class="scroll" tabindex="0" role="region" aria-label="Scores, task by model"><table class="heat">
         <thead><tr><th scope="col">task</th><th scope="col">metric</th><th scope="col" class="n">chance</th>${
@@ -99,7 +101,7 @@
             const value = above(r) === null ? r.mean : above(r);
             const t = Math.round(100 * Math.max(0, Math.min(1, value)) ** 0.75);
             const kind = [t > 52 ? "hot" : "", above(r) !== null && above(r) <= 0 ? "low" : "", top === r && (above(r) === null || above(r) > 0) ? "best" : ""];
-            return `<td class="v ${kind.join(" ")}" style="--t:${t}" title="${esc(`${id} ${m}: ${fixed(r.mean, r.metric)} ± ${fixed(r.sd, r.metric)}${interval(r)}`)}">${fixed(r.mean, r.metric)}${star(r)}</td>`;
+            return `<td class="v ${kind.join(" ")}" style="--t:${t}" title="${esc(`${id} ${m}: ${fixed(r.mean, r.metric)} ± ${fixed(r.sd, r.metric)}${interval(r)}`)}">${fixed(r.mean, r.metric)}${marks(r)}</td>`;
           }).join("");
           const t = tasks[id];
           return `<tr><th scope="row"><button type="button" class="open" data-task="${esc(id)}">${esc(id)}</button> <span>${esc(t.name)}</span></th>
@@ -177,7 +179,7 @@
         const share = above(r), t = tasks[r.task];
         const lost = [r.failed ? `${r.failed} failed` : "", r.undefined ? `${r.undefined} undefined` : ""].filter(Boolean).join(", ");
         return `<tr><td><button type="button" class="open" data-task="${esc(r.task)}">${esc(r.task)}</button></td><td>${t.tier}</td><td>${esc(t.modality)}</td>
-          <td>${esc(label(r.metric))}</td><td>${esc(r.model)}</td><td class="n"><b>${fixed(r.mean, r.metric)}</b>${star(r)}</td><td class="n">${fixed(r.sd, r.metric)}</td>
+          <td>${esc(label(r.metric))}</td><td>${esc(r.model)}</td><td class="n"><b>${fixed(r.mean, r.metric)}</b>${marks(r)}</td><td class="n">${fixed(r.sd, r.metric)}</td>
           <td class="n">${r.low === null || r.low === undefined ? "–" : `${fixed(r.low, r.metric)} to ${fixed(r.high, r.metric)}`}</td><td class="n">${fixed(r.chance, r.metric)}</td>
           <td class="n">${share === null ? "–" : `${(100 * share).toFixed(0)} %`}</td><td class="n">${r.folds ?? "–"}${lost ? ` (${lost})` : ""}</td></tr>`;
       }).join("");

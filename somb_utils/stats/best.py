@@ -1,0 +1,92 @@
+"""Which models of a task may be its best: a multiple comparison with the best on the replicates of the bootstrap."""
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from somb_utils.stats.bootstrap import LEVEL, N_BOOTSTRAP, SEED, Draws, all_replicates, interval, t_to_normal
+from somb_utils.stats.design import GROUPED, each_protocol
+from somb_utils.tasks.definitions import task_of
+
+EPSILON = 1e-9
+
+
+def best_set(scores: np.ndarray, draws: np.ndarray, n_groups: int = 0, seed: int = SEED) -> np.ndarray:
+    """Return which models cannot be excluded from being the best, shape (n_models,).
+
+    `scores` has shape (n_models,), `draws` shape (n_models, n_replicates), all models by the same draws; `n_groups` is
+    the number of crew members or time points, if those were drawn.
+
+    Model i is excluded if some model j is better by more than chance allows (Hsu 1981, multiple comparison with the
+    best): t_ij, the difference over its standard deviation, exceeds the 95 % quantile of its largest value under
+    equality, over all j and all models i that are not excluded yet. The excluded leave that maximum, and the quantile
+    is taken again until it excludes none (step-down; Romano and Wolf 2005), so that the chance of excluding any of the
+    truly best models is 5 %, however many there are. Where the standard deviation is 0, nothing is excluded.
+
+    Equality is given by the replicates about their mean. Standard deviations from few groups are too uncertain for
+    that: their t_ij are compared with those of normal scores of as many groups, with the covariance of the replicates.
+    """
+    draws = draws[:, np.isfinite(draws).all(axis=0)]
+    if not draws.size:
+        return np.zeros(len(scores), dtype=bool)
+    gaps = draws - draws[:, None]  # (i, j, replicate): j less i
+    spread = gaps.std(axis=2)
+    null = _studentised(gaps - gaps.mean(axis=2, keepdims=True), spread[..., None])
+    if n_groups:
+        spread = spread / t_to_normal(n_groups)
+        null = _of_normal_groups(draws, n_groups, seed)
+    exceeds = _studentised(scores - scores[:, None], spread).max(axis=1)
+    largest, kept = null.max(axis=1), np.ones(len(scores), dtype=bool)
+    while (excluded := kept & (exceeds > np.quantile(largest[kept].max(axis=0), LEVEL))).any():
+        kept &= ~excluded
+    return kept
+
+
+def _studentised(difference: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    known = np.broadcast_to(spread > EPSILON, difference.shape)
+    return np.divide(difference, spread, out=np.zeros_like(difference), where=known)
+
+
+def _of_normal_groups(draws: np.ndarray, n_groups: int, seed: int) -> np.ndarray:
+    """Return t_ij of normal scores of equal means, shape (n_models, n_models, n_replicates)."""
+    n_models, n_draws = draws.shape
+    scores = np.random.default_rng(seed).multivariate_normal(
+        np.zeros(n_models), np.cov(draws).reshape(n_models, n_models), (n_draws, n_groups), method="eigh"
+    )
+    gaps = scores[:, :, None, :] - scores[:, :, :, None]
+    return np.moveaxis(_studentised(gaps.mean(axis=1), gaps.std(axis=1, ddof=1) / np.sqrt(n_groups)), 0, 2)
+
+
+def with_intervals(
+    summary: pd.DataFrame,
+    predictions: pd.DataFrame,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = SEED,
+    n_jobs: int | None = None,
+    trivial: Collection[str] = (),
+) -> pd.DataFrame:
+    """Return a summary with each score's 95 % interval, `low` and `high`, and the set of `best` models of its task.
+
+    A model is in that set if :func:`best_set` does not exclude it. Never in it are `trivial` models, those with failed
+    folds, and those without replicates (of your own tasks, or with `n_bootstrap` 0).
+    """
+    parts = [
+        marked(rows, all_replicates(predicted, n_bootstrap, seed, n_jobs) if n_bootstrap else {}, trivial, seed)
+        for rows, predicted in each_protocol(summary, predictions)
+    ]
+    return pd.concat(parts).loc[summary.index]
+
+
+def marked(summary: pd.DataFrame, draws: Draws, trivial: Collection[str] = (), seed: int = SEED) -> pd.DataFrame:
+    """Return a summary of one protocol with interval and best set, from the replicates of its tasks and models."""
+    drawn = [draws.get(key, np.empty(0)) for key in zip(summary["task"], summary["model"], strict=True)]
+    low, high = np.clip([interval(of_model) for of_model in drawn], 0, 1).reshape(-1, 2).T
+    candidate = ~summary["model"].isin(trivial) & (summary["failed"] == 0) & np.isfinite(low)
+    best = pd.Series(data=False, index=summary.index)
+    for name, rows in summary[candidate].groupby("task"):
+        task = task_of(str(name), rows["protocol"].iat[0])
+        n_groups = int(rows["folds"].min()) if task is not None and task.split in GROUPED else 0
+        of_models = np.array([draws[str(name), model] for model in rows["model"]])
+        best[rows.index] = best_set(rows["mean"].to_numpy(), of_models, n_groups, seed)
+    return summary.assign(low=low, high=high, best=best)
