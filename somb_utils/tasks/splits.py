@@ -1,9 +1,9 @@
-"""The fold rules, which reproduce the published index lists exactly."""
+"""The fold rules: the published ones, whose index lists are reproduced exactly, and complete cross-validation."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 
 SEED = 42
 REPETITIONS = 5
@@ -16,7 +16,7 @@ class Fold:
     Parameters
     ----------
     label
-        The crew member, time point or repetition held out.
+        The crew member, time point or repetition held out; ``0.3`` is the fourth fold of the first repetition.
     train, test
         Row positions, shape (n_train,) and (n_test,).
     """
@@ -47,3 +47,15 @@ def shuffled(stratify: np.ndarray) -> list[Fold]:
     splitter = StratifiedShuffleSplit(n_splits=REPETITIONS, train_size=0.8, random_state=SEED)
     pairs = splitter.split(np.zeros(len(stratify)), stratify)
     return [Fold(str(repetition), train, test) for repetition, (train, test) in enumerate(pairs)]
+
+
+def complete(stratify: np.ndarray, relatives: np.ndarray | None) -> list[Fold]:
+    """Return all folds of five differently seeded stratified 5-fold splits (5 × 5); relatives stay together."""
+    splitter = StratifiedKFold if relatives is None else StratifiedGroupKFold
+    return [
+        Fold(f"{repetition}.{k}", train, test)
+        for repetition in range(REPETITIONS)
+        for k, (train, test) in enumerate(
+            splitter(5, shuffle=True, random_state=SEED + repetition).split(stratify, stratify, relatives)
+        )
+    ]
