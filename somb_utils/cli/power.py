@@ -12,9 +12,7 @@ from somb_utils.cli.options import Format, Jobs, Print
 if TYPE_CHECKING:
     from types import ModuleType
 
-Missions = Annotated[
-    int | None, typer.Option(min=2, help="At most this many missions per setting, for a quick look.")
-]
+Missions = Annotated[int | None, typer.Option(min=2, help="At most this many missions per setting, for a quick look.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="CSV; resumed if it exists [default: the project's].")]
 
 

@@ -28,6 +28,12 @@ PLAN = DATA / "studies" / "coverage.csv"
 FILE = DATA / "reference" / "coverage.csv"
 COMMAND = "somb coverage"
 N_BOOTSTRAP = 500
+WAYS = {
+    "coverage": "percentiles",
+    "normal": "the normal interval",
+    "bias_corrected": "bias-corrected percentiles",
+    "basic": "the basic (reflected) bootstrap",
+}
 
 
 def plan() -> list[Setting]:
@@ -172,19 +178,16 @@ def of_groups(groups: int) -> str:
 
 
 def of_auprc() -> str:
-    """Return in a paragraph how AUPRC intervals of few positives are off, and what other intervals would cover."""
+    """Return in a paragraph how AUPRC replicates of few positives are off, and what other intervals would cover."""
     table = stored().query("metric == 'auprc'")
     few = table[table["positives"] == table["positives"].min()]
-    others = ", ".join(
-        f"{span(few, way)} by {name}"
-        for way, name in (("normal", "the normal interval"), ("bias_corrected", "bias-corrected percentiles"),
-                          ("basic", "the basic (reflected) bootstrap"))
-    )  # fmt: skip
+    mean = {name: f"{100 * few[way].mean():.0f} %" for way, name in WAYS.items()}
+    others = ", ".join(f"{share} by {name}" for name, share in list(mean.items())[1:])
     return (
         "The replicates of AUPRC are too high: a positive that is drawn twice ranks beside itself. With "
         f"{few['positives'].iloc[0]} positives in {few['rows'].iloc[0]:,} simulated rows, their mean is "
-        f"{_range(few['replicate_ratio'], 1)} times the score. Percentiles still cover the expected score most often, "
-        f"in {span(few)} of simulated studies, against {others}. But the lower end of such an interval is no evidence "
+        f"{_range(few['replicate_ratio'], 1)} times the score. Percentiles still have the best coverage of four ways "
+        f"there, {mean['percentiles']} on average, against {others}. The lower end of such an interval is no evidence "
         "that a score is above chance: that is what the permutation test is for."
     )
 
