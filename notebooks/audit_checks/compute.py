@@ -15,6 +15,7 @@ from somb_utils.errors import UsageError
 from somb_utils.paths import replacing
 from somb_utils.reference.published import TOLERANCE, published_primary
 from somb_utils.runs.runner import run, unavailable
+from somb_utils.stats.bootstrap import all_replicates
 from somb_utils.stats.permutation import ALPHA
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
 from somb_utils.tasks.definitions import catalogue
@@ -232,8 +233,17 @@ def _crew(tables: Tables) -> Figures:
     return {f"g1_logreg_{column}": linear[column] for column in ("chance", "mean", "lowest")}
 
 
+def _replicates(tables: Tables) -> Figures:
+    """Return the mean of the bootstrap replicates of AUPRC over the score, for two tasks of few positives."""
+    fitted = run([tables.task("E2"), tables.task("E4")], "logreg", n_jobs=1)
+    scores = fitted.summary(0).set_index("task")["mean"]
+    draws = all_replicates(fitted.predictions)
+    return {f"{task.lower()}_replicates": float(scored.mean()) / scores[task] for (task, _), scored in draws.items()}
+
+
 PARTS: tuple[Callable[[Tables], Figures], ...] = (
     _tasks, _pairing, _folds_of_c2, _atoms_of_d1, _descriptions, _random_draws, _rows, _tested, _listed, _tables, _crew,
+    _replicates,
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import NullLocator
 from somb_utils.labels import metric_name
 from somb_utils.plots.style import PALETTE, QUIET, figure, legend_below, new
 from somb_utils.studies.coverage import design_of
+from somb_utils.studies.experiments import FOLDS, SIGNALS
 
 USUAL = {"task": "A1", "model": "logreg", "crew": 4, "timepoints": 7, "features": 20}
 TINTS = dict(zip((0.0, 0.25, 0.5, 1.0), ("#7F7F7F", *PALETTE[:3]), strict=True))  # by effect
@@ -32,7 +33,7 @@ def by_crew(table: pd.DataFrame) -> Figure:
     table
         Rows of :func:`somb_utils.studies.power.stored` that differ in crew and effect.
     """
-    made, (left, right) = new(9.5, 4.2, 1, 2, gridspec_kw={"wspace": 0.08})
+    fig, (left, right) = new(9.5, 4.2, 1, 2, gridspec_kw={"wspace": 0.08})
     power_panel(left, table, "crew")
     for effect, rows in table.groupby("effect"):
         right.plot(rows["crew"], rows["width"], "o-", color=TINTS[float(str(effect))], ms=5, lw=1.5)
@@ -41,7 +42,7 @@ def by_crew(table: pd.DataFrame) -> Figure:
     left.set_title(f"Power ({_missions(table)} missions a point)")
     right.set_title("Width of the score's interval")
     legend_below(left, 5)
-    return made
+    return fig
 
 
 @figure
@@ -53,16 +54,16 @@ def by_size(parts: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
     parts
         The column that a panel's missions differ in (timepoints, columns or rows), and their rows.
     """
-    made, panels = new(3.3 * len(parts), 3.9, 1, len(parts), sharey=True, squeeze=False)
-    for axes, (column, table) in zip(panels[0], parts, strict=True):
-        power_panel(axes, table, column)
-        axes.set_ylabel("power (%)" if axes is panels[0, 0] else "")
-        axes.set_title(f"{table['task'].iloc[0]}: {LABELS[column]}")
-    legend_below(panels[0, -1], 5)
-    return made
+    fig, axes = new(3.3 * len(parts), 3.9, 1, len(parts), sharey=True, squeeze=False)
+    for ax, (column, table) in zip(axes[0], parts, strict=True):
+        power_panel(ax, table, column)
+        ax.set_ylabel("power (%)" if ax is axes[0, 0] else "")
+        ax.set_title(f"{table['task'].iloc[0]}: {LABELS[column]}")
+    legend_below(axes[0, -1], 5)
+    return fig
 
 
-def power_panel(axes: Axes, table: pd.DataFrame, column: str) -> None:
+def power_panel(ax: Axes, table: pd.DataFrame, column: str) -> None:
     """Draw power with its Wilson intervals against a column, effects side by side, and the type I error rate."""
     effects = sorted(table["effect"].unique())
     for effect in effects:
@@ -70,7 +71,7 @@ def power_panel(axes: Axes, table: pd.DataFrame, column: str) -> None:
         at = rows[column] * 1.035 ** (effects.index(effect) - (len(effects) - 1) / 2)
         ends = 100 * np.abs(rows[["low", "high"]].to_numpy().T - rows["power"].to_numpy())
         label = f"effect {effect:g}" + (" (no signal)" if not effect else "")
-        axes.errorbar(
+        ax.errorbar(
             at,
             100 * rows["power"],
             ends,
@@ -82,16 +83,16 @@ def power_panel(axes: Axes, table: pd.DataFrame, column: str) -> None:
             capsize=2,
             label=label,
         )
-    axes.axhline(5, color="black", ls="--", lw=1, label="5 %")
-    _counts(axes, table[column])
-    axes.set(xlabel=LABELS[column], ylabel="power (%)", ylim=(-3, 103))
+    ax.axhline(5, color="black", ls="--", lw=1, label="5 %")
+    _counts(ax, table[column])
+    ax.set(xlabel=LABELS[column], ylabel="power (%)", ylim=(-3, 103))
 
 
-def _counts(axes: Axes, counts: pd.Series) -> None:
-    axes.set_xscale("log", base=2)
+def _counts(ax: Axes, counts: pd.Series) -> None:
+    ax.set_xscale("log", base=2)
     ticks = sorted(counts.unique())
-    axes.set_xticks(ticks, [f"{count:,}" for count in ticks])
-    axes.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticks(ticks, [f"{count:,}" for count in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def _missions(table: pd.DataFrame) -> str:
@@ -101,26 +102,33 @@ def _missions(table: pd.DataFrame) -> str:
 
 @figure
 def coverage(table: pd.DataFrame) -> Figure:
-    """Draw the coverage of the 95 % interval, one line per setting, beside what plain percentiles would have.
+    """Draw the coverage of the 95 % interval, one line per design and one dot per strength of the signal.
 
     Parameters
     ----------
     table
         Of :func:`somb_utils.studies.coverage.stored`, with a column ``design`` that describes a setting in words.
     """
-    made, axes = new(8.5, 1.6 + 0.235 * len(table))
-    place = np.arange(len(table))
-    axes.axvspan(93, 97, color="#009E73", alpha=0.15, lw=0, label="93 to 97 %")
-    axes.axvline(95, color="black", ls="--", lw=1)
-    axes.scatter(100 * table["percentile"], place, s=26, fc="white", ec=QUIET, lw=1.4, label="plain percentiles")
-    axes.hlines(place, 100 * table["low"], 100 * table["high"], color=PALETTE[0], lw=1.5)
-    axes.scatter(100 * table["coverage"], place, s=26, color=PALETTE[0], zorder=3, label="the interval used here")
-    axes.set_yticks(place, table["design"], fontsize=8.5)
-    axes.set(xlabel="intervals that hold the truth (%)", ylim=(len(table) - 0.4, -0.6), xlim=(None, 100.5))
-    axes.set_title(f"Coverage of 95 % intervals ({_missions(table)} missions a line)")
-    axes.grid(False, axis="y")
-    legend_below(axes, 3)
-    return made
+    designs = list(table["design"].unique())
+    fig, ax = new(8.5, 1.8 + 0.26 * len(designs))
+    ax.axvline(95, color="black", ls="--", lw=1, label="95 %")
+    grouped = table[table["groups"] > 0]
+    ax.scatter(
+        *(100 * grouped["percentile"], grouped["design"].map(designs.index)),
+        **{"s": 22, "fc": "white", "ec": QUIET, "lw": 1.2, "label": "plain percentiles (groups)"},
+    )
+    for number, (signal, colour) in enumerate(zip(SIGNALS, ("#7F7F7F", *PALETTE[:2]), strict=True)):
+        rows = table[table["signal"] == signal]
+        place = rows["design"].map(designs.index) + 0.22 * (number - 1)
+        ax.hlines(place, 100 * rows["low"], 100 * rows["high"], color=colour, lw=1)
+        label = {"none": "no signal"}.get(signal, f"{signal} signal")
+        ax.scatter(100 * rows["coverage"], place, s=20, color=colour, zorder=3, label=label)
+    ax.set_yticks(range(len(designs)), designs, fontsize=8.5)
+    ax.set(xlabel="intervals that cover the expected score (%)", ylim=(len(designs) - 0.4, -0.6), xlim=(None, 100.5))
+    ax.set_title(f"Coverage of 95 % intervals ({_missions(table)} simulated studies a dot)")
+    ax.grid(False, axis="y")
+    legend_below(ax, 5)
+    return fig
 
 
 def varied(table: pd.DataFrame, *columns: str, **base: Any) -> pd.DataFrame:
@@ -142,10 +150,10 @@ def share(row: pd.Series) -> str:
 
 
 def lines(table: pd.DataFrame) -> list[str]:
-    """Return each setting of the stored table in words: metric, expected score, design, whether groups are alike."""
+    """Return the design of each setting of the stored table in words: metric, sample, how groups respond, folds."""
     return [_line(row) for row in table.to_dict("records")]
 
 
 def _line(row: Mapping[Any, Any]) -> str:
-    groups = (", unlike" if row["group_sd"] else ", alike") if row["groups"] else ""
-    return f"{metric_name(row['metric'])} {row['truth']:.2f}: {design_of(row)}{groups}"
+    more = ("unlike" if row["response_sd"] else "alike") if row["groups"] else FOLDS[row["folds"]]
+    return f"{metric_name(row['metric'])}: {design_of(row)}, {more}"

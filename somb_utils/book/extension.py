@@ -100,7 +100,19 @@ def coverage_table() -> str:
     return markdown(summary(stored()))
 
 
-MARKERS: dict[str, Callable[[], str]] = {"tasks": task_pages, "tables": table_pages, "coverage": coverage_table}
+def coverage_notes() -> str:
+    """Return what the study of coverage shows of few crew, of AUPRC and of complete cross-validation."""
+    from somb_utils.studies import coverage
+
+    return "\n\n".join([coverage.of_groups(4), coverage.of_folds(), coverage.of_auprc()])
+
+
+MARKERS: dict[str, Callable[[], str]] = {
+    "tasks": task_pages,
+    "tables": table_pages,
+    "coverage": coverage_table,
+    "coverage_notes": coverage_notes,
+}
 
 
 def fill(text: str) -> str:

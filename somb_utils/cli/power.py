@@ -29,9 +29,9 @@ def power(jobs: Jobs = 1, missions: Missions = None, out: Out = None, format: Pr
 
 
 def coverage(jobs: Jobs = 1, missions: Missions = None, out: Out = None, format: Print = Format.table) -> None:
-    """Simulate predictions of known expected score and count how often the 95 % interval covers it.
+    """Fit models to simulated studies and count how often the 95 % interval covers their expected score.
 
-    Each setting (task, crew or rows, population) is stored when it is done; the same command resumes.
+    Each setting (task, crew or rows, population, folds) is stored when it is done; the same command resumes.
 
     Examples: `somb coverage`, `somb coverage --missions 50 --out quick.csv`
     """

@@ -217,14 +217,17 @@ class Session:
         return table.assign(rows=[len(self.tasks[name].X) for name in table["task"]])
 
     def show_scores(self) -> None:
-        """Show every model's score with its interval, chance level and the published score."""
+        """Show every model's score with its interval, chance level and published score; of groups, the coverage too."""
         from somb_utils import plots
+        from somb_utils.studies.coverage import of_groups
 
         if not self.tasks:
             note("there is no score to show")
             return
         primary = self.scores[["task", "model", "metric"]]
         show(plots.scores(self.scores, self.result.results.merge(primary, on=["task", "model", "metric"])))
+        for groups in sorted({data.groups.nunique() for data in self.tasks.values() if data.groups is not None}):
+            show(of_groups(groups))
 
     def recap(self) -> None:
         """Name each task's best non-trivial model, and say whether it is above chance."""

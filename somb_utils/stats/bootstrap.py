@@ -64,8 +64,11 @@ def bootstrap_interval(
     their variance lacks; the factor is that of a 95 % interval, 1.87 for a
     crew of four.
 
-    The interval is for these fitted models on new crew, days or genes. It leaves out that other training rows would
-    give other models.
+    The replicates keep the fitted models, so the interval lacks the variation that other training rows would bring.
+    Its coverage of the expected score, with models fitted anew in each simulated study, is therefore below the
+    nominal level, most of all with four crew members and for AUPRC with few positives; the book's page on metrics
+    has the measured coverage. AUPRC replicates are too high, because a positive that is drawn twice ranks beside
+    itself: the lower end of an AUPRC interval is no evidence that a score is above chance.
 
     Examples
     --------

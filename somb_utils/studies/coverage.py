@@ -1,64 +1,39 @@
-"""How often the 95 % interval covers the expected score, on predictions simulated from a known population.
+"""How often the 95 % interval covers the expected score, with models fitted anew in every simulated experiment.
 
-No model is fitted. Crew members (or time points) differ in how hard they are, days of a crew member too, and rows
-within them; genes differ in a part that all repetitions share and a part that each has for itself. Labels are fixed,
-as in a study. The expected score is the mean over all missions of a setting: what the same fitted models score on
-average on new crew or rows.
+The truth is the expected score of the whole procedure: of models fitted to training sets of this size, drawn anew as
+the test rows are, by these folds. It is estimated by the mean over a setting's experiments. Two models are fitted to
+each fold: linear discriminant analysis, whose interval is studied, and the same with a diagonal covariance, for the
+interval of their paired difference.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.stats import norm
 
 from somb_utils.labels import metric_name
 from somb_utils.paths import DATA
-from somb_utils.stats.bootstrap import interval, replicates, student_factor
-from somb_utils.stats.design import GROUPED, design
-from somb_utils.stats.permutation import null_scores
+from somb_utils.stats import kernels
+from somb_utils.stats.bootstrap import LEVEL, all_replicates, interval, student_factor
+from somb_utils.stats.design import Design, design, rows_of
 from somb_utils.stats.reliability import wilson_interval
 from somb_utils.studies import grid
-from somb_utils.tasks.definitions import Task, get_task
-from somb_utils.tasks.splits import repeated_first_fold
+from somb_utils.studies.experiments import FOLDS, MODELS, Setting, draw_features, has_swabs, predictions_of, simulated
+from somb_utils.tasks.definitions import get_task
 
 PLAN = DATA / "studies" / "coverage.csv"
 FILE = DATA / "reference" / "coverage.csv"
 COMMAND = "somb coverage"
 N_BOOTSTRAP = 500
-DAYS = ("pre_flight", "pre_flight", "pre_flight", "post_flight", "recovery", "recovery", "recovery")
-SWABBED = ("pre_flight", "pre_flight", "in_flight", "in_flight", "post_flight", "recovery", "recovery")
-DAY_SD = 0.7
-ROW_SD = 1.0
-REPETITION_SD = 0.5
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A design and a population, of which missions are simulated.
-
-    A grouped task has `groups` (crew members or time points), a feature task `rows` and `positives`. `level` is how
-    good the model is: the share of right predictions for an average crew member (F1), or the distance of positives
-    from negatives in standard deviations of a row (rankings). `group_sd` is the standard deviation between groups of
-    the log odds, or of that distance.
-    """
-
-    task: str
-    groups: int = 0
-    rows: int = 0
-    positives: int = 0
-    level: float = 0.6
-    group_sd: float = 0.0
-    missions: int = 500
-    seed: int = 42
-
-    @property
-    def cost(self) -> float:
-        """Expected time, in arbitrary units."""
-        return self.missions * (10 + 0.01 * self.rows + 0.2 * self.groups)
+WAYS = {
+    "coverage": "percentiles",
+    "normal": "the normal interval",
+    "bias_corrected": "bias-corrected percentiles",
+    "basic": "the basic (reflected) bootstrap",
+}
 
 
 def plan() -> list[Setting]:
@@ -66,147 +41,76 @@ def plan() -> list[Setting]:
     return grid.settings(PLAN, Setting)
 
 
-Mission = Callable[[np.random.Generator], pd.DataFrame]
+def _score(arranged: Design, predictions: pd.DataFrame) -> float:
+    rows = rows_of(arranged, predictions)
+    return float(np.nanmean(kernels.fold_scores(arranged.metric, arranged.n_classes, arranged.folds, *rows[1:])))
 
 
-def missions_of(setting: Setting) -> Mission:
-    """Return the function that draws one mission's predictions, in the shape that a run stores them."""
-    task = get_task(setting.task)
-    if task.type == "multilabel":
-        return _labelled(setting, task)
-    if task.split not in GROUPED:
-        return _ranked(setting, task)
-    return _time_points(setting, task) if task.split == "loto" else _crew(setting, task)
+def ends_of(draws: np.ndarray, score: float, factor: float) -> dict[str, tuple[float, float]]:
+    """Return the interval of a score by its replicates, which are spread by a factor, in the ways that are compared.
 
-
-def _has_swabs(task: Task) -> bool:
-    """Return whether rows of a day, which end in `_S` and a number here, are sampled as one."""
-    return task.features.sampling_unit("C000_D0_S0") != "C000_D0_S0"
-
-
-def _crew(setting: Setting, task: Task) -> Mission:
-    swabs = _has_swabs(task)
-    days = SWABBED if swabs else DAYS
-    by_site = not set(days) <= set(task.classes)
-    of_day = [list(task.classes) if by_site else [phase] * (10 if swabs else 1) for phase in days]
-    frame = pd.DataFrame(
-        [
-            {"fold": f"C{c:03d}", "id": f"C{c:03d}_D{d}" + (f"_S{s}" if swabs else ""), "y_true": label}
-            for c in range(setting.groups)
-            for d, labels in enumerate(of_day)
-            for s, label in enumerate(labels)
-        ]
-    ).assign(task=task.id, model="simulated", y_score=np.nan)
-    names, k = np.array(task.classes, dtype=object), len(task.classes)
-    truth = frame["y_true"].map(task.classes.index).to_numpy()
-    of_crew = frame["fold"].factorize()[0]
-    day = frame["id"].str[:7].factorize()[0]
-
-    def draw(rng: np.random.Generator) -> pd.DataFrame:
-        odds = logit(setting.level) + setting.group_sd * rng.standard_normal(setting.groups)[of_crew]
-        if swabs:
-            odds = odds + DAY_SD * rng.standard_normal(day.max() + 1)[day]
-        wrong = rng.random(len(frame)) >= expit(odds)
-        called = np.where(wrong, (truth + rng.integers(1, k, len(frame))) % k, truth)
-        return frame.assign(y_pred=names[called])
-
-    return draw
-
-
-def _time_points(setting: Setting, task: Task) -> Mission:
-    labels = [task.classes[0]] * 10 + [task.classes[1]] * 39
-    frame = pd.DataFrame(
-        [
-            {"fold": f"T{t:02d}", "id": f"T{t:02d}:{s:02d}", "y_true": label, "y_pred": label}
-            for t in range(setting.groups)
-            for s, label in enumerate(labels)
-        ]
-    ).assign(task=task.id, model="simulated")
-    positive = (frame["y_true"] == task.classes[1]).to_numpy()
-    point = frame["fold"].factorize()[0]
-
-    def draw(rng: np.random.Generator) -> pd.DataFrame:
-        distance = setting.level + setting.group_sd * rng.standard_normal(setting.groups)[point]
-        return frame.assign(y_score=positive * distance + rng.standard_normal(len(frame)))
-
-    return draw
-
-
-def _tested(stratify: np.ndarray) -> list[np.ndarray]:
-    """Return the positions of the tested rows of each repetition."""
-    return [fold.test for fold in repeated_first_fold(stratify)]
-
-
-def _ranked(setting: Setting, task: Task) -> Mission:
-    truth = np.arange(setting.rows) < setting.positives
-    tests = _tested(truth)
-    row = np.concatenate(tests)
-    frame = pd.DataFrame(
-        {
-            "fold": np.repeat([str(r) for r in range(5)], [len(test) for test in tests]),
-            "id": [f"R{i:05d}" for i in row],
-            "y_true": np.array(task.classes, dtype=object)[truth[row].astype(int)],
-        }
-    ).assign(task=task.id, model="simulated", y_pred=task.classes[0])
-
-    def draw(rng: np.random.Generator) -> pd.DataFrame:
-        shared = setting.level * truth + ROW_SD * rng.standard_normal(setting.rows)
-        return frame.assign(y_score=shared[row] + REPETITION_SD * rng.standard_normal(len(row)))
-
-    return draw
-
-
-def _labelled(setting: Setting, task: Task) -> Mission:
-    share = np.array([task.class_counts[name] for name in task.classes]) / task.n_rows
-    truth = np.random.default_rng(setting.seed).random((setting.rows, len(share))) < share
-    tests = _tested(np.asarray(truth.any(axis=1)))
-    row = np.concatenate(tests)
-    frame = pd.DataFrame(
-        {
-            "fold": np.repeat([str(r) for r in range(5)], [len(test) * len(share) for test in tests]),
-            "id": np.repeat([f"R{i:05d}" for i in row], len(share)),
-            "label": np.tile(np.array(task.classes, dtype=object), len(row)),
-            "y_true": truth[row].ravel().astype(int).astype(str),
-        }
-    ).assign(task=task.id, model="simulated", y_score=np.nan)
-    false_positives = 0.05
-
-    def draw(rng: np.random.Generator) -> pd.DataFrame:
-        odds = np.where(truth, logit(setting.level), logit(false_positives)) + rng.standard_normal((setting.rows, 1))
-        called = rng.random((len(row), len(share))) < expit(odds[row])
-        return frame.assign(y_pred=called.ravel().astype(int).astype(str))
-
-    return draw
+    These are the one of this package, plain percentiles without the factor, the basic bootstrap (percentiles reflected
+    at the score), the normal interval, and bias-corrected percentiles (Efron and Tibshirani 1993, chapters 13 and 14).
+    """
+    low, high = interval(draws)
+    centre, spread = float(np.nanmean(draws)), float(norm.ppf((1 + LEVEL) / 2) * np.nanstd(draws))
+    below = (1 + np.sum(draws < score)) / (2 + len(draws))
+    tails = norm.cdf(2 * norm.ppf(below) + norm.ppf([(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    return {
+        "interval": (low, high),
+        "percentile": (centre + (low - centre) / factor, centre + (high - centre) / factor),
+        "basic": (2 * score - high, 2 * score - low),
+        "normal": (score - spread, score + spread),
+        "bias_corrected": tuple(np.nanquantile(draws, tails)),
+    }
 
 
 def coverage_of(setting: Setting) -> dict[str, Any]:
-    """Return how often the interval of a setting's missions covers their mean score.
+    """Return how often the interval of a setting's experiments covers the expected score.
 
-    These are the metric; the mean score over missions (truth) and its SD; the number of missions whose interval
-    covers it, their share (coverage) with its 95 % Wilson interval; the interval's mean width; and the coverage that
-    plain percentiles would have, without Student's t.
+    These are the metric; the mean score over experiments (truth) and its SD; the number of experiments whose interval
+    covers it, their share (coverage) with its 95 % Wilson interval; the interval's mean width; the coverage by the
+    other ways of :func:`ends_of`; the mean of the replicates over the mean score (replicate_ratio); and mean, coverage
+    and mean width of the difference between the two models, by a paired bootstrap.
     """
-    task, draw = get_task(setting.task), missions_of(setting)
-    scores, ends = [], []
+    task, rows = get_task(setting.task), simulated(setting)
+    factor = student_factor(setting.groups) if setting.groups else 1.0
+    arranged: Design | None = None
+    scores, ends, paired, centres = [], [], [], []
     for rng in np.random.default_rng([setting.seed, setting.groups, setting.rows]).spawn(setting.missions):
-        predictions, seed = draw(rng), int(rng.integers(2**32))
-        scores.append(null_scores(design(predictions, task), predictions, 1)[0])
-        ends.append(interval(replicates(predictions, task, N_BOOTSTRAP, seed)))
-    truth, low, high = float(np.mean(scores)), *np.array(ends).T
-    centre, factor = (low + high) / 2, student_factor(setting.groups) if setting.groups else 1.0
-    covered = int(((low <= truth) & (truth <= high)).sum())
+        X = draw_features(setting, rows, rng)
+        both = [predictions_of(rows, X, task, model) for model in MODELS]
+        arranged = arranged or design(both[0], task)
+        draws = all_replicates(pd.concat(both), N_BOOTSTRAP, int(rng.integers(2**32)), n_jobs=1)
+        full, diagonal = (draws[task.id, model] for model in MODELS)
+        scores.append([_score(arranged, predictions) for predictions in both])
+        ends.append(ends_of(full, scores[-1][0], factor))
+        paired.append(interval(full - diagonal))
+        centres.append(np.nanmean(full))
+    truth, rival = np.mean(scores, axis=0)
+    by_way = {way: np.array([of[way] for of in ends]) for way in ends[0]}
+    share = {way: float(_covers(of, truth).mean()) for way, of in by_way.items()}
+    covered = int(_covers(by_way["interval"], truth).sum())
     least, most = wilson_interval(covered, setting.missions)
     return {
         "metric": task.metrics.primary,
-        "truth": truth,
-        "sd": float(np.std(scores)),
+        "truth": float(truth),
+        "sd": float(np.std(scores, axis=0)[0]),
         "covered": covered,
-        "coverage": covered / setting.missions,
+        "coverage": share.pop("interval"),
         "low": least,
         "high": most,
-        "width": float((np.clip(high, 0, 1) - np.clip(low, 0, 1)).mean()),
-        "percentile": float((np.abs(truth - centre) <= (high - low) / 2 / factor).mean()),
+        "width": float(np.diff(np.clip(by_way["interval"], 0, 1)).mean()),
+        **share,
+        "replicate_ratio": float(np.mean(centres) / truth),
+        "difference": float(truth - rival),
+        "paired_coverage": float(_covers(np.array(paired), truth - rival).mean()),
+        "paired_width": float(np.diff(paired).mean()),
     }
+
+
+def _covers(ends: np.ndarray, truth: float) -> np.ndarray:
+    return (ends[:, 0] <= truth) & (truth <= ends[:, 1])
 
 
 def coverage(
@@ -219,7 +123,8 @@ def coverage(
 def stored() -> pd.DataFrame:
     """Return the stored table by metric and size: fields of :class:`Setting` and what :func:`coverage_of` returns."""
     table = grid.read(FILE, COMMAND)
-    return table.sort_values(["metric", "groups", "positives", "rows", "truth"], ignore_index=True)
+    keys = ["metric", "groups", "positives", "rows", "folds", "response_sd", "truth"]
+    return table.sort_values(keys, ascending=[key != "folds" for key in keys], ignore_index=True)
 
 
 def design_of(row: Mapping[Any, Any]) -> str:
@@ -228,25 +133,26 @@ def design_of(row: Mapping[Any, Any]) -> str:
     if not row["groups"]:
         what = "labelled genes" if task.type == "multilabel" else f"rows, {row['positives']} positive"
         return f"{row['rows']:,} {what}"
-    rows = "swabs" if _has_swabs(task) else "one row per day"
+    rows = "swabs" if has_swabs(task) else "one row per day"
     return f"{row['groups']} " + ("time points" if task.split == "loto" else f"crew, {rows}")
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Return the stored table as text, one row per metric and design, with ranges over populations."""
     sampled = [design_of(row) for row in table.to_dict("records")]
-    named = table.assign(metric=table["metric"].map(metric_name), sampled=sampled)
-    parts = named.groupby(["metric", "sampled"], sort=False)
+    named = table.assign(metric=table["metric"].map(metric_name), sampled=sampled, folds=table["folds"].map(FOLDS))
+    parts = named.groupby(["metric", "sampled", "folds"], sort=False)
     return pd.DataFrame(
         [
             {
                 "metric": metric,
                 "sampled": what,
+                "test folds": folds,
                 "coverage (%)": _range(100 * part["coverage"], 1),
                 "plain percentiles (%)": _range(100 * part["percentile"], 1),
                 "mean width": _range(part["width"], 2),
             }
-            for (metric, what), part in parts
+            for (metric, what, folds), part in parts
         ]
     )
 
@@ -254,3 +160,50 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def _range(values: pd.Series, digits: int) -> str:
     least, most = f"{values.min():.{digits}f}", f"{values.max():.{digits}f}"
     return least if least == most else f"{least} to {most}"
+
+
+def span(rows: pd.DataFrame, column: str = "coverage") -> str:
+    """Return the range of a share over settings, in per cent."""
+    return f"{_range(100 * rows[column], 0)} %"
+
+
+def of_groups(groups: int) -> str:
+    """Return in a sentence the coverage of intervals of so many groups, from the simulated size next to it."""
+    table = stored().query("groups > 0")
+    size = min(table["groups"], key=lambda size: abs(size - groups))
+    return (
+        f"In simulated studies of {size} crew members or time points, whose models are fitted anew in each, "
+        f"{span(table.query('groups == @size'))} of these {100 * LEVEL:.0f} % intervals cover the expected score."
+    )
+
+
+def of_auprc() -> str:
+    """Return in a paragraph how AUPRC replicates of few positives are off, and what other intervals would cover."""
+    table = stored().query("metric == 'auprc'")
+    few = table[table["positives"] == table["positives"].min()]
+    mean = {name: f"{100 * few[way].mean():.0f} %" for way, name in WAYS.items()}
+    others = ", ".join(f"{share} by {name}" for name, share in list(mean.items())[1:])
+    return (
+        "The replicates of AUPRC are too high: a positive that is drawn twice ranks beside itself. With "
+        f"{few['positives'].iloc[0]} positives in {few['rows'].iloc[0]:,} simulated rows, their mean is "
+        f"{_range(few['replicate_ratio'], 1)} times the score. Percentiles still have the best coverage of four ways "
+        f"there, {mean['percentiles']} on average, against {others}. The lower end of such an interval is no evidence "
+        "that a score is above chance: that is what the permutation test is for."
+    )
+
+
+def of_folds() -> str:
+    """Return in a paragraph what complete cross-validation does to intervals of score and difference."""
+    keys = ["metric", "rows", "positives", "signal"]
+    table = stored().query("groups == 0").set_index(keys)
+    first, every = (table[table["folds"] == folds] for folds in ("first", "complete"))
+    ratio = {column: float((every[column] / first[column]).mean()) for column in ("width", "sd", "paired_width")}
+    return (
+        "Complete 5 × 5 cross-validation tests every row once in each of five repetitions, where the first folds of "
+        f"five splits leave a third of the rows untested. Intervals become {ratio['width']:.2f} times as wide, those "
+        f"of a difference {ratio['paired_width']:.2f} times, while the standard deviation of the score between "
+        f"studies becomes {ratio['sd']:.2f} times as large: "
+        f"coverage is {100 * every['coverage'].mean():.0f} % on average, instead of "
+        f"{100 * first['coverage'].mean():.0f} %, and {100 * every['paired_coverage'].mean():.0f} % instead of "
+        f"{100 * first['paired_coverage'].mean():.0f} % for a difference."
+    )

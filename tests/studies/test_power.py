@@ -1,4 +1,4 @@
-"""Power and coverage: type I errors, growth with crew and effect, reuse of stored settings, and the stored tables."""
+"""Power: type I errors, growth with crew and effect, reuse of stored settings, and the stored tables."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,12 +10,10 @@ from figures import power as plots
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from somb_utils.book import extension as pages
 from somb_utils.errors import SombError
 from somb_utils.stats.reliability import wilson_interval
-from somb_utils.studies import coverage, power
+from somb_utils.studies import coverage, experiments, power
 from somb_utils.studies.power import Setting
-from somb_utils.tasks.definitions import get_task
 
 SMALL = Setting("A1", "logreg", features=5, missions=3)
 
@@ -71,7 +69,7 @@ def test_command_measures_prints_and_continues(
     command: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(power, "plan", lambda: [SMALL])
-    monkeypatch.setattr(coverage, "plan", lambda: [coverage.Setting("A1", groups=4)])
+    monkeypatch.setattr(coverage, "plan", lambda: [experiments.Setting("A1", groups=4)])
     code, out, err = command("power", "--missions", "2", "--out", "p.csv", "--format", "csv")  # type: ignore[operator]
     assert code == 0 and "1 settings done" in err and pd.read_csv(tmp_path / "p.csv")["missions"].item() == 2
     code, out, err = command("power", "--missions", "2", "--out", "p.csv")  # type: ignore[operator]
@@ -82,14 +80,6 @@ def test_command_measures_prints_and_continues(
     assert code == 0 and "1 settings done" in err and pd.read_csv(tmp_path / "p.csv")["power"].item() <= 1
     code, out, err = command("coverage", "--missions", "5", "--out", "c.csv", "--format", "csv")  # type: ignore[operator]
     assert code == 0 and "macro_f1" in out
-
-
-@pytest.mark.parametrize("task", sorted({setting.task for setting in coverage.plan()}))
-def test_simulated_predictions_suit_their_task(task: str) -> None:
-    setting = next(setting for setting in coverage.plan() if setting.task == task)
-    made = coverage.coverage_of(replace(setting, missions=3))
-    assert made["metric"] == get_task(task).metrics.primary
-    assert 0 < made["truth"] < 1 and 0 < made["width"] <= 1
 
 
 @pytest.mark.parametrize("module", [power, coverage])
@@ -108,23 +98,6 @@ def test_stored_type_i_error_is_five_in_a_hundred() -> None:
     assert binomtest(errors, missions, 0.05).pvalue > 0.01
 
 
-@pytest.mark.parametrize("groups", [4, 16])
-def test_stored_coverage_is_reproduced(groups: int) -> None:
-    setting = next(setting for setting in coverage.plan() if setting.groups == groups)
-    known = {"task": setting.task, "groups": groups, "level": setting.level, "group_sd": setting.group_sd}
-    stored = coverage.stored().set_index(list(known)).loc[[tuple(known.values())]].iloc[0]
-    again = coverage.coverage_of(replace(setting, missions=80, seed=5))
-    assert again["truth"] == pytest.approx(stored["truth"], abs=0.03)
-    assert binomtest(again["covered"], 80, stored["coverage"]).pvalue > 0.01
-    assert again["width"] == pytest.approx(stored["width"], rel=0.12)
-
-
-def test_with_many_crew_or_positives_intervals_cover_95_times_in_100() -> None:
-    table = coverage.stored()
-    enough = table[(table["groups"] >= 16) | (table["positives"] >= 100)]
-    assert len(enough) > 10 and enough["high"].ge(0.93).all() and enough["low"].le(0.97).all()
-
-
 def test_wilson_interval_is_that_of_the_formula() -> None:
     z, n, p = 1.959964, 20, 3 / 20
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
@@ -141,12 +114,6 @@ def test_words_of_the_power_page() -> None:
     assert plots.needed(table, 0.5) == "8 crew"
     assert plots.needed(table, 0.25) == "more crew than were simulated"
     assert len(plots.varied(table, "effect")) == 2
-
-
-def test_generated_table_has_a_line_for_each_metric_and_design() -> None:
-    text = pages.coverage_table()
-    assert all(f"| {name} |" in text for name in ("macro F1", "AUROC", "AUPRC", "micro F1"))
-    assert text.count("| 4 crew, swabs |") == 1
 
 
 def test_figures_say_what_they_show() -> None:
