@@ -3,6 +3,7 @@ from .errors import SombError, UsageError
 from .predictions.evaluate import evaluate
 from .runs.compare import Comparison, compare
 from .runs.folder import load_run
+from .runs.raw import raw
 from .runs.results import RunResult
 from .runs.runner import run
 from .tables.sources import load_table
@@ -25,6 +26,7 @@ __all__ = [
     "load_table",
     "load_task",
     "plots",
+    "raw",
     "read_task",
     "run",
     "select_tasks",

@@ -120,6 +120,7 @@ class Baseline:
     # whether it takes a matrix of labels; the others are fitted once per label, as published
     label_matrix: bool = False
     published_multilabel: bool = True  # whether the published benchmark ran it on multilabel tasks
+    raw: bool = False  # whether it takes the raw fold, and prepares it itself
 
 
 BASELINES: dict[str, Baseline] = {

@@ -29,6 +29,7 @@ class ModelVersion:
     seed: int  # seed of the run
     states: Mapping[str, int]  # what is set from the seed, by parameter name
     code: Code | None  # of a model that is not a baseline; None if it is in no file
+    raw: bool  # whether it takes the raw fold
     digest: str | None  # hash of the above and of the estimator; None without code, so that no finished fold is kept
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from somb_utils.runs.cache import Job, library_versions
 from somb_utils.runs.fit import Outcome
+from somb_utils.runs.raw import unwrapped
 from somb_utils.tasks.definitions import benchmark_version
 from somb_utils.tasks.task_data import TaskData
 
@@ -123,6 +124,7 @@ def _record(job: Job) -> dict[str, Any]:
         "target": _target(model.target),
         "params": {key: _value(value) for key, value in model.params.items()},
         "seed": version.seed if version else None,
+        "fold": "raw" if version and version.raw else "prepared",
         "random_states": dict(version.states) if version else {},
         "code": {"modules": dict(code.modules), "distributions": dict(code.distributions)} if code else None,
     }
@@ -131,6 +133,7 @@ def _record(job: Job) -> dict[str, Any]:
 def _target(target: Any) -> str:
     if isinstance(target, str):
         return target
+    target, _ = unwrapped(target)
     if isinstance(target, type | FunctionType):
         return f"{target.__module__}:{target.__qualname__}"
     return repr(target)
