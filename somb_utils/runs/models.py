@@ -22,7 +22,12 @@ from somb_utils.runs.boosting import unkndefault_parameters
 from somb_utils.runs.isolation import isolated
 from somb_utils.runs.names import name_with, split_names
 from somb_utils.runs.raw import RawFold, unwrapped
+from somb_utils.runs.strong import STRONG
 from somb_utils.tasks.definitions import Protocol, Task
+
+NAMED = {**BASELINES, **STRONG}
+_KNOWN = f"the baselines are {', '.join(BASELINES)}, the strong ones {', '.join(STRONG)}"
+_GROUPS = {"strong": list(STRONG), "all": list(NAMED)}
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class Model:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is one of the seven baselines, with any parameters."""
-        return isinstance(self.target, str) and self.target in BASELINES
+        """Whether it is one of the baselines, with any parameters."""
+        return isinstance(self.target, str) and self.target in NAMED
 
     @property
     def plain_name(self) -> str:
@@ -48,7 +53,7 @@ class Model:
     def make(self, task: Task, fold: int, seed: int = SEED) -> Any:
         """Return an unfitted estimator for one fold, every ``random_state`` that is None set from the seed."""
         estimator, _, _ = self._seeded(task, fold, seed)
-        matrix = BASELINES[self.target].label_matrix if self.is_baseline else _takes_label_matrix(estimator)
+        matrix = NAMED[self.target].label_matrix if self.is_baseline else _takes_label_matrix(estimator)
         if task.type == "multilabel" and not matrix:
             from sklearn.multiclass import OneVsRestClassifier
 
@@ -78,7 +83,7 @@ class Model:
     def _seeded(self, task: Task, fold: int, seed: int) -> tuple[Any, dict[str, int], bool]:
         params = {key: clone(value, safe=False) for key, value in self.params.items()}
         if self.is_baseline:
-            estimator, takes_raw = BASELINES[self.target].make(task, fold, seed), BASELINES[self.target].raw
+            estimator, takes_raw = NAMED[self.target].make(task, fold, seed), NAMED[self.target].raw
         else:
             estimator, takes_raw = _users_estimator(self._target(), self.plain_name, params)
         _set_params(estimator, params, self.plain_name)
@@ -101,16 +106,13 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
         models = list(BASELINES)
     elif isinstance(models, str):
         models = split_names(models)
-    elif (
-        isinstance(models, Model | RawFold)
-        or hasattr(models, "fit")
-        or (callable(models) and not isinstance(models, Mapping))
-    ):
+    elif isinstance(models, Model | RawFold) or hasattr(models, "fit") or _is_factory(models):
         models = [models]
     named = isinstance(models, Mapping)
-    pairs = list(models.items()) if named else [(_plain_name(target), target) for target in models]
+    targets = () if named else [target for item in models for target in _members(item)]
+    pairs = list(models.items()) if named else [(_plain_name(target), target) for target in targets]
     if not pairs:
-        raise UsageError(f"no model named; the baselines are {', '.join(BASELINES)}")
+        raise UsageError(f"no model named; {_KNOWN}")
     params = params or {}
     stray = sorted(set(params) - {name for name, _ in pairs})
     if stray:
@@ -125,10 +127,22 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
 
 
 def supports(model: Model, task: Task, protocol: Protocol) -> bool:
-    """Tell whether the published benchmark ran the model on the task; ``aligned`` runs all on all."""
-    if protocol == "aligned" or task.type != "multilabel" or not model.is_baseline:
+    """Tell whether a baseline suits the task and, under ``published``, whether the published benchmark ran it there."""
+    if not model.is_baseline:
         return True
-    return BASELINES[model.target].published_multilabel
+    baseline = NAMED[model.target]
+    return baseline.suits(task) and (
+        protocol != "published" or task.type != "multilabel" or baseline.published_multilabel
+    )
+
+
+def _is_factory(models: Any) -> bool:
+    return callable(models) and not isinstance(models, Mapping)
+
+
+def _members(item: Any) -> list[Any]:
+    """Return the models that a word such as ``strong`` stands for, or the item itself."""
+    return _GROUPS.get(item, [item]) if isinstance(item, str) else [item]
 
 
 def _plain_name(target: Any) -> str:
@@ -144,11 +158,8 @@ def _resolve(name: str, target: Any, params: dict[str, Any], named: bool) -> Mod
     if isinstance(target, str):
         if ":" in target:
             _import(target)
-        elif target not in BASELINES:
-            raise UsageError(
-                f"unknown model '{target}'; the baselines are {', '.join(BASELINES)}, "
-                "your own is named as package.module:object"
-            )
+        elif target not in NAMED:
+            raise UsageError(f"unknown model '{target}'; {_KNOWN}, your own is named as package.module:object")
     return Model(name if named else name_with(name, params), target, params)
 
 

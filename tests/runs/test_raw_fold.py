@@ -77,7 +77,6 @@ def test_a_label_matrix_goes_with_the_raw_fold() -> None:
     data = somb.load_task("B2", source="simulated")
     model = {"m": "own_raw:SeesRaw"}
     result = somb.run(data, model, model_params={"m": {"column": str(data.X.columns[0])}}, n_jobs=1)
-    # fitted once per label in turn, so that each label but the first sees what the model has made of the frame
     assert result.failures().empty
     assert len(result.predictions) == sum(len(fold.test) for fold in data.folds) * len(data.task.classes)
 
