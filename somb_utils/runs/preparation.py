@@ -36,14 +36,18 @@ class ObservedColumns(TransformerMixin, BaseEstimator):
 
 
 class CentredLogRatio(TransformerMixin, BaseEstimator):
-    """Logarithms of shares, centred within each row, after half the smallest share of the training rows is added."""
+    """Logarithms of shares, centred within each row, after a pseudocount for the zeros.
+
+    It is the first percentile of the positive training values, which one outlying value does not move as it does the
+    smallest.
+    """
 
     def fit(self, X: Any, y: Any = None) -> "CentredLogRatio":
         """Choose the pseudocount."""
         values = self._shares(X)
         if not (values > 0).any():
             raise ValueError("a centred log-ratio needs at least one value above 0")
-        self.pseudocount_ = values[values > 0].min() / 2
+        self.pseudocount_ = np.quantile(values[values > 0], 0.01)
         return self
 
     def transform(self, X: Any) -> np.ndarray:

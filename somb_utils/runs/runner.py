@@ -85,7 +85,8 @@ def run(
         21 when omitted.
     models
         Baseline names, ``"package.module:object"``, estimators or factories, or a list of these, mixed; a mapping gives
-        each its name. The seven baselines when omitted.
+        each its name. ``"strong"`` stands for the strong baselines, ``"all"`` for these and the seven, which are run
+        when omitted. An estimator takes prepared arrays, or the raw fold after :func:`somb_utils.raw`.
     model_params
         Parameters by model name.
     protocol
@@ -133,6 +134,9 @@ def run(
     loaded = load_tasks(tasks, protocol, source)
     folder = Path(out).absolute() if out is not None else None
     jobs = fold_jobs(loaded, chosen, seed)
+    if not jobs:
+        names = ", ".join(model.name for model in chosen)
+        raise UsageError(f"{names} cannot be run on {', '.join(data.name for data in loaded)}")
     record = provenance(loaded, jobs)
     if folder is not None:
         before = check_folder(folder, loaded, [model.name for model in chosen])
