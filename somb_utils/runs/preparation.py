@@ -1,5 +1,6 @@
 """What the strong baselines do with a raw fold before they fit: columns, transforms, centring and inner folds."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +25,8 @@ class ObservedColumns(TransformerMixin, BaseEstimator):
         if not self.columns_.size:
             raise ValueError(f"no column is observed in {self.share:.0%} of the training rows")
         if len(self.columns_) > self.most:
-            with np.errstate(all="ignore"):  # constant columns have no F
+            with warnings.catch_warnings(), np.errstate(all="ignore"):  # constant columns have no F
+                warnings.simplefilter("ignore")
                 F, _ = f_classif(SimpleImputer().fit_transform(values[:, self.columns_]), y)
             ranked = np.argsort(-np.nan_to_num(F, nan=-1.0, posinf=np.inf), kind="stable")
             self.columns_ = np.sort(self.columns_[ranked[: self.most]])
