@@ -1,1 +1,1 @@
-"""Four models to copy from; ``examples/README.md`` tells how each is run."""
+"""Models to copy from; ``examples/README.md`` tells how each is run."""

@@ -4,6 +4,7 @@ from .predictions.evaluate import evaluate
 from .runs.compare import Comparison, compare
 from .runs.day import DayTest, day_accuracy, day_test
 from .runs.folder import load_run
+from .runs.raw import raw
 from .runs.results import RunResult
 from .runs.runner import run
 from .tables.sources import load_table
@@ -31,6 +32,7 @@ __all__ = [
     "load_task",
     "loco_day",
     "plots",
+    "raw",
     "read_task",
     "run",
     "select_tasks",

@@ -109,6 +109,24 @@ def test_an_ensemble_with_a_gap_or_without_models_is_refused(run: Path, tmp_path
         main(run, tmp_path, models="svm,logreg", data="simulated")
 
 
+@pytest.mark.parametrize("package", ["tabpfn", "tabicl", "catboost"])
+def test_without_its_package_an_adapter_says_how_to_get_it(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError, match=rf"examples.{package}_model needs .*: pip install {package}"):
+        somb.run("A1", f"examples.{package}_model:make", source="simulated", n_jobs=1)
+
+
+@pytest.mark.skipif(find_spec("catboost") is None, reason="CatBoost is not installed")
+def test_catboost_takes_the_raw_fold_and_the_seed() -> None:
+    first, again, other = (
+        somb.run("A1,C2", {"m": "examples.catboost_model:make"}, source="simulated", seed=seed, n_jobs=1)
+        for seed in (7, 7, 8)
+    )
+    assert first.failures().empty and {entry["fold"] for entry in first.provenance["models"]} == {"raw"}
+    pd.testing.assert_frame_equal(first.predictions, again.predictions)
+    assert not first.predictions.equals(other.predictions)
+
+
 @pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
 def test_the_torch_net_runs_and_repeats_itself() -> None:
     model = "examples.torch_net:make"

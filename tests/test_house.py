@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import somb_utils as somb
-from somb_utils.runs.baselines import BASELINES
+from somb_utils.runs.models import NAMED
 from somb_utils.tasks.definitions import catalogue
 
 PACKAGE = Path(somb.__path__[0])
@@ -21,7 +21,7 @@ PATH = [
     *("runs/fit", "runs/runner", "runs/record", "runs/results", "metrics"),
 ]
 # Of models, of the libraries they come from, and of metrics, one of which has the name of a task.
-DEFINITIONS = ("runs/baselines.py", "runs/boosting.py", "runs/cache.py", "labels.py")
+DEFINITIONS = ("runs/baselines.py", "runs/strong.py", "runs/boosting.py", "runs/cache.py", "labels.py")
 
 
 def lines(file: Path) -> int:
@@ -49,7 +49,7 @@ def literals(file: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_no_task_model_or_category_is_special(file: Path) -> None:
-    names = {*BASELINES, *catalogue(), *(name for task in catalogue().values() for name in task.ablation_names)}
+    names = {*NAMED, *catalogue(), *(name for task in catalogue().values() for name in task.ablation_names)}
     if str(file.relative_to(PACKAGE)) in DEFINITIONS:
         return
     special = [text for text in literals(file) if text in names or re.search(r"\[A-[B-Y]\]", text)]

@@ -44,7 +44,11 @@ TaskNames = Annotated[
 ]
 Models = Annotated[
     list[str] | None,
-    typer.Option("--models", callback=read_names, help="Baselines or package.module:object, comma-separated."),
+    typer.Option(
+        "--models",
+        callback=read_names,
+        help="Baselines, strong (the strong ones), all, or package.module:object; comma-separated.",
+    ),
 ]
 ModelNames = Annotated[
     list[str] | None, typer.Option("--models", callback=read_names, help="Names, comma-separated [default: all].")

@@ -56,7 +56,7 @@ def run(
         return
     result = _fit(tasks, models, **settings, timeout=timeout, memory=memory, cluster=cluster)
     _print_summary(result, jobs, format)
-    _report_gaps(result, tasks, settings["source"])
+    _report(result, tasks, settings["source"])
 
 
 def ablate(
@@ -88,7 +88,7 @@ def ablate(
     loaded = [load_task(definition, protocol, settings["source"], name) for name in (None, *definition.ablations)]
     result = _fit(loaded, models, **settings, timeout=timeout, memory=memory, cluster=cluster)
     _print_summary(result, jobs, format)
-    _report_gaps(result, definition.id, settings["source"])
+    _report(result, definition.id, settings["source"])
 
 
 def reproduce(
@@ -114,7 +114,7 @@ def reproduce(
     table = compare(result.summary(n_jobs=jobs))
     shown = fixed(table, "published", "here", "difference")
     print_frame(shown, format, title="Primary metric, published and reproduced")
-    _report_gaps(result, tasks, settings["source"])
+    _report(result, tasks, settings["source"])
     wrong = table[table["verdict"] == "DIFFERS"]
     print(f"{len(table) - len(wrong)} of {len(table)} scores are within their tolerance", file=sys.stderr)
     if len(wrong):
@@ -186,11 +186,14 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
         print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")
 
 
-def _report_gaps(result: "RunResult", tasks: str | None, source: "Source") -> None:
-    """Name the tasks that were left out for want of tables, and fail if any fold has failed."""
+def _report(result: "RunResult", tasks: str | None, source: "Source") -> None:
+    """Name constant models and the tasks that were left out for want of tables, and fail if any fold has failed."""
+    from somb_utils.runs.constant import constant_models
     from somb_utils.runs.runner import unavailable
     from somb_utils.tasks.definitions import select_tasks
 
+    for task, models in constant_models(result.predictions).items():
+        print(f"constant: {', '.join(models)} on {task}: one prediction for all rows of a fold", file=sys.stderr)
     for message in unavailable(select_tasks(tasks), source).values():
         print(f"left out: {message}", file=sys.stderr)
     failures = result.failures()

@@ -110,6 +110,14 @@ class MajorityBaseline(ClassifierMixin, BaseEstimator):
         return certain
 
 
+def _random(task: Task, fold: int, seed: int) -> Any:
+    return RandomBaseline(seed + fold)
+
+
+def _majority(task: Task, fold: int, seed: int) -> Any:
+    return MajorityBaseline()
+
+
 @dataclass(frozen=True)
 class Baseline:
     """A model that every run begins with."""
@@ -121,16 +129,17 @@ class Baseline:
     # whether it takes a matrix of labels; the others are fitted once per label, as published
     label_matrix: bool = False
     published_multilabel: bool = True  # whether the published benchmark ran it on multilabel tasks
+    raw: bool = False  # whether it takes the raw fold, and prepares it itself
+    stochastic: bool = False  # whether its predictions depend on the seed
+    suits: Callable[[Task], bool] = lambda task: True  # whether it is meant for a task
 
 
 BASELINES: dict[str, Baseline] = {
-    "random": Baseline(
-        lambda task, fold, seed: RandomBaseline(seed + fold), 0.01, trivial=True, stochastic=True, label_matrix=True
-    ),
-    "majority": Baseline(lambda task, fold, seed: MajorityBaseline(), 0.01, trivial=True, label_matrix=True),
+    "random": Baseline(_random, 0.01, trivial=True, label_matrix=True, stochastic=True),
+    "majority": Baseline(_majority, 0.01, trivial=True, label_matrix=True),
     "logreg": Baseline(_logreg),
     "rf": Baseline(_rf, 8.0, stochastic=True),
-    "mlp": Baseline(_mlp, 6.0, stochastic=True, label_matrix=True),
+    "mlp": Baseline(_mlp, 6.0, label_matrix=True, stochastic=True),
     "xgboost": Baseline(_xgboost, 8.0, published_multilabel=False),
     "lightgbm": Baseline(_lightgbm, 4.0, published_multilabel=False),
 }

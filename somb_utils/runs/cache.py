@@ -13,10 +13,9 @@ import numpy as np
 
 from somb_utils._seeds import SEED
 from somb_utils.paths import replacing
-from somb_utils.runs.baselines import BASELINES
 from somb_utils.runs.code import Code, imported_files
 from somb_utils.runs.fit import Outcome
-from somb_utils.runs.models import Model
+from somb_utils.runs.models import NAMED, Model
 from somb_utils.tasks.task_data import TaskData
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "xgboost", "lightgbm")
@@ -30,6 +29,7 @@ class ModelVersion:
     seed: int  # seed of the run
     states: Mapping[str, int]  # what is set from the seed, by parameter name
     code: Code | None  # of a model that is not a baseline; None if it is in no file
+    raw: bool  # whether it takes the raw fold
     digest: str | None  # hash of the above and of the estimator; None without code, so that no finished fold is kept
 
     @property
@@ -59,7 +59,7 @@ class Job:
         if self.data.task.pca:
             columns = sum(self.data.task.pca.values()) + 40
         n_outputs = 1 if self.data.task.type == "binary" else len(self.data.task.classes)
-        cost = BASELINES[self.model.target].cost if self.model.is_baseline else 8.0
+        cost = NAMED[self.model.target].cost if self.model.is_baseline else 8.0
         return cost * (2000 + rows * columns**0.5 * n_outputs)
 
     @property

@@ -146,12 +146,12 @@ def day_test(
     >>> len(result.null), result.p_day, result.floor
     (19, 0.05, 0.05)
     """
-    data, chosen = _one(task, model, protocol, source, checked_seed(seed))
+    data, chosen, takes_raw = _one(task, model, protocol, source, checked_seed(seed))
     days, codes = np.unique(phase_days(data).to_numpy(), return_inverse=True)
     of_day = np.zeros(len(days), dtype=np.int64)
     of_day[codes] = data.codes
     labels = relabellings(of_day, n, seed)
-    folds = [prepare(data, number) for number in range(len(data.folds))]
+    folds = [prepare(data, number, takes_raw) for number in range(len(data.folds))]
     calls = ((i, data, folds, phases[codes], chosen, seed) for i, phases in enumerate(labels))
     scores, errors = np.full(len(labels), np.nan), dict[int, str]()
     on_start(len(labels), len(labels))
@@ -225,7 +225,7 @@ def day_accuracy(
     >>> day_accuracy("A1", "logreg", source="simulated", n_jobs=1)
     (0.9166666666666666, 0.875)
     """
-    data, chosen = _one(task, model, protocol, source, checked_seed(seed))
+    data, chosen, _ = _one(task, model, protocol, source, checked_seed(seed))
     both = loco_day(data)
     assert both.groups is not None  # of a phase task
     crew = replace(both, folds=tuple(splits.leave_one_group_out(both.groups.to_numpy())), ablation="loco")
@@ -239,9 +239,10 @@ def day_accuracy(
 
 def _one(
     task: TaskLike, model: Any, protocol: Protocol | None, source: SourceLike, seed: int
-) -> tuple[TaskData, Model]:
+) -> tuple[TaskData, Model, bool]:
+    """Return the task, the model, and whether it takes the raw fold."""
     loaded, models = load_tasks(task, protocol, source), resolve_models(model)
     if len(loaded) != 1 or len(models) != 1:
         raise UsageError("the day test is of one model on one task")
-    models[0].check(loaded[0].task, seed)
-    return loaded[0], models[0]
+    *_, takes_raw = models[0].check(loaded[0].task, seed)
+    return loaded[0], models[0], takes_raw

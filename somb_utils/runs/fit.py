@@ -22,23 +22,24 @@ from somb_utils.metrics import Scores, score_binary, score_multiclass, score_mul
 from somb_utils.runs.boosting import check_devices
 from somb_utils.runs.isolation import isolated
 from somb_utils.runs.models import SEED, Model
+from somb_utils.runs.preparation import MIN_SEEN
 from somb_utils.tasks.definitions import Task
+from somb_utils.tasks.splits import Fold
 from somb_utils.tasks.task_data import TaskData
-
-MIN_SEEN = 0.7  # a feature that fewer of the training rows have is left out, under the protocol ``rigorous``
 
 
 @dataclass(frozen=True)
 class PreparedFold:
-    """Arrays of one fold after imputation, PCA and scaling, each fitted on the training rows alone.
+    """Arrays of one fold after imputation, PCA and scaling, each fitted on the training rows alone; or the raw fold.
 
+    `X_train` and `X_test` of a raw fold are data frames with names, identifiers and missing values.
     `groups_train` holds the crew member or time point of each training row; None for feature tasks.
     """
 
     task: Task
     number: int
-    X_train: np.ndarray
-    X_test: np.ndarray
+    X_train: Any
+    X_test: Any
     y_train: np.ndarray
     y_test: np.ndarray
     annotations: dict[str, np.ndarray]
@@ -58,31 +59,37 @@ class Outcome:
     error: str = ""  # why the job failed; empty if it did not
 
 
-def prepare(data: TaskData, number: int) -> PreparedFold:
-    """Impute by training means, reduce blocks by PCA where the task says so, scale to unit variance.
+def prepare(data: TaskData, number: int, raw: bool = False) -> PreparedFold:
+    """Impute by training means, reduce blocks by PCA where the task says so, scale to unit variance, unless `raw`.
 
-    Under the protocol ``rigorous``, features seen in under 70 % of the training rows are left out.
+    Under the protocol ``rigorous``, features seen in under 70 % of the training rows are left out first.
     """
-    X, fold = data.X.to_numpy(), data.folds[number]
-    if data.protocol == "rigorous":
-        seen = ~np.isnan(X[fold.train])
-        X = X[:, seen.mean(axis=0) >= min(MIN_SEEN, seen.mean(axis=0).max())]
-    imputer = SimpleImputer(keep_empty_features=True).fit(X[fold.train])
-    train, test = imputer.transform(X[fold.train]), imputer.transform(X[fold.test])
-    if data.task.pca:
-        train, test = _reduce(train, test, list(data.X.columns), data.task.pca)
-    scaler = StandardScaler().fit(train)
+    fold = data.folds[number]
+    train, test = (data.X.iloc[fold.train], data.X.iloc[fold.test]) if raw else _prepared(data, fold)
     return PreparedFold(
         task=data.task,
         number=number,
-        X_train=scaler.transform(train),
-        X_test=scaler.transform(test),
+        X_train=train,
+        X_test=test,
         y_train=data.codes[fold.train],
         y_test=data.codes[fold.test],
         annotations={str(c): data.annotations[c].to_numpy()[fold.test] for c in data.annotations},
         groups_train=None if data.groups is None else data.groups.to_numpy()[fold.train],
         saturated=data.protocol == "rigorous",
     )
+
+
+def _prepared(data: TaskData, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
+    X = data.X.to_numpy()
+    if data.protocol == "rigorous":
+        seen = np.mean(~np.isnan(X[fold.train]), axis=0)
+        X = X[:, seen >= min(MIN_SEEN, seen.max())]
+    imputer = SimpleImputer(keep_empty_features=True).fit(X[fold.train])
+    train, test = imputer.transform(X[fold.train]), imputer.transform(X[fold.test])
+    if data.task.pca:
+        train, test = _reduce(train, test, list(data.X.columns), data.task.pca)
+    scaler = StandardScaler().fit(train)
+    return scaler.transform(train), scaler.transform(test)
 
 
 def _reduce(

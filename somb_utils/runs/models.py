@@ -21,7 +21,13 @@ from somb_utils.runs.baselines import BASELINES
 from somb_utils.runs.boosting import unkndefault_parameters
 from somb_utils.runs.isolation import isolated
 from somb_utils.runs.names import name_with, split_names
+from somb_utils.runs.raw import RawFold, unwrapped
+from somb_utils.runs.strong import STRONG
 from somb_utils.tasks.definitions import Protocol, Task
+
+NAMED = {**BASELINES, **STRONG}
+_KNOWN = f"the baselines are {', '.join(BASELINES)}, the strong ones {', '.join(STRONG)}"
+_GROUPS = {"strong": list(STRONG), "all": list(NAMED)}
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,8 @@ class Model:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is one of the seven baselines, with any parameters."""
-        return isinstance(self.target, str) and self.target in BASELINES
+        """Whether it is one of the baselines, with any parameters."""
+        return isinstance(self.target, str) and self.target in NAMED
 
     @property
     def plain_name(self) -> str:
@@ -46,8 +52,8 @@ class Model:
 
     def make(self, task: Task, fold: int, seed: int = SEED) -> Any:
         """Return an unfitted estimator for one fold, every ``random_state`` that is None set from the seed."""
-        estimator, _ = self._seeded(task, fold, seed)
-        matrix = BASELINES[self.target].label_matrix if self.is_baseline else _takes_label_matrix(estimator)
+        estimator, _, _ = self._seeded(task, fold, seed)
+        matrix = NAMED[self.target].label_matrix if self.is_baseline else _takes_label_matrix(estimator)
         if task.type == "multilabel" and not matrix:
             from sklearn.multiclass import OneVsRestClassifier
 
@@ -55,11 +61,17 @@ class Model:
         return estimator
 
     def imported(self) -> Any:
-        """Return the estimator or factory itself, also if `target` names it."""
+        """Return the estimator or factory itself, also if `target` names it or marks it to take the raw fold."""
+        return unwrapped(self._target())[0]
+
+    def _target(self) -> Any:
         return _import(self.target) if isinstance(self.target, str) else self.target
 
-    def check(self, task: Task, seed: int = SEED) -> tuple[Any, dict[str, int]]:
-        """Make the estimator once; return it, and the seed of each ``random_state`` that :meth:`make` sets, by name."""
+    def check(self, task: Task, seed: int = SEED) -> tuple[Any, dict[str, int], bool]:
+        """Make the estimator once.
+
+        Return it, the seed of each ``random_state`` that :meth:`make` sets, by name, and whether it takes the raw fold.
+        """
         try:
             with isolated(seed):
                 return self._seeded(task, 0, seed)
@@ -68,17 +80,17 @@ class Model:
         except BaseException as error:
             raise UsageError(f"model '{self.plain_name}' cannot be made: {reason(error)}") from None
 
-    def _seeded(self, task: Task, fold: int, seed: int) -> tuple[Any, dict[str, int]]:
+    def _seeded(self, task: Task, fold: int, seed: int) -> tuple[Any, dict[str, int], bool]:
         params = {key: clone(value, safe=False) for key, value in self.params.items()}
         if self.is_baseline:
-            estimator = BASELINES[self.target].make(task, fold, seed)
+            estimator, takes_raw = NAMED[self.target].make(task, fold, seed), NAMED[self.target].raw
         else:
-            estimator = _users_estimator(self.imported(), self.plain_name, params)
+            estimator, takes_raw = _users_estimator(self._target(), self.plain_name, params)
         _set_params(estimator, params, self.plain_name)
         states = random_states(estimator, seed)
         if states:
             estimator.set_params(**states)
-        return estimator, states
+        return estimator, states, takes_raw
 
 
 def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] | None = None) -> list[Model]:
@@ -94,12 +106,13 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
         models = list(BASELINES)
     elif isinstance(models, str):
         models = split_names(models)
-    elif isinstance(models, Model) or hasattr(models, "fit") or (callable(models) and not isinstance(models, Mapping)):
+    elif isinstance(models, Model | RawFold) or hasattr(models, "fit") or _is_factory(models):
         models = [models]
     named = isinstance(models, Mapping)
-    pairs = list(models.items()) if named else [(_plain_name(target), target) for target in models]
+    targets = () if named else [target for item in models for target in _members(item)]
+    pairs = list(models.items()) if named else [(_plain_name(target), target) for target in targets]
     if not pairs:
-        raise UsageError(f"no model named; the baselines are {', '.join(BASELINES)}")
+        raise UsageError(f"no model named; {_KNOWN}")
     params = params or {}
     stray = sorted(set(params) - {name for name, _ in pairs})
     if stray:
@@ -114,15 +127,28 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
 
 
 def supports(model: Model, task: Task, protocol: Protocol) -> bool:
-    """Tell whether the model is run on the task: as published; under the other protocols, all are on all."""
-    if protocol != "published" or task.type != "multilabel" or not model.is_baseline:
+    """Tell whether a baseline suits the task and, under ``published``, whether the published benchmark ran it there."""
+    if not model.is_baseline:
         return True
-    return BASELINES[model.target].published_multilabel
+    baseline = NAMED[model.target]
+    return baseline.suits(task) and (
+        protocol != "published" or task.type != "multilabel" or baseline.published_multilabel
+    )
+
+
+def _is_factory(models: Any) -> bool:
+    return callable(models) and not isinstance(models, Mapping)
+
+
+def _members(item: Any) -> list[Any]:
+    """Return the models that a word such as ``strong`` stands for, or the item itself."""
+    return _GROUPS.get(item, [item]) if isinstance(item, str) else [item]
 
 
 def _plain_name(target: Any) -> str:
     if isinstance(target, Model):
         return target.name
+    target, _ = unwrapped(target)
     return target if isinstance(target, str) else getattr(target, "__name__", type(target).__name__)
 
 
@@ -132,11 +158,8 @@ def _resolve(name: str, target: Any, params: dict[str, Any], named: bool) -> Mod
     if isinstance(target, str):
         if ":" in target:
             _import(target)
-        elif target not in BASELINES:
-            raise UsageError(
-                f"unknown model '{target}'; the baselines are {', '.join(BASELINES)}, "
-                "your own is named as package.module:object"
-            )
+        elif target not in NAMED:
+            raise UsageError(f"unknown model '{target}'; {_KNOWN}, your own is named as package.module:object")
     return Model(name if named else name_with(name, params), target, params)
 
 
@@ -170,8 +193,9 @@ def _broken(target: str, error: BaseException) -> UsageError:
     return UsageError(f"model '{target}' cannot be imported: {file}, line {line}: {reason(error)}")
 
 
-def _users_estimator(target: Any, name: str, params: dict[str, Any]) -> Any:
-    """Return the user's estimator; take out of `params` those that the factory has by name."""
+def _users_estimator(target: Any, name: str, params: dict[str, Any]) -> tuple[Any, bool]:
+    """Return the user's estimator, and whether it takes the raw fold; `params` lose those that the factory takes."""
+    target, marked = unwrapped(target)
     if isinstance(target, type) or not hasattr(target, "fit"):
         if not callable(target):
             raise UsageError(f"model '{name}' is {target!r}, neither an estimator nor a factory of one")
@@ -181,9 +205,10 @@ def _users_estimator(target: Any, name: str, params: dict[str, Any]) -> Any:
             estimator = copy.deepcopy(estimator)
     else:
         estimator = clone(target)
+    estimator, takes_raw = unwrapped(estimator)
     if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
         raise UsageError(f"model '{name}' makes {type(estimator).__name__}, which lacks fit or predict")
-    return estimator
+    return estimator, marked or takes_raw
 
 
 def _arguments(factory: Any) -> set[str]:

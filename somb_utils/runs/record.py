@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from somb_utils.runs.cache import Job, library_versions
 from somb_utils.runs.fit import Outcome
+from somb_utils.runs.raw import unwrapped
 from somb_utils.tasks.definitions import benchmark_version
 from somb_utils.tasks.task_data import TaskData
 
@@ -153,6 +154,7 @@ def _record(jobs: Sequence[Job]) -> dict[str, Any]:
         "params": {key: _value(value) for key, value in model.params.items()},
         "seed": version.seed if version else None,
         "seeds": list(dict.fromkeys(job.seed for job in jobs)) if version else [],
+        "fold": "raw" if version and version.raw else "prepared",
         "random_states": dict(version.states) if version else {},
         "code": {"modules": dict(code.modules), "distributions": dict(code.distributions)} if code else None,
     }
@@ -161,6 +163,7 @@ def _record(jobs: Sequence[Job]) -> dict[str, Any]:
 def _target(target: Any) -> str:
     if isinstance(target, str):
         return target
+    target, _ = unwrapped(target)
     if isinstance(target, type | FunctionType):
         return f"{target.__module__}:{target.__qualname__}"
     return repr(target)

@@ -87,7 +87,8 @@ def run(
         21 when omitted.
     models
         Baseline names, ``"package.module:object"``, estimators or factories, or a list of these, mixed; a mapping gives
-        each its name. The seven baselines when omitted.
+        each its name. ``"strong"`` stands for the strong baselines, ``"all"`` for these and the seven, which are run
+        when omitted. An estimator takes prepared arrays, or the raw fold after :func:`somb_utils.raw`.
     model_params
         Parameters by model name.
     protocol
@@ -140,6 +141,9 @@ def run(
     loaded = load_tasks(tasks, protocol, source)
     folder = Path(out).absolute() if out is not None else None
     jobs = fold_jobs(loaded, chosen, seed, n_seeds)
+    if not jobs:
+        names = ", ".join(model.name for model in chosen)
+        raise UsageError(f"{names} cannot be run on {', '.join(data.name for data in loaded)}")
     record = provenance(loaded, jobs)
     if folder is not None:
         before = check_folder(folder, loaded, [model.name for model in chosen])
@@ -230,17 +234,17 @@ def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int, n_
 
 
 def _version(model: Model, task: Task, seed: int) -> ModelVersion:
-    estimator, states = model.check(task, seed)
+    estimator, states, raw = model.check(task, seed)
     parts = [estimator, dict(model.params), None if model.is_baseline else model.imported()]
     try:
         code = Code({}, {}) if model.is_baseline and not model.params else code_of(*parts)
     except UsageError as error:
         raise UsageError(f"model '{model.name}': {error}") from None
     if code is None:
-        return ModelVersion(model, seed, states, None, None)
+        return ModelVersion(model, seed, states, None, raw, None)
     hashes = [joblib.hash(part) for part in (model.target, dict(model.params), estimator)]
-    text = f"{hashes} {seed} {dict(code.modules)} {dict(code.distributions)}"
-    return ModelVersion(model, seed, states, code, hashlib.sha256(text.encode()).hexdigest())
+    text = f"{hashes} {seed} {raw} {dict(code.modules)} {dict(code.distributions)}"
+    return ModelVersion(model, seed, states, code, raw, hashlib.sha256(text.encode()).hexdigest())
 
 
 def finished(jobs: Sequence[Job], folder: Path | None) -> dict[int, Outcome]:
@@ -251,13 +255,17 @@ def finished(jobs: Sequence[Job], folder: Path | None) -> dict[int, Outcome]:
 
 def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterator[tuple[int, Outcome]]:
     """Do the jobs `todo`, in their order as far as workers are free, and yield each as it finishes."""
-    left = Counter((id(jobs[i].data), jobs[i].number) for i in todo)
-    kept: dict[tuple[int, int], PreparedFold] = {}
+
+    def fold(job: Job) -> tuple[int, int, bool]:
+        return id(job.data), job.number, job.version is not None and job.version.raw
+
+    left = Counter(fold(jobs[i]) for i in todo)
+    kept: dict[tuple[int, int, bool], PreparedFold] = {}
 
     def prepared(job: Job) -> PreparedFold:  # once a fold, and kept until its last model is under way
-        key = id(job.data), job.number
+        key = fold(job)
         if key not in kept:
-            kept[key] = prepare(job.data, job.number)
+            kept[key] = prepare(job.data, *key[1:])
         left[key] -= 1
         return kept[key] if left[key] else kept.pop(key)
 
