@@ -130,7 +130,6 @@ class Baseline:
     label_matrix: bool = False
     published_multilabel: bool = True  # whether the published benchmark ran it on multilabel tasks
     raw: bool = False  # whether it takes the raw fold, and prepares it itself
-    stochastic: bool = False  # whether its predictions depend on the seed
     suits: Callable[[Task], bool] = lambda task: True  # whether it is meant for a task
 
 

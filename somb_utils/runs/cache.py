@@ -35,7 +35,7 @@ class ModelVersion:
     @property
     def stochastic(self) -> bool:
         """Whether the fit depends on the seed."""
-        return BASELINES[self.model.target].stochastic if self.model.is_baseline else bool(self.states)
+        return NAMED[self.model.target].stochastic if self.model.is_baseline else bool(self.states)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from sklearn.feature_selection import f_classif
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import BaseCrossValidator, StratifiedGroupKFold, StratifiedKFold
 
-
 MIN_SEEN = 0.7  # columns that fewer of the training rows have are left out
 
 
