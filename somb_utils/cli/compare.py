@@ -90,6 +90,9 @@ def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str
     if comparison.ranks is not None:
         title = f"Mean rank over {len(comparison.ranks.scores)} tasks, Friedman p = {comparison.ranks.p:.2g}"
         tables[title] = _ranks(comparison.ranks)
+    if comparison.ratings is not None:
+        title = "Elo, and improvability: share of the error that the task's best model avoids; intervals over tasks"
+        tables[title] = comparison.ratings.reset_index()
     if comparison.composite is not None:
         tables["Composite, 95 % interval; p_best: share of bootstrap replicates in which it is best"] = (
             comparison.composite.reset_index()
@@ -109,7 +112,9 @@ def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str
 
 
 def _ranks(ranking: "Ranking") -> "pd.DataFrame":
-    return ranking.uncertainty.assign(mean_rank=ranking.ranks).reset_index()
+    table = ranking.uncertainty.copy()
+    table.insert(0, "mean_rank", ranking.ranks)
+    return table.reset_index()
 
 
 def _rounded(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -134,6 +139,8 @@ def _write(comparison: "Comparison", differences: "pd.DataFrame", reference: str
     if comparison.ranks is not None:
         tables["ranks"] = _ranks(comparison.ranks)
         figures["critical_difference"] = plots.critical_difference(comparison.ranks, source=source)
+    if comparison.ratings is not None:
+        tables["ratings"] = comparison.ratings.reset_index()
     if comparison.composite is not None:
         tables["composite"] = comparison.composite.reset_index()
     for task in comparison.calibration["task"].unique() if len(comparison.calibration) else ():

@@ -37,6 +37,8 @@ class Comparison:
         new ones (``p_new``); see :func:`somb_utils.stats.differences`.
     ranks
         Mean ranks with their intervals and tests; None with fewer than three models on two common tasks.
+    ratings
+        Elo and improvability, where there are ranks; see :func:`somb_utils.stats.ratings`.
     composite
         The composite of each model with its interval; None if its protocol needs the random baseline, which is missing.
     calibration
@@ -50,6 +52,7 @@ class Comparison:
     scores: pd.DataFrame
     differences: pd.DataFrame
     ranks: stats.Ranking | None
+    ratings: pd.DataFrame | None
     composite: pd.DataFrame | None
     calibration: pd.DataFrame
     curves: pd.DataFrame
@@ -217,13 +220,14 @@ def compare(
         summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed)
         scores = stats.with_p_values(summary, run.predictions, n_permutations, seed, untested=TRIVIAL)
     differences = of_draws(run.results, run.predictions, draws, n_permutations, seed)
-    ranks = composite = None
+    ranks = ratings = composite = None
     with suppress(UsageError):
         ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)], draws)
+        ratings = stats.ratings(ranks.scores)
     with suppress(UsageError):
         composite = composite_of(summary, draws)
     table, curves = _calibrations(run.predictions)
-    return Comparison(scores, differences, ranks, composite, table, curves, str(run.provenance["source"]))
+    return Comparison(scores, differences, ranks, ratings, composite, table, curves, str(run.provenance["source"]))
 
 
 def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

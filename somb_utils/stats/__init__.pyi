@@ -2,6 +2,7 @@ from .bootstrap import bootstrap_interval
 from .paired import differences
 from .permutation import above_chance, permutation_p, with_p_values
 from .ranks import Ranking, ranking
+from .ratings import ratings
 from .reliability import Calibration, calibration
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "differences",
     "permutation_p",
     "ranking",
+    "ratings",
     "with_p_values",
 ]

@@ -24,10 +24,8 @@ class Ranking(NamedTuple):
     pairs
         Models × models, p-value of the Nemenyi test that two mean ranks are equal.
     uncertainty
-        Indexed by model, best first: the 95 % interval of the mean rank, ``low`` and ``high``; ``p_best``, the share
-        of replicates in which it is the lowest; ``improvability``, by how much of its error (1 - score) the best model
-        of each task is better, as a mean over tasks, and its interval, ``improvability_low`` and
-        ``improvability_high``. Intervals and ``p_best`` are missing without replicates.
+        Indexed by model, best first: the 95 % interval of the mean rank, ``low`` and ``high``, and ``p_best``, the
+        share of replicates in which it is the lowest; missing without replicates.
     """
 
     scores: pd.DataFrame
@@ -46,7 +44,7 @@ def ranking(summary: pd.DataFrame, draws: Draws | None = None) -> Ranking:
         Columns task, model and mean, of one protocol; a higher score is better.
     draws : dict, optional
         Bootstrap scores by task and model, shape (n_bootstrap,) each. A task without them keeps its ranks in all
-        replicates.
+        replicates. Replicates are noisier than the scores, so their mean ranks lie closer to the middle.
 
     Returns
     -------
@@ -88,28 +86,7 @@ def _uncertainty(scores: pd.DataFrame, draws: Draws) -> pd.DataFrame:
     drawn = drawn_scores(scores, draws)
     ranks = pd.DataFrame(rankdata(-drawn, axis=1).mean(axis=0), scores.columns)
     low, high = np.transpose([interval(of_model) for of_model in ranks.to_numpy()])
-    improvable = np.transpose([interval(of_model) for of_model in improvability(drawn)])
-    return pd.DataFrame(
-        {
-            "low": low,
-            "high": high,
-            "p_best": share_best(-ranks),
-            "improvability": improvability(scores.to_numpy()[..., None])[:, 0],
-            "improvability_low": improvable[0],
-            "improvability_high": improvable[1],
-        },
-        index=scores.columns,
-    )
-
-
-def improvability(scores: np.ndarray) -> np.ndarray:
-    """Return the mean over tasks of (error - best error) / error, error being 1 - score (Erickson et al. 2025).
-
-    `scores` has shape (n_tasks, n_models, n_replicates), the result shape (n_models, n_replicates).
-    """
-    error = 1 - np.minimum(scores, 1)
-    gain = error - error.min(axis=1, keepdims=True)
-    return np.divide(gain, error, out=np.zeros_like(gain), where=error > 0).mean(axis=0)
+    return pd.DataFrame({"low": low, "high": high, "p_best": share_best(-ranks)}, index=scores.columns)
 
 
 def drawn_scores(scores: pd.DataFrame, draws: Draws) -> np.ndarray:
