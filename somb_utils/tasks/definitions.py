@@ -81,6 +81,9 @@ class Task(Spec):
         Shape of the features.
     split
         ``loco``, ``loto``, ``skf5``, ``sss5`` or ``cv5x5``; see the book's page on protocols.
+    label_by_day
+        Whether all groups were sampled on the same days and the label is a function of the day, as flight phase is. The
+        p-value of such a task is that of :func:`somb_utils.day_test`.
     pca
         Principal components per block of columns that share a prefix.
     ablations
@@ -113,6 +116,9 @@ class Task(Spec):
     n_rows: int
     n_features: int
     split: Split
+    label_by_day: bool = Field(
+        False, description="whether the label is a function of the day of sampling, the same for all groups"
+    )
     pca: dict[str, int] = Field({}, description="components per block of columns; the key is the column prefix")
     ablations: dict[str, tuple[str, ...]] = Field(
         {}, description="feature subsets: substrings of the column names kept; a leading ! drops them"

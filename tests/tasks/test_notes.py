@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import somb_utils as somb
+from somb_utils.tasks.day import is_phase_task
 
 
 def noted(task: str, text: str) -> bool:
@@ -34,3 +35,8 @@ def test_swabs_without_reads_are_named(task: str, open_data: Path) -> None:
     X = somb.load_task(task, source=open_data / "processed").X
     empty = X.index[(X == 0).all(axis=1)]
     assert noted(task, f"{' and '.join(empty)} have no reads")
+
+
+@pytest.mark.parametrize("task", somb.select_tasks(), ids=lambda task: task.id)
+def test_definitions_say_whether_the_label_is_a_function_of_the_day(task: somb.Task) -> None:
+    assert is_phase_task(somb.load_task(task, source="simulated")) == task.label_by_day

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ class Features:
 
     X: pd.DataFrame  # rows × features
     y: pd.Series | pd.DataFrame  # labels; 0/1 columns for multilabel tasks
+    _: KW_ONLY
     groups: pd.Series | None = None  # crew member (LOCO) or time point (LOTO) of each row; None for feature tasks
     relatives: pd.Series | None = None  # which rows of a feature task are never on both sides of a fold
     days: pd.Series | None = None  # day of sampling of each row, if the tables name it

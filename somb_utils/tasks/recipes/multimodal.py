@@ -57,7 +57,8 @@ class Multimodal(Recipe):
             )
         blocks = {"clinical:": analytes[shared[0]], "proteomics:": proteins, "metabolomics:": metabolites}
         X = pd.concat([block.set_axis(rows.index).add_prefix(prefix) for prefix, block in blocks.items()], axis=1)
-        return Features(X, tables.column(rows, self.label), tables.column(rows, "crew"), tables.days(rows))
+        y, groups = tables.column(rows, self.label), tables.column(rows, "crew")
+        return Features(X, y, groups=groups, days=tables.days(rows))
 
 
 def _crew_day(table: pd.DataFrame, name: str, tables: Reader) -> pd.MultiIndex:

@@ -31,7 +31,8 @@ class SampleColumns(Recipe):
         matrix = tables.sample_matrix(self.table, self.id)
         matrix = shares(matrix) if self.shares else matrix
         X = tables.paired(matrix, samples.index, by_position=protocol == "published")
-        return Features(X, tables.column(samples, self.label), tables.column(samples, "crew"), tables.days(samples))
+        y, groups = tables.column(samples, self.label), tables.column(samples, "crew")
+        return Features(X, y, groups=groups, days=tables.days(samples))
 
     def sampling_unit(self, row: str) -> str:
         """Return the crew member's day: its swabs, ``<crew>_<day>_<site>``, were taken together."""

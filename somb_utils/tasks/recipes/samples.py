@@ -24,4 +24,5 @@ class Samples(Recipe):
         """Join the tables by sample."""
         first, X = tables.samples(self.tables)
         X = X.fillna(0.0) if self.missing_is_zero else X
-        return Features(X, tables.column(first, self.label), tables.column(first, "crew"), tables.days(first))
+        y, groups = tables.column(first, self.label), tables.column(first, "crew")
+        return Features(X, y, groups=groups, days=tables.days(first))

@@ -40,4 +40,4 @@ class SharedTaxa(Recipe):
         samples = pd.concat([metadata[kind == "human"], metadata[kind == "environmental"]])
         X = pd.concat([human[shared], environmental[shared]])
         X = tables.paired(X, samples.index, by_position=protocol == "published")
-        return Features(X, samples[self.label], tables.column(samples, "timepoint"))
+        return Features(X, samples[self.label], groups=tables.column(samples, "timepoint"))
