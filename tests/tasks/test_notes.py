@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import somb_utils as somb
+from somb_utils.errors import SombError
 from somb_utils.tasks.day import is_phase_task
 
 
@@ -39,4 +40,8 @@ def test_swabs_without_reads_are_named(task: str, open_data: Path) -> None:
 
 @pytest.mark.parametrize("task", somb.select_tasks(), ids=lambda task: task.id)
 def test_definitions_say_whether_the_label_is_a_function_of_the_day(task: somb.Task) -> None:
-    assert is_phase_task(somb.load_task(task, source="simulated")) == task.label_by_day
+    try:
+        data = somb.load_task(task, source="simulated")
+    except SombError as error:
+        pytest.skip(str(error))
+    assert is_phase_task(data) == task.label_by_day
