@@ -92,8 +92,8 @@ def test_swabs_of_a_day_keep_one_phase() -> None:
     """Ten swabs a day that agree are one vote: seven days cannot give the p-value that seventy votes would."""
     days = ["pre_flight", "pre_flight", "in_flight", "in_flight", "post_flight", "recovery", "recovery"]
     rows = [
-        {"task": "F5", "protocol": "aligned", "model": "m", "fold": "C001", "id": f"C001_D{d}_S{s}", "y_true": phase, "y_pred": phase,
-         "y_score": np.nan}
+        {"task": "F5", "protocol": "aligned", "model": "m", "fold": "C001", "id": f"C001_D{d}_S{s}", "y_true": phase,
+         "y_pred": phase}
         for d, phase in enumerate(days) for s in range(10)
     ]  # fmt: skip
     p = stats.permutation_p(pd.DataFrame(rows), "F5", 9999)
