@@ -11,9 +11,9 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.labels import interval, plus_minus, wide
 from somb_utils.paths import DATA, replacing
 from somb_utils.reference.published import published_primary
-from somb_utils.runs.baselines import TRIVIAL
+from somb_utils.runs.day_tests import DAY_TESTS, stored_day_tests
 from somb_utils.runs.folder import joined_provenance, load_run
-from somb_utils.stats import above_chance, with_p_values
+from somb_utils.stats import above_chance
 from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
 
 SCORES = DATA / "reference" / "canonical_scores.csv"
@@ -54,10 +54,13 @@ def store(folders: list[Path]) -> pd.DataFrame:
             raise UsageError(f"{folder} has results of {kind} tables; only real ones are canonical")
         if n_failed := len(run.failures()):
             raise UsageError(f"{folder} has {n_failed} failed fold jobs; a canonical run has none")
-    summaries = [with_p_values(run.summary(n_jobs=-1), run.predictions, n_jobs=-1, untested=TRIVIAL) for run in runs]
+    summaries = [run.with_p_values(run.summary(n_jobs=-1), n_jobs=-1) for run in runs]
     table = pd.concat(summaries, ignore_index=True).sort_values(["protocol", "task"], kind="stable").round(6)
     provenance = joined_provenance([run.provenance for run in runs])
     del provenance["described"]
+    day_tests = pd.DataFrame(provenance.pop("day_tests"), columns=stored_day_tests().columns).round(6)
+    with replacing(DAY_TESTS) as temporary:
+        day_tests.sort_values(["protocol", "task"], kind="stable").to_csv(temporary, index=False)
     provenance["runs"] = {run: {"versions": entry["versions"]} for run, entry in provenance["runs"].items()}
     with replacing(SCORES) as temporary:
         table.to_csv(temporary, index=False)
