@@ -24,8 +24,8 @@ def build(
 ) -> Path:
     """Execute every notebook of the book on `data` and build the site.
 
-    Folds that `somb run` has finished in ``results/<source>-rigorous`` are not fitted again. An earlier site at `out` is
-    replaced only when all of the new one was built.
+    Folds that `somb run` has finished in ``results/<source>-rigorous`` are not fitted again. An earlier site at `out`
+    is replaced only when all of the new one was built.
     """
     files.need("jupyter_book")
     if not (CHECKOUT / "_toc.yml").is_file():
