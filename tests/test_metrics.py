@@ -144,3 +144,52 @@ def test_chance_micro_f1_is_the_mean_over_all_random_labels(y: np.ndarray) -> No
         weight = np.prod(np.where(guess == 1, prior, 1 - prior))
         expected += weight * sk.f1_score(y, guess, average="micro", zero_division=0)
     assert metrics.chance_micro_f1(y, prior) == pytest.approx(expected)
+
+
+@given(st.lists(st.sampled_from(CLASSES), min_size=1, max_size=40), st.integers(0, 2**32 - 1))
+def test_probability_metrics_equal_scikit_learn_and_leave_absent_classes_out(truth: list[str], seed: int) -> None:
+    y = np.array(truth)
+    proba = np.random.default_rng(seed).dirichlet([1, 1, 1], len(y)).round(2)
+    proba[:, 2] = 1 - proba[:, :2].sum(axis=1)
+    scores = metrics.score_multiclass(y, y, proba, CLASSES)
+    present = [k for k, name in enumerate(CLASSES) if name in truth]
+    if len(present) > 1:
+        of_class = [sk.roc_auc_score(y == CLASSES[k], proba[:, k]) for k in present]
+        assert scores["macro_auroc"] == pytest.approx(np.mean(of_class), abs=1e-12)
+        if len(present) == 3:
+            ovr = sk.roc_auc_score(y, proba, multi_class="ovr", labels=list(CLASSES))
+            assert scores["macro_auroc"] == pytest.approx(ovr, abs=1e-12)
+    else:
+        assert np.isnan(scores["macro_auroc"]), "a single class has no ranking"
+    losses = -np.log(np.clip(proba, np.finfo(float).eps, 1))
+    by_class = [losses[y == CLASSES[k], k].mean() for k in present]
+    assert scores["balanced_log_loss"] == pytest.approx(np.mean(by_class), rel=1e-6)
+    margins = metrics.score_multiclass(y, y, 2 * proba, CLASSES)
+    assert "balanced_log_loss" not in margins, "scores that are no probabilities have no log loss"
+
+
+def test_macro_auroc_and_balanced_log_loss_by_hand() -> None:
+    y = np.array(["a", "a", "a", "b"])
+    proba = np.array([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.5, 0.5, 0.0]])
+    scores = metrics.score_multiclass(y, y, proba, CLASSES)
+    assert scores["macro_auroc"] == pytest.approx(((1.5 / 3) + (1.5 / 3)) / 2)
+    a, b = -np.log([0.5, 0.9, 0.2]).mean(), -np.log(0.5)
+    assert scores["balanced_log_loss"] == pytest.approx((a + b) / 2)
+    assert metrics.chance("macro_auroc", np.array([0, 1]), np.array([0, 1]), 3) == 0.5
+    assert np.isnan(metrics.chance("macro_auroc", np.array([0, 1]), np.array([1, 1]), 3))
+
+
+@given(st.data(), st.integers(2, 30))
+def test_micro_ap_equals_scikit_learn_and_its_chance_is_the_best_constant(data: st.DataObject, n: int) -> None:
+    y = data.draw(arrays(int, (n, 3), elements=st.integers(0, 1)))
+    score = data.draw(arrays(float, (n, 3), elements=SCORES))
+    micro_ap = metrics.score_multilabel(y, y, score, ("x", "y", "z"))["micro_ap"]
+    if not y.any():
+        assert np.isnan(micro_ap) and np.isnan(metrics.chance("micro_ap", y, y, 3))
+        return
+    assert micro_ap == pytest.approx(sk.average_precision_score(y.ravel(), score.ravel()), abs=1e-12)
+    chance = metrics.chance("micro_ap", y, y, 3)
+    for ranks in permutations(range(3)):
+        constant = sk.average_precision_score(y.ravel(), np.tile(ranks, n))
+        assert constant <= chance + 1e-12, "no other order of the labels is a better constant"
+    assert chance >= y.mean() - 1e-12, "nor is the same score for all"

@@ -87,7 +87,7 @@ def test_counts_of_the_published_descriptions_differ_for_c1_alone(published_file
 def test_pairing_costs_f4_its_signal(open_data: Path) -> None:
     given = {"tasks": ["F4"], "models": ["logreg"], "source": str(open_data / "processed"), "n_bootstrap": 50}
     scores = pairing.both(check(given)).set_index("protocol")
-    assert scores["mean"].round(3).to_dict() == {"aligned": 0.399, "published": 0.163}
+    assert scores["mean"].round(3)[["aligned", "published"]].to_dict() == {"aligned": 0.399, "published": 0.163}
     assert scores.loc["published", "high"] < scores.loc["aligned", "low"]
     row = pairing.side_by_side(scores.reset_index()).iloc[0]
     assert row["published"].startswith("0.163 [") and row["aligned"].startswith("0.399 [")

@@ -36,7 +36,7 @@ class Sees(ClassifierMixin, BaseEstimator):
         """Score by the ranks of the column, and spoil the rows."""
         score = X[self.column].rank(pct=True).fillna(0.5).to_numpy()
         X.iloc[:, :] = np.nan
-        return np.column_stack([1 - score, score])
+        return np.column_stack([1 - score, score, *np.zeros((max(len(self.classes_) - 2, 0), len(score)))])
 
 
 class SeesRaw(Sees):

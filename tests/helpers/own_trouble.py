@@ -55,6 +55,7 @@ class Zeros(ClassifierMixin, BaseEstimator):
     def fit(self, X: np.ndarray, y: np.ndarray) -> "Zeros":
         """Remember the shape of the labels."""
         self.shape_ = np.shape(y)[1:]
+        self.n_classes_ = len(np.unique(y))
         return self
 
     def predict(self, X: np.ndarray) -> Any:
@@ -62,8 +63,8 @@ class Zeros(ClassifierMixin, BaseEstimator):
         return np.zeros((len(X), *self.shape_), dtype=int)
 
     def predict_proba(self, X: np.ndarray) -> Any:
-        """Return one half each."""
-        return np.full((len(X), *(self.shape_ or (2,))), 0.5)
+        """Return the same for each class, and one half for each label."""
+        return np.full((len(X), *(self.shape_ or (self.n_classes_,))), 0.5 if self.shape_ else 1 / self.n_classes_)
 
 
 class Network(Zeros):
@@ -160,8 +161,8 @@ class Draws(Zeros):
 
     def predict_proba(self, X: np.ndarray) -> Any:
         """Draw."""
-        score = (np.random.random(len(X)) + random.random()) / 2
-        return np.column_stack([1 - score, score])
+        scores = np.random.random((len(X), self.n_classes_)) + random.random()
+        return scores / scores.sum(axis=1, keepdims=True)
 
 
 class Grouped(Zeros):

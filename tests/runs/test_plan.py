@@ -22,7 +22,7 @@ def test_a_dry_run_counts_fits_and_fits_and_writes_nothing(command: Command, tmp
     code, out, err = command(*WORDS, "--dry-run", "--format", "json")
     rows = {row["task"]: row for row in json.loads(out)}
     assert code == 0 and list(rows) == ["A1", "C2"] and not (tmp_path / "out").exists()
-    a1 = {"protocol": "aligned", "source": "simulated", "rows": 28, "features": 39, "classes": 3, "folds": 4}
+    a1 = {"protocol": "rigorous", "source": "simulated", "rows": 28, "features": 39, "classes": 3, "folds": 4}
     assert {**rows["A1"], **a1, "gaps": "2.7%", "fits": 8, "finished": 0} == rows["A1"] and rows["C2"]["fits"] == 10
     assert (
         "18 fits to do, 0 finished; about 0:00:0" in err and "a rough estimate" in err and "nothing was fitted" in err

@@ -60,7 +60,7 @@ def test_failed_folds_are_recorded_and_left_out_of_the_mean() -> None:
     table = result.summary().set_index("model")
     bad = table.loc["own_estimators:Raises"]
     assert 0 < bad["failed"] < 4 and bad["folds"] == 4 - bad["failed"]
-    scored = result.results.query("model == 'own_estimators:Raises' and metric == 'macro_f1' and status == 'ok'")
+    scored = result.results.query("model == 'own_estimators:Raises' and metric == 'macro_auroc' and status == 'ok'")
     assert bad["mean"] == pytest.approx(scored["value"].mean())
     assert result.failures()["reason"].unique().tolist() == ["RuntimeError: out of luck"]
     failed_folds = set(result.failures()["fold"])
@@ -144,7 +144,7 @@ def test_results_and_provenance_carry_the_contract(tmp_path: Path) -> None:
     )
     made = json.loads((tmp_path / "provenance.json").read_text(encoding="utf-8"))
     assert made["source"] == "simulated" and {entry["seed"] for entry in made["models"]} == {42}
-    assert made["tasks"]["A1/aligned"]["tables"].keys() == {"clinical_cbc", "clinical_cmp"}
+    assert made["tasks"]["A1/rigorous"]["tables"].keys() == {"clinical_cbc", "clinical_cmp"}
     assert {"numpy", "scikit-learn", "xgboost", "lightgbm", "python"} <= made["runs"][made["models"][0]["run"]][
         "versions"
     ].keys()

@@ -18,6 +18,8 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
 from somb_utils.stats.bootstrap import all_replicates, draw_units, replicates
 from somb_utils.stats.design import design, rows_of
+from somb_utils.stats.permutation import null_scores
+from somb_utils.studies.experiments import FULL, Setting, draw_features, predictions_of, simulated
 from somb_utils.tasks.definitions import Protocol, get_task
 
 PHASES = ["post_flight", "pre_flight", "recovery"]
@@ -214,3 +216,96 @@ def test_without_replicates_or_predictions_there_is_no_interval() -> None:
     predictions = crew([PHASES] * 4, [PHASES] * 4)
     assert np.isnan(stats.bootstrap_interval(predictions, "A1", 0)).all()
     assert np.isnan(stats.bootstrap_interval(predictions.head(0), "A1", 10)).all()
+
+
+# Metrics of the protocol rigorous, each replicate against scikit-learn on the rows that it draws
+
+
+def labelled(seed: int) -> pd.DataFrame:
+    """Predictions of B2 on 60 genes in complete folds, several of them tied."""
+    setting = Setting("B2", rows=60, signal="weak", folds="complete")
+    rows, rng = simulated(setting), np.random.default_rng(seed)
+    X = draw_features(setting, rows, rng)
+    predictions = predictions_of(rows, X, setting.definition, FULL)
+    return predictions.assign(y_score=rng.normal(size=len(predictions)).round(1))
+
+
+def micro_ap(rows: pd.DataFrame, times: pd.Series) -> float:
+    """Return the mean over folds of scikit-learn's micro average precision, each id so many times."""
+    folds = []
+    for _, fold in rows.groupby("fold"):
+        repeated = fold.loc[fold.index.repeat(times[fold["id"]])]
+        if (repeated["y_true"] == "1").any():
+            folds.append(average_precision_score(repeated["y_true"] == "1", repeated["y_score"]))
+    return float(np.mean(folds))
+
+
+def test_replicates_of_micro_ap_equal_sklearn_on_the_drawn_rows() -> None:
+    predictions = labelled(1)
+    plan = design(predictions, "B2")
+    ours = replicates(predictions, "B2", 3, 5)
+    for score, drawn in zip(ours, np.concatenate(list(draw_units(plan.strata, 3, 5))), strict=True):
+        times = pd.Series(np.bincount(drawn, minlength=60)[plan.unit_of], index=plan.ids)
+        assert times.sum() == 60 and score == pytest.approx(micro_ap(predictions, times), abs=1e-12)
+
+
+def test_permuted_micro_ap_equals_sklearn_on_the_exchanged_labels() -> None:
+    predictions = labelled(2)
+    plan = design(predictions, "B2")
+    scores = null_scores(plan, predictions, 3, 5)
+    ones, expected = pd.Series(1, index=plan.ids), []
+    assert scores[0] == pytest.approx(micro_ap(predictions, ones), abs=1e-12)
+    truth = pd.Series(list(plan.labels), index=plan.ids)
+    label = predictions["label"].map(list(plan.task.classes).index)
+    for uniform in np.random.default_rng(5).random((3, 60)):
+        genes = fisher_yates(np.arange(60), uniform)
+        exchanged = pd.Series(truth.to_numpy()[genes], index=plan.ids)
+        y_true = [str(exchanged[i][k]) for i, k in zip(predictions["id"], label, strict=True)]
+        expected.append(micro_ap(predictions.assign(y_true=y_true), ones))
+    np.testing.assert_allclose(scores[1:], np.mean(expected) + np.sqrt(2) * (expected - np.mean(expected)), atol=1e-12)
+
+
+def fisher_yates(values: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Return the values shuffled by these numbers in [0, 1)."""
+    shuffled = values.copy()
+    for i in range(len(values) - 1, 0, -1):
+        j = int(uniform[i] * (i + 1))
+        shuffled[[i, j]] = shuffled[[j, i]]
+    return shuffled
+
+
+def macro_auroc(rows: pd.DataFrame, classes: tuple[str, ...]) -> float:
+    proba = np.stack(rows["y_proba"].tolist())
+    return float(roc_auc_score(rows["y_true"], proba, multi_class="ovr", labels=list(classes)))
+
+
+def test_replicates_of_macro_auroc_equal_sklearn_on_the_drawn_crew() -> None:
+    run = somb.run("A1", "logreg", source="simulated", n_jobs=1)
+    classes = get_task("A1").classes
+    of_crew = np.array([macro_auroc(rows, classes) for _, rows in run.predictions.groupby("fold")])
+    means = of_crew[np.random.default_rng(3).integers(4, size=(200, 4))].mean(axis=1)
+    expected = means.mean() + SPREAD_OF_FOUR * (means - means.mean())
+    np.testing.assert_allclose(replicates(run.predictions, "A1", 200, 3), expected, atol=1e-12)
+
+
+def test_permuted_macro_auroc_equals_sklearn_on_labels_exchanged_within_crew() -> None:
+    run = somb.run("A1", "logreg", source="simulated", n_jobs=1)
+    plan, classes = design(run.predictions, "A1"), get_task("A1").classes
+    scores = null_scores(plan, run.predictions, 3, 7)
+    rows = run.predictions.sort_values(["fold", "id"], ascending=[False, True], ignore_index=True)
+    assert scores[0] == pytest.approx(rows.groupby("fold").apply(macro_auroc, classes).mean(), abs=1e-12)
+    expected = []
+    for uniform in np.random.default_rng(7).random((3, len(rows))):
+        crew_of = rows.groupby("fold", sort=False)["y_true"]  # the days that one fold tests, the last fold first
+        parts = [fisher_yates(of.to_numpy(dtype=object), uniform[of.index]) for _, of in crew_of]
+        shuffled = rows.assign(y_true=np.concatenate(parts))
+        expected.append(shuffled.groupby("fold").apply(macro_auroc, classes).mean())
+    spread = np.mean(expected) + np.sqrt(2) * (np.array(expected) - np.mean(expected))
+    np.testing.assert_allclose(scores[1:], spread, atol=1e-12)
+
+
+def test_macro_auroc_without_probabilities_is_refused() -> None:
+    predictions = crew([PHASES] * 4, [PHASES] * 4).assign(protocol="rigorous")
+    for lacking in (predictions, predictions.assign(y_proba=None)):
+        with pytest.raises(UsageError, match="A1: its metric needs class probabilities"):
+            stats.bootstrap_interval(lacking, "A1", 10)

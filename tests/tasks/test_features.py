@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from somb_utils.errors import SombError
 from somb_utils.tables.sources import FolderSource, SimulatedSource, Source
-from somb_utils.tasks.definitions import PROTOCOLS, catalogue, get_task
+from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, catalogue, get_task
 from somb_utils.tasks.recipes.metabolites import _atoms
 from somb_utils.tasks.task_data import TaskData, load_task
 
@@ -34,10 +34,10 @@ def loaded(task_id: str, protocol: str, source_key: Path | None) -> TaskData:
     return load_task(task_id, protocol, real(source_key) if source_key else simulated())  # type: ignore[arg-type]
 
 
-def shuffled_tables(task_id: str, source: Source, seed: int) -> dict[str, pd.DataFrame]:
+def shuffled_tables(task: Task, source: Source, seed: int) -> dict[str, pd.DataFrame]:
     rng = np.random.default_rng(seed)
     tables = {}
-    for name in get_task(task_id).tables:
+    for name in task.tables:
         table = source.load(name)
         # The first column stays first only by chance: recipes must find every column by its name.
         table = table.iloc[rng.permutation(len(table)), rng.permutation(table.shape[1])]
@@ -74,25 +74,31 @@ def test_simulated_tables_have_the_stated_shape_and_classes(task_id: str) -> Non
     assert data.provenance["source"] == "simulated"
 
 
+@pytest.mark.parametrize("protocol", ["rigorous", "aligned"])
 @pytest.mark.parametrize("task_id", sorted(set(catalogue()) - ABSENT))
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1))
-def test_aligned_ignores_the_order_of_real_rows_and_columns(task_id: str, open_data: Path, seed: int) -> None:
-    again = load_task(task_id, "aligned", shuffled_tables(task_id, real(open_data), seed))
-    assert_same(loaded(task_id, "aligned", open_data), again)
+def test_order_of_real_rows_and_columns_is_ignored(
+    task_id: str, protocol: Protocol, open_data: Path, seed: int
+) -> None:
+    tables = shuffled_tables(get_task(task_id).under(protocol), real(open_data), seed)
+    assert_same(loaded(task_id, protocol, open_data), load_task(task_id, protocol, tables))
 
 
+@pytest.mark.parametrize("protocol", ["rigorous", "aligned"])
 @pytest.mark.parametrize("task_id", sorted(catalogue()))
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_aligned_ignores_the_order_of_simulated_rows_and_columns(task_id: str, seed: int) -> None:
-    again = load_task(task_id, "aligned", shuffled_tables(task_id, simulated(), seed))
-    assert_same(loaded(task_id, "aligned", None), again)
+def test_order_of_simulated_rows_and_columns_is_ignored(task_id: str, protocol: Protocol, seed: int) -> None:
+    task = get_task(task_id).under(protocol)
+    once, again = (load_task(task_id, protocol, shuffled_tables(task, simulated(), s)) for s in (seed, seed + 1))
+    assert_same(once, again)
+    assert again.X.equals(loaded(task_id, protocol, None).X)
 
 
 @pytest.mark.parametrize("task_id", POSITIONAL)
 def test_published_depends_on_the_order_where_the_spec_says_so(task_id: str) -> None:
-    tables = shuffled_tables(task_id, simulated(), seed=0)
+    tables = shuffled_tables(get_task(task_id), simulated(), seed=0)
     again = load_task(task_id, "published", tables)
     before = loaded(task_id, "published", None)
     # C2 pairs its folds by position, the others their features.
