@@ -17,8 +17,8 @@ from somb_utils import stats
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
 from somb_utils.stats.bootstrap import all_replicates, draw_units, replicates
-from somb_utils.stats.design import design, rows_of
-from somb_utils.stats.permutation import null_scores
+from somb_utils.stats.design import Design, design, rows_of, signatures
+from somb_utils.stats.permutation import _items, null_scores
 from somb_utils.studies.experiments import FULL, Setting, draw_features, predictions_of, simulated
 from somb_utils.tasks.definitions import Protocol, get_task
 
@@ -249,29 +249,35 @@ def test_replicates_of_micro_ap_equal_sklearn_on_the_drawn_rows() -> None:
         assert times.sum() == 60 and score == pytest.approx(micro_ap(predictions, times), abs=1e-12)
 
 
+def exchanged(plan: Design, uniform: np.ndarray) -> pd.Series:
+    """Return by id the label (of B2: the id whose labels it gets) after Fisher and Yates's shuffle of each set."""
+    item_of, sets = _items(plan, signatures(plan))
+    label = np.empty(sets[-1], dtype=int)
+    label[item_of] = plan.label_row
+    for lo, hi in pairwise(sets):
+        for i in range(hi - 1, lo, -1):
+            j = lo + int(uniform[i] * (i - lo + 1))
+            label[[i, j]] = label[[j, i]]
+    return pd.Series(label[item_of], index=plan.ids)
+
+
+def spread(scores: list[float]) -> np.ndarray:
+    return np.mean(scores) + np.sqrt(2) * (np.array(scores) - np.mean(scores))
+
+
 def test_permuted_micro_ap_equals_sklearn_on_the_exchanged_labels() -> None:
     predictions = labelled(2)
     plan = design(predictions, "B2")
     scores = null_scores(plan, predictions, 3, 5)
     ones, expected = pd.Series(1, index=plan.ids), []
     assert scores[0] == pytest.approx(micro_ap(predictions, ones), abs=1e-12)
-    truth = pd.Series(list(plan.labels), index=plan.ids)
-    label = predictions["label"].map(list(plan.task.classes).index)
-    for uniform in np.random.default_rng(5).random((3, 60)):
-        genes = fisher_yates(np.arange(60), uniform)
-        exchanged = pd.Series(truth.to_numpy()[genes], index=plan.ids)
-        y_true = [str(exchanged[i][k]) for i, k in zip(predictions["id"], label, strict=True)]
+    label = predictions["label"].map(sorted(plan.task.classes).index)
+    for uniform in np.random.default_rng(5).random((3, len(plan.ids))):
+        source = exchanged(plan, uniform)
+        assert sorted(source) == list(range(60)), "whole rows of labels are exchanged"
+        y_true = plan.labels[source[predictions["id"]], label].astype(str)
         expected.append(micro_ap(predictions.assign(y_true=y_true), ones))
-    np.testing.assert_allclose(scores[1:], np.mean(expected) + np.sqrt(2) * (expected - np.mean(expected)), atol=1e-12)
-
-
-def fisher_yates(values: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Return the values shuffled by these numbers in [0, 1)."""
-    shuffled = values.copy()
-    for i in range(len(values) - 1, 0, -1):
-        j = int(uniform[i] * (i + 1))
-        shuffled[[i, j]] = shuffled[[j, i]]
-    return shuffled
+    np.testing.assert_allclose(scores[1:], spread(expected), atol=1e-12)
 
 
 def macro_auroc(rows: pd.DataFrame, classes: tuple[str, ...]) -> float:
@@ -292,16 +298,15 @@ def test_permuted_macro_auroc_equals_sklearn_on_labels_exchanged_within_crew() -
     run = somb.run("A1", "logreg", source="simulated", n_jobs=1)
     plan, classes = design(run.predictions, "A1"), get_task("A1").classes
     scores = null_scores(plan, run.predictions, 3, 7)
-    rows = run.predictions.sort_values(["fold", "id"], ascending=[False, True], ignore_index=True)
+    rows, expected = run.predictions, []
     assert scores[0] == pytest.approx(rows.groupby("fold").apply(macro_auroc, classes).mean(), abs=1e-12)
-    expected = []
     for uniform in np.random.default_rng(7).random((3, len(rows))):
-        crew_of = rows.groupby("fold", sort=False)["y_true"]  # the days that one fold tests, the last fold first
-        parts = [fisher_yates(of.to_numpy(dtype=object), uniform[of.index]) for _, of in crew_of]
-        shuffled = rows.assign(y_true=np.concatenate(parts))
+        label = exchanged(plan, uniform)[rows["id"]].to_numpy()
+        shuffled = rows.assign(y_true=np.array(classes)[label])
+        counts = shuffled.groupby("fold")["y_true"].value_counts()
+        assert counts.equals(rows.groupby("fold")["y_true"].value_counts()[counts.index]), "within crew"
         expected.append(shuffled.groupby("fold").apply(macro_auroc, classes).mean())
-    spread = np.mean(expected) + np.sqrt(2) * (np.array(expected) - np.mean(expected))
-    np.testing.assert_allclose(scores[1:], spread, atol=1e-12)
+    np.testing.assert_allclose(scores[1:], spread(expected), atol=1e-12)
 
 
 def test_macro_auroc_without_probabilities_is_refused() -> None:
