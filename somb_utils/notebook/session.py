@@ -70,7 +70,7 @@ class Session:
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
-        chosen = select_tasks(parameters.tasks)
+        chosen = [task.under(parameters.protocol) for task in select_tasks(parameters.tasks)]
         with contextlib.redirect_stderr(io.StringIO()):  # the banner says it
             self.source: Source = resolve_source(parameters.source, task_tables(chosen))
         self.missing = unavailable(chosen, self.source)
