@@ -126,7 +126,7 @@ def against_relabelled(tested: pd.DataFrame) -> Figure:
     places = np.arange(len(tested))
     low, high = (tested["null_mean"] + side * tested["null_sd"] for side in (-2, 2))
     ax.hlines(places, low.clip(lower=0), high.clip(upper=1), lw=13, color=QUIET, label="mean ± 2 SD of relabellings")
-    ax.scatter(tested["null_mean"], places, marker="|", s=130, color="black", label="mean of relabellings")
+    ax.scatter(tested["null_mean"], places, marker="|", s=130, color="black", zorder=3, label="mean of relabellings")
     ax.vlines(tested["chance"], places - 0.45, places + 0.45, color="black", ls=":", lw=1.5, label="chance level")
     ax.scatter(tested["observed"], places, marker="D", s=45, color=PALETTE[1], zorder=3, label="true phases")
     for place, p in zip(places, tested["p_day"], strict=True):
