@@ -143,3 +143,13 @@ def test_chance_micro_f1_is_the_mean_over_all_random_labels(y: np.ndarray) -> No
         weight = np.prod(np.where(guess == 1, prior, 1 - prior))
         expected += weight * sk.f1_score(y, guess, average="micro", zero_division=0)
     assert metrics.chance_micro_f1(y, prior) == pytest.approx(expected)
+
+
+def test_probabilities_in_single_precision_are_scored_without_a_warning():
+    import warnings
+
+    proba = np.random.default_rng(0).dirichlet(np.ones(3), 50).astype(np.float32).astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = score_multiclass(np.array(list("abc") * 17)[:50], np.array(list("abc") * 17)[:50], proba, "abc")
+    assert np.isfinite(scores["balanced_log_loss"])

@@ -20,20 +20,22 @@ from somb_utils.runs.fit import prepare
 from somb_utils.tasks.day import is_phase_task
 from somb_utils.tasks.task_data import TaskData
 
-CHEAP = "logreg"  # fitted to every relabelling within seconds
+CHEAP = "logreg"  # fitted to every relabelling within seconds, if there are not too many features
+MOST_FEATURES = 5_000
 
 
 def tests(session: Session, n: int) -> pd.DataFrame:
     """Return the day tests of a session's phase tasks, one row per task and model, and keep them for its p-values.
 
     Tests of the baselines on the open tables come with the package. Where there is none, the logistic regression is
-    tested here with at most `n` relabellings, and a note names the models that are not tested.
+    tested here with at most `n` relabellings, unless it has too many features; a note names the models without a test.
     """
     stored, rows = stored_day_tests(), []
     models = [name for name in session.parameters.models if name not in (*TRIVIAL, *session.parameters.model_params)]
     for data in filter(is_phase_task, session.tasks.values()):
         known = stored[(stored["data_sha256"] == data.fingerprint) & stored["model"].isin(models)].to_dict("records")
-        if CHEAP in models and not any(row["model"] == CHEAP for row in known):
+        cheap = CHEAP in models and data.X.shape[1] <= MOST_FEATURES
+        if cheap and not any(row["model"] == CHEAP for row in known):
             known.insert(0, _test(session, data, n))
         rows += [{**row, "all": assignments(data), "chance": data.chance} for row in known]
         if lacking := sorted(set(models) - {row["model"] for row in known}):
