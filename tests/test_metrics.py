@@ -80,7 +80,7 @@ def test_precision_at_k_is_the_exact_expectation(k: int) -> None:
 @given(st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES)), min_size=1, max_size=60))
 def test_multiclass_scores_equal_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     y_true, y_pred = (np.array(side) for side in zip(*pairs, strict=True))
-    scores = metrics.score_multiclass(y_true, y_pred, CLASSES)
+    scores = metrics.score_multiclass(y_true, y_pred, np.empty(0), CLASSES)
     options = {"labels": list(CLASSES), "zero_division": 0}
     assert scores["accuracy"] == sk.accuracy_score(y_true, y_pred)
     assert scores["macro_f1"] == pytest.approx(sk.f1_score(y_true, y_pred, average="macro", **options))
@@ -151,5 +151,7 @@ def test_probabilities_in_single_precision_are_scored_without_a_warning():
     proba = np.random.default_rng(0).dirichlet(np.ones(3), 50).astype(np.float32).astype(float)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = score_multiclass(np.array(list("abc") * 17)[:50], np.array(list("abc") * 17)[:50], proba, "abc")
+        scores = metrics.score_multiclass(
+            np.array(list("abc") * 17)[:50], np.array(list("abc") * 17)[:50], proba, "abc"
+        )
     assert np.isfinite(scores["balanced_log_loss"])
