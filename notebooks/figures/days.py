@@ -39,10 +39,8 @@ def tests(session: Session, n: int) -> pd.DataFrame:
             known.insert(0, _test(session, data, n))
         rows += [{**row, "all": assignments(data), "chance": data.chance} for row in known]
         if lacking := sorted(set(models) - {row["model"] for row in known}):
-            names = ",".join(lacking)
-            note(
-                f"{data.name}: no day test of {names} on these tables; somb day {data.name} --models {names} makes it."
-            )
+            command = f"somb day {data.name} --models {','.join(lacking)}"
+            note(f"{data.name}: no day test of {', '.join(lacking)} on these tables; {command} makes it.")
     if rows:
         session.result = replace(session.result, provenance={**session.result.provenance, "day_tests": rows})
     return pd.DataFrame(rows)
