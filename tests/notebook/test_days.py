@@ -34,6 +34,14 @@ def test_day_test_of_the_logistic_regression_becomes_the_p_value_of_its_score(se
     assert np.isnan(scores.at["rf", "p"])
 
 
+def test_stored_tests_of_the_same_tables_are_read_and_others_are_not(session, tested, monkeypatch):
+    forest = tested.drop(columns=["all", "chance"]).assign(model="rf", p_day=0.4)
+    stored = pd.concat([forest, forest.assign(data_sha256="of other tables", p_day=0.01)])
+    monkeypatch.setattr(days, "stored_day_tests", lambda: stored)
+    read = days.tests(session, n=1).set_index("model")
+    assert read["p_day"].to_dict() == {"logreg": 0.5, "rf": 0.4}
+
+
 def test_every_other_assignment_of_phases_is_counted(session):
     data = session.tasks["A1"]
     of_day = data.y.groupby(data.days).first().astype("category").cat.codes.to_numpy()
