@@ -81,6 +81,7 @@ def test_precision_at_k_is_the_exact_expectation(k: int) -> None:
 def test_multiclass_scores_equal_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     y_true, y_pred = (np.array(side) for side in zip(*pairs, strict=True))
     scores = metrics.score_multiclass(y_true, y_pred, np.empty(0), CLASSES)
+    assert not {"macro_auroc", "balanced_log_loss"} & set(scores), "without probabilities"
     options = {"labels": list(CLASSES), "zero_division": 0}
     assert scores["accuracy"] == sk.accuracy_score(y_true, y_pred)
     assert scores["macro_f1"] == pytest.approx(sk.f1_score(y_true, y_pred, average="macro", **options))
