@@ -92,7 +92,7 @@ def test_labels_that_two_tasks_share_come_first() -> None:
 def crew_result(*values: float) -> RunResult:
     rows = [
         {"task": "A1", "protocol": "aligned", "source": "open", "model": "m", "metric": "macro_f1", "status": "ok"}
-        | {"fold": f"C00{i + 1}", "value": value}
+        | {"seed": 42, "fold": f"C00{i + 1}", "value": value}
         for i, value in enumerate(values)
     ]
     tasks = {"A1/aligned": {"metric": "macro_f1", "chance": 0.3}}
