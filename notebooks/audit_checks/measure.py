@@ -9,7 +9,6 @@ import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.metrics import f1_score
 
-from somb_utils.reference.canonical import canonical_scores
 from somb_utils.runs.constant import constant_models
 from somb_utils.runs.day_tests import stored_day_tests
 from somb_utils.runs.fit import fit_fold, prepare
@@ -164,9 +163,3 @@ def empty_rows(data: TaskData) -> pd.DataFrame:
     empty = (data.X == 0).all(axis=1)
     tested = {row: fold.label for fold in data.folds for row in data.X.index[fold.test]}
     return pd.DataFrame({"label": data.y[empty], "test_fold": [tested[row] for row in data.X.index[empty]]})
-
-
-def canonical_or_note(protocol: str) -> pd.DataFrame | str:
-    """Return the stored scores of a protocol, or a note that there are none yet."""
-    scores = canonical_scores().query("protocol == @protocol")
-    return f"no scores under {protocol} are stored yet: somb readme --store keeps a run's" if scores.empty else scores
