@@ -11,7 +11,10 @@ from matplotlib.ticker import NullLocator
 
 from somb_utils.labels import metric_name
 from somb_utils.plots.style import PALETTE, QUIET, figure, legend_below, new
+from somb_utils.reference import canonical
+from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.day import relabellings
+from somb_utils.stats.paired import COLUMNS
 from somb_utils.stats.permutation import ALPHA, N_PERMUTATIONS, SEED, adjusted
 from somb_utils.studies.coverage import design_of
 from somb_utils.studies.experiments import FOLDS, SIGNALS
@@ -173,33 +176,38 @@ def tests_needed(n_tests: int, p: float) -> int | None:
     return next((k for k in counts if adjusted(np.r_[np.full(k, p), np.ones(n_tests - k)])[0] < ALPHA), None)
 
 
-def separated(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Count the pairs of models that differ significantly, by protocol and kind of task.
+def stored_pairs() -> pd.DataFrame:
+    """Return the stored paired differences between the learning models of the canonical run; empty if none are kept."""
+    if not canonical.PAIRS.is_file():
+        return pd.DataFrame(columns=COLUMNS)
+    pairs = canonical.canonical_pairs()
+    return pairs[~pairs[["a", "b"]].isin(TRIVIAL).any(axis=1)]
+
+
+def separated(pairs: pd.DataFrame, *by: str) -> pd.DataFrame:
+    """Count the pairs of models that differ significantly, by protocol and what is sampled, or by other columns.
 
     Columns: pairs, separated (the interval of the paired difference excludes 0), p_these and p_new (at most 0.05).
     """
-    kind = np.where(
-        pairs["test"] == "sign flip", "crew or time points left out", "genes, proteins, metabolites, pathways"
+    sampled = np.where(pairs["test"] == "sign flip", "people", "genes, proteins, metabolites, pathways")
+    counted = pairs.assign(
+        sampled=sampled,
+        separated=(pairs["low"] > 0) | (pairs["high"] < 0),
+        **{column: pairs[column] <= ALPHA for column in ("p_these", "p_new")},
     )
-    counted = pd.DataFrame(
-        {
-            "separated": (pairs["low"] > 0) | (pairs["high"] < 0),
-            **{column: pairs[column] <= ALPHA for column in ("p_these", "p_new")},
-        }
-    )
-    parts = counted.groupby([pairs["protocol"], pd.Series(kind, pairs.index, name="tasks")])
-    return parts.sum().assign(pairs=parts.size())[["pairs", *counted.columns]]
+    parts = counted.groupby(list(by) or ["protocol", "sampled"])
+    return parts[["separated", "p_these", "p_new"]].sum().assign(pairs=parts.size())
 
 
 def separated_text(pairs: pd.DataFrame) -> str:
-    """Say how many pairs `rigorous` separates, and how many `aligned`."""
+    """Say how many pairs each protocol separates, and whether those of `rigorous` are stored."""
     table = separated(pairs)
     sentences = [
-        f"Under `{protocol}`, {row['separated']} of {row['pairs']} pairs are separated on tasks whose rows are {tasks}."
-        for (protocol, tasks), row in table.iterrows()
+        f"Under `{protocol}`, {row['separated']} of {row['pairs']} pairs differ significantly where {sampled} are sampled."
+        for (protocol, sampled), row in table.iterrows()
     ]
-    if "rigorous" not in table.index.get_level_values("protocol"):
-        sentences.append("No run under `rigorous` is stored yet: `somb readme --store` keeps its pairs.")
+    if "rigorous" not in set(pairs["protocol"]):
+        sentences.append("No pairs under `rigorous` are stored yet: `somb readme --store` keeps those of a run.")
     return " ".join(sentences)
 
 

@@ -44,7 +44,7 @@ def compare(
 
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --out results/mine`, then
 
-    `somb compare results/open-aligned results/mine --against logreg --out comparison`
+    `somb compare results/open-rigorous results/mine --against logreg --out comparison`
     """
     from somb_utils.runs import compare as comparing
     from somb_utils.runs.workers import count

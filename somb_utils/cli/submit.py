@@ -49,7 +49,7 @@ def pack(
 ) -> None:
     """Check a run and its model card as the maintainers will, and pack them into one file.
 
-    Examples: `somb submit card card.yaml`, then `somb submit pack results/open-aligned --card card.yaml --models rf`
+    Examples: `somb submit card card.yaml`, then `somb submit pack results/open-rigorous --card card.yaml --models rf`
     """
     from somb_utils.leaderboard.model_card import read_card, slug
     from somb_utils.leaderboard.submission import pack as pack_run

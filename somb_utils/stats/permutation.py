@@ -205,7 +205,7 @@ def _with_p_values(
     shuffled = [
         None if np.isnan(value) else "days" if key in by_day else "labels" for key, value in zip(keys, p, strict=True)
     ]
-    return summary.assign(p=p, q=adjusted(p), shuffled=shuffled)
+    return summary.assign(p=p, q=adjusted(p), shuffled=pd.Series(shuffled, summary.index, dtype=object))
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:
