@@ -203,7 +203,7 @@ def separated_text(pairs: pd.DataFrame) -> str:
     """Say how many pairs each protocol separates, and whether those of `rigorous` are stored."""
     table = separated(pairs)
     sentences = [
-        f"Under `{protocol}`, {row['separated']} of {row['pairs']} pairs differ significantly where {sampled} are sampled."
+        f"Under `{protocol}`, {row['separated']} of {row['pairs']} pairs on samples of {sampled} differ significantly."
         for (protocol, sampled), row in table.iterrows()
     ]
     if "rigorous" not in set(pairs["protocol"]):
