@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import somb_utils as somb
+from somb_utils._seeds import seeds_from
 from somb_utils.audit import feature_census, figures, repeated_rows, row_census, seeds
 from somb_utils.book import extension as pages
 from somb_utils.cli import audit as audit_command
@@ -78,15 +79,15 @@ def test_telling_and_empty_features_are_counted(clean: TaskData) -> None:
 
 @pytest.fixture(scope="module")
 def over_seeds() -> pd.DataFrame:
-    loaded = [load_task("A1", source="simulated")]
-    return seeds.seed_scores(loaded, ["random", "logreg"], seeds.seeds_from(42, 4))
+    loaded = [load_task("A1", "aligned", "simulated")]
+    return seeds.seed_scores(loaded, ["random", "logreg"], seeds_from(42, 4))
 
 
 def test_scores_move_over_seeds_only_where_a_model_is_random(over_seeds: pd.DataFrame) -> None:
     table = seeds.spread(over_seeds).set_index("model")
     assert table.loc["random", "sd"] > 0 == table.loc["logreg", "sd"]
     assert table.loc["logreg", ["seeds", "rank"]].tolist() == [4, 0.5]
-    first = somb.run("A1", "random", source="simulated", n_jobs=1).summary()["mean"].iloc[0]
+    first = somb.run("A1", "random", protocol="aligned", source="simulated", n_jobs=1).summary()["mean"].iloc[0]
     assert table.loc["random", "first"] == first
 
 
@@ -132,7 +133,7 @@ def test_command_counts_rows_and_features(command: Callable[..., tuple[int, str,
 
 def test_command_spreads_scores_over_seeds(command: Callable[..., tuple[int, str, str]]) -> None:
     words = ["audit", "seeds", "--tasks", "A1", "--models", "random", "--data", "simulated", "--format", "csv"]
-    code, out, _ = command(*words, "--seeds", "3")
+    code, out, _ = command(*words, "--seeds", "3", "--protocol", "aligned")
     assert code == 0 and out.splitlines()[1].startswith("A1,aligned,random,macro_f1,")
     code, _, err = command(*words, "--seeds", "1")
     assert code == 2 and "at least 2" in err
