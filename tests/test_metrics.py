@@ -193,3 +193,15 @@ def test_micro_ap_equals_scikit_learn_and_its_chance_is_the_best_constant(data: 
         constant = sk.average_precision_score(y.ravel(), np.tile(ranks, n))
         assert constant <= chance + 1e-12, "no other order of the labels is a better constant"
     assert chance >= y.mean() - 1e-12, "nor is the same score for all"
+
+
+def test_probabilities_in_single_precision_are_scored_without_a_warning():
+    import warnings
+
+    proba = np.random.default_rng(0).dirichlet(np.ones(3), 50).astype(np.float32).astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = metrics.score_multiclass(
+            np.array(list("abc") * 17)[:50], np.array(list("abc") * 17)[:50], proba, "abc"
+        )
+    assert np.isfinite(scores["balanced_log_loss"])

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from audit_checks import evidence, leaks, pairing
+from audit_checks import evidence, leaks, measure, pairing
 from somb_utils.audit import feature_census, repeated_rows, row_census, seeds
 from somb_utils.audit.figures import STORED
 from somb_utils.errors import UsageError
 from somb_utils.paths import replacing
 from somb_utils.reference.published import TOLERANCE, published_primary
 from somb_utils.runs.runner import run, unavailable
-from somb_utils.stats.bootstrap import all_replicates
 from somb_utils.stats.permutation import ALPHA
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
 from somb_utils.tasks.definitions import catalogue
@@ -233,17 +232,84 @@ def _crew(tables: Tables) -> Figures:
     return {f"g1_logreg_{column}": linear[column] for column in ("chance", "mean", "lowest")}
 
 
-def _replicates(tables: Tables) -> Figures:
-    """Return the mean of the bootstrap replicates of AUPRC over the score, for two tasks of few positives."""
-    fitted = run([tables.task("E2"), tables.task("E4")], "logreg", n_jobs=1)
-    scores = fitted.summary(0).set_index("task")["mean"]
-    draws = all_replicates(fitted.predictions)
-    return {f"{task.lower()}_replicates": float(scored.mean()) / scores[task] for (task, _), scored in draws.items()}
+def _day(tables: Tables) -> Figures:
+    table = measure.day_recognition([tables.task(name, "rigorous") for name in ("A1", "A2", "C1", "F5")])
+    return {
+        **{f"{str(task).lower()}_days": days for task, days in table["days"].items()},
+        **{f"{str(task).lower()}_day_recognised": 100 * share for task, share in table["recognised"].items()},
+    }
+
+
+def _missing(tables: Tables) -> Figures:
+    zeros, gaps = tables.task("C1"), tables.task("C1", "rigorous")
+    share, correlation = measure.missingness(zeros.X, gaps.X)
+    scores = measure.readings(zeros, gaps, "logreg")["logreg"].tolist()
+    return {
+        "c1_variance_missing": 100 * share,
+        "c1_mask_correlation": correlation,
+        **dict(zip(("c1_zeros", "c1_mask_alone", "c1_number_alone", "c1_gaps"), scores, strict=True)),
+        "g1_gaps": measure.macro_f1(tables.task("G1", "rigorous"), "logreg")["logreg"],
+    }
+
+
+def _constants(tables: Tables) -> Figures:
+    table = measure.constants([tables.task(name) for name in ("A1", "A2", "C1", "G1")])
+    return {
+        "b2_constant": measure.best_constant(tables.task("B2")),
+        "lightgbm_least": table["min_child_samples"].max(),
+        "lightgbm_most_training": table["most_training_rows"].max(),
+        "lightgbm_constant": table["constant"].sum(),
+    }
+
+
+def _folds(tables: Tables) -> Figures:
+    e1, i3 = (measure.never_tested(tables.task(name)) for name in ("E1", "I3"))
+    boosted = measure.by_folds(tables.task("H1"), "lightgbm").loc[("H1", "lightgbm")]
+    linear = {name: measure.by_folds(tables.task(name), "logreg").loc[(name, "logreg")] for name in ("E3", "E4")}
+    return {
+        "e1_never_tested": e1["positives_never_tested"],
+        "i3_never_tested": i3["positives_never_tested"],
+        "i3_positive": i3["positives"],
+        "rows_never_tested": 100 * i3["never_tested"] / i3["rows"],
+        "h1_lightgbm": boosted["first folds"],
+        "h1_lightgbm_all_folds": boosted["all folds"],
+        **{f"{name.lower()}_logreg_all_folds": scores["all folds"] for name, scores in linear.items()},
+        "e4_logreg": linear["E4"]["first folds"],
+    }
+
+
+def _relatives(tables: Tables) -> Figures:
+    scores = {
+        f"{name.lower()}_rf_{''.join(folds.split()[:-1])}": score
+        for name, groups in evidence.relatives(tables).items()
+        for folds, score in measure.by_folds(tables.task(name), "rf", groups).iloc[0].items()
+    }
+    return {name: score for name, score in scores.items() if not name.endswith("first")}
+
+
+def _scores(tables: Tables) -> Figures:
+    e3 = measure.saturated(tables.task("E3"))
+    ratios = measure.replicate_means([tables.task("E2"), tables.task("E4")])["ratio"]
+    return {
+        "e3_saturated": e3["rows"],
+        "e3_auprc_by_decision": e3["auprc_by_decision_score"],
+        **{f"{str(task).lower()}_replicates": ratio for task, ratio in ratios.items()},
+    }
+
+
+def _vasculature(tables: Tables) -> Figures:
+    layers = {layer: tables[name] for layer, name in zip(evidence.LAYERS, evidence.SKIN_TABLES, strict=True)}
+    table = evidence.conserved_skin(tables["gt_conserved_degs"], layers)
+    return {
+        "skin_va_genes": table.at["skin_VA", "genes"],
+        "skin_va_equal": table.at["skin_VA", "equal"],
+        "skin_real_correlation": table.at["skin", "correlation"],
+    }
 
 
 PARTS: tuple[Callable[[Tables], Figures], ...] = (
     _tasks, _pairing, _folds_of_c2, _atoms_of_d1, _descriptions, _random_draws, _rows, _tested, _listed, _tables, _crew,
-    _replicates,
+    _day, _missing, _constants, _folds, _relatives, _scores, _vasculature,
 )  # fmt: skip
 
 

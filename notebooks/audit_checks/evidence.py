@@ -23,7 +23,17 @@ GROUP_MEANS = {  # columns of JAXA's table before and after, by column of fold c
 }
 METABOLITE_TABLES = ("metabolomics_de", "metabolomics_anppos_matrix_log10", "metabolomics_metadata")
 LAYERS = ("all_skin", "vasculature", "epidermis", "outer_epidermis", "inner_epidermis", "outer_dermis")
+CONSERVED_SKIN = (  # columns of the conserved genes, and the tables they should equal, or are compared with
+    ("skin", "all_skin"),
+    ("skin_VA", "all_skin"),
+    ("skin_IE", "inner_epidermis"),
+    ("skin_OE", "outer_epidermis"),
+    ("skin_OD", "outer_dermis"),
+)
 SKIN_TABLES = tuple(f"gt_spatial_de_{layer}" for layer in LAYERS)
+
+
+RELATED_TABLES = ("metabolomics_spaceflight_response", "conserved_pbmc_to_skin", "cross_mission_pathway_features")
 
 
 def equal_columns(tables: Mapping[str, pd.DataFrame], tolerance: float = 1e-6) -> pd.DataFrame:
@@ -58,6 +68,25 @@ def agreement(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the rank correlation (Spearman) between the tables' log2 fold changes, tables × tables."""
     changes = {name: table.set_index("gene")["log2FoldChange"] for name, table in tables.items()}
     return pd.concat(changes, axis=1).corr("spearman")
+
+
+def conserved_skin(conserved: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Compare the skin's columns of the conserved genes with the tables of its layers.
+
+    Indexed by column (see `CONSERVED_SKIN`): table, genes (in both), equal (fold change and adjusted p equal to six
+    decimals) and correlation (Pearson, of the fold changes).
+    """
+    conserved, rows = conserved.drop_duplicates("human_gene").set_index("human_gene"), []
+    for column, name in CONSERVED_SKIN:
+        layer = tables[name].set_index("gene")
+        genes = conserved.index.intersection(layer.index)
+        pairs = ((column, "log2FoldChange"), (f"{column}.padj", "adj_pval"))
+        near = [(conserved.loc[genes, a] - layer.loc[genes, b]).abs().fillna(0.0) <= 1e-6 for a, b in pairs]
+        gaps = [conserved.loc[genes, a].isna() == layer.loc[genes, b].isna() for a, b in pairs]
+        equal = int(np.logical_and.reduce([*near, *gaps]).sum())
+        correlation = conserved.loc[genes, column].corr(layer.loc[genes, "log2FoldChange"])
+        rows.append((column, name, len(genes), equal, correlation))
+    return pd.DataFrame(rows, columns=["column", "table", "genes", "equal", "correlation"]).set_index("column")
 
 
 def fold_change_origin(
@@ -127,6 +156,25 @@ def could_be_positive(data: TaskData, collection: pd.Series) -> pd.Series:
     """Return whether a row's collection has any positive row, by row."""
     by_row = collection.reindex(data.X.index)
     return by_row.isin(by_row[data.codes == 1].unique())
+
+
+def relatives(tables: Any) -> dict[str, dict[str, pd.Series]]:
+    """Return, by task, rows that belong together, by a name for them; `tables` loads a table by its name."""
+    metabolites = tables["metabolomics_spaceflight_response"].set_index("metabolite")
+    genes, pathways = (
+        tables["conserved_pbmc_to_skin"]["human_gene"],
+        tables["cross_mission_pathway_features"]["pathway"],
+    )
+    numbered = genes.where(~genes.duplicated(), genes + "#" + (genes.groupby(genes).cumcount() + 1).astype(str))
+    own_name = metabolites.index.to_series()
+    return {
+        "D1": {
+            "formulas together": metabolites["Formula"].where(metabolites["Formula"].notna(), own_name),
+            "subpathways together": metabolites["SubPathway"].fillna(""),
+        },
+        "H1": {"genes together": genes.set_axis(numbered)},
+        "I2": {"collections together": pathways.str.partition("_")[0].set_axis(pathways)},
+    }
 
 
 def tested_rows(X: pd.DataFrame, adjusted: pd.Series, alpha: float = 0.05) -> pd.DataFrame:

@@ -141,7 +141,8 @@ def without_one_group(result: RunResult) -> pd.DataFrame:
     key = ["task", "protocol", "model", "metric"]
     summary = result.summary(0)
     grouped = summary[[get_task(task).split in GROUPED for task in summary["task"]]]
-    folds = result.results.merge(grouped[[*key, "chance", "mean"]], on=key).dropna(subset="value")
+    of_fold = result.results.groupby([*key, "fold"], sort=False)["value"].mean().dropna().reset_index()  # over seeds
+    folds = of_fold.merge(grouped[[*key, "chance", "mean"]], on=key)
     values = folds.groupby(key, sort=False)["value"]
     folds["lowest"] = (values.transform("sum") - folds["value"]) / (values.transform("count") - 1)
     table = folds.dropna(subset="lowest").sort_values("lowest", kind="stable").drop_duplicates(key)

@@ -1,4 +1,4 @@
-"""What pairing rows by position cost: the same task in both protocols, side by side."""
+"""What pairing rows by position cost: the same task as published and aligned, side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,9 +16,10 @@ from somb_utils.reference.published import published_primary, published_scores
 from somb_utils.runs.baselines import RANDOM
 from somb_utils.runs.models import SEED
 from somb_utils.runs.runner import run
-from somb_utils.tasks.definitions import PROTOCOLS, catalogue
+from somb_utils.tasks.definitions import Protocol, catalogue
 from somb_utils.tasks.task_data import TaskData, load_task
 
+BOTH: tuple[Protocol, Protocol] = ("published", "aligned")
 Pair = tuple[TaskData, TaskData]  # a task, aligned and as published
 
 
@@ -31,7 +32,7 @@ def pairs(session: Session) -> dict[str, Pair]:
 
 
 def same_but_for_order(aligned: TaskData, published: TaskData) -> bool:
-    """Return whether rows, labels, features and test folds are the same in both protocols, columns in any order."""
+    """Return whether rows, labels, features and test folds agree between the two, columns in any order."""
     folds = zip(aligned.folds, published.folds, strict=True)
     return (
         aligned.X.index.equals(published.X.index)
@@ -73,7 +74,7 @@ def _pairing(aligned: TaskData, published: TaskData, block: str, columns: pd.Ind
 
 
 def fold_shares(aligned: TaskData, published: TaskData) -> pd.DataFrame:
-    """Return the share of positives in each test fold under both protocols, in percent."""
+    """Return the share of positives in each test fold, as published and aligned, in percent."""
     return pd.DataFrame(
         {
             data.protocol: {fold.label: 100 * data.codes[fold.test].mean() for fold in data.folds}
@@ -96,13 +97,13 @@ def atom_counts(aligned: TaskData, published: TaskData) -> pd.DataFrame:
 
 
 def both(parameters: Parameters) -> pd.DataFrame:
-    """Fit the models under both protocols and return the scores, with intervals, one row per task, model and protocol.
+    """Fit the models as published and aligned; return scores with intervals by task, model and protocol.
 
     The columns are those of a run's summary, and `stated`: the published score, missing on other than real tables.
     """
     boards = [
         Board(fit(parameters.model_copy(update={"protocol": protocol})), parameters.n_bootstrap, parameters.seed)
-        for protocol in PROTOCOLS
+        for protocol in BOTH
     ]
     table = pd.concat([board.summary for board in boards], ignore_index=True)
     stated = published_primary().rename(columns={"mean": "stated"})[["task", "model", "metric", "stated"]]
@@ -112,7 +113,7 @@ def both(parameters: Parameters) -> pd.DataFrame:
 
 
 def side_by_side(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return scores of `both` with one row per task and model, the protocols side by side.
+    """Return scores of `both` with one row per task and model, published and aligned side by side.
 
     Columns: task, model, metric, chance, stated, published and aligned (text, with intervals) and gain (aligned minus
     published).

@@ -1,6 +1,6 @@
-"""Figures of the power page: power and interval width against what a mission can have more of, and coverage."""
+"""Figures and tables of the power page: power and interval width, tests of phase, pairs of models, and coverage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,17 @@ from matplotlib.ticker import NullLocator
 
 from somb_utils.labels import metric_name
 from somb_utils.plots.style import PALETTE, QUIET, figure, legend_below, new
+from somb_utils.reference import canonical
+from somb_utils.runs.baselines import TRIVIAL
+from somb_utils.runs.day import relabellings
+from somb_utils.stats.paired import COLUMNS
+from somb_utils.stats.permutation import ALPHA, N_PERMUTATIONS, SEED, adjusted
 from somb_utils.studies.coverage import design_of
 from somb_utils.studies.experiments import FOLDS, SIGNALS
+from somb_utils.tasks.day import phase_days
+from somb_utils.tasks.task_data import TaskData
 
-USUAL = {"task": "A1", "model": "logreg", "crew": 4, "timepoints": 7, "features": 20}
+USUAL = {"task": "A1", "model": "logreg", "crew": 4, "timepoints": 7, "features": 20, "test": "labels"}
 TINTS = dict(zip((0.0, 0.25, 0.5, 1.0), ("#7F7F7F", *PALETTE[:3]), strict=True))  # by effect
 LABELS = {
     "crew": "crew members",
@@ -134,7 +141,7 @@ def coverage(table: pd.DataFrame) -> Figure:
 def varied(table: pd.DataFrame, *columns: str, **base: Any) -> pd.DataFrame:
     """Return the settings that differ from a setting's defaults, or from `base`, in effect and these columns alone."""
     usual = {**USUAL, **base}
-    fixed = {key: usual[key] for key in ("task", "crew", "timepoints", "features", "model") if key not in columns}
+    fixed = {key: usual[key] for key in USUAL if key not in columns}
     return table[(table[list(fixed)] == pd.Series(fixed)).all(axis=1)]
 
 
@@ -147,6 +154,61 @@ def needed(table: pd.DataFrame, effect: float, power: float = 0.8) -> str:
 def share(row: pd.Series) -> str:
     """Return a setting's power in words, with its interval."""
     return f"{100 * row['power']:.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
+
+
+def assignments(phase_tasks: Iterable[TaskData]) -> pd.DataFrame:
+    """Return in how many ways the phases can be assigned to a task's days, and the smallest p-value; indexed by task.
+
+    Columns: crew, days, assignments and floor.
+    """
+    rows = {}
+    for data in phase_tasks:
+        of_day = data.y.groupby(phase_days(data)).first().map(data.task.classes.index).to_numpy()
+        n = len(relabellings(of_day, N_PERMUTATIONS, SEED))
+        rows[data.name] = [data.groups.nunique(), len(of_day), n, round(1 / n, 4)]
+    columns = ["crew", "days", "assignments", "floor"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("task")
+
+
+def tests_needed(n_tests: int, p: float) -> int | None:
+    """Return how many of so many tests need a p-value of `p` for its q to be below the level; None if all do not do."""
+    counts = range(1, n_tests + 1)
+    return next((k for k in counts if adjusted(np.r_[np.full(k, p), np.ones(n_tests - k)])[0] < ALPHA), None)
+
+
+def stored_pairs() -> pd.DataFrame:
+    """Return the stored paired differences between the learning models of the canonical run; empty if none are kept."""
+    if not canonical.PAIRS.is_file():
+        return pd.DataFrame(columns=COLUMNS)
+    pairs = canonical.canonical_pairs()
+    return pairs[~pairs[["a", "b"]].isin(TRIVIAL).any(axis=1)]
+
+
+def separated(pairs: pd.DataFrame, *by: str) -> pd.DataFrame:
+    """Count the pairs of models that differ significantly, by protocol and what is sampled, or by other columns.
+
+    Columns: pairs, separated (the interval of the paired difference excludes 0), p_these and p_new (at most 0.05).
+    """
+    sampled = np.where(pairs["test"] == "sign flip", "people", "genes, proteins, metabolites, pathways")
+    counted = pairs.assign(
+        sampled=sampled,
+        separated=(pairs["low"] > 0) | (pairs["high"] < 0),
+        **{column: pairs[column] <= ALPHA for column in ("p_these", "p_new")},
+    )
+    parts = counted.groupby(list(by) or ["protocol", "sampled"])
+    return parts[["separated", "p_these", "p_new"]].sum().assign(pairs=parts.size())
+
+
+def separated_text(pairs: pd.DataFrame) -> str:
+    """Say how many pairs each protocol separates, and whether those of `rigorous` are stored."""
+    table = separated(pairs)
+    sentences = [
+        f"Under `{protocol}`, {row['separated']} of {row['pairs']} pairs on samples of {sampled} differ significantly."
+        for (protocol, sampled), row in table.iterrows()
+    ]
+    if "rigorous" not in set(pairs["protocol"]):
+        sentences.append("No pairs under `rigorous` are stored yet: `somb readme --store` keeps those of a run.")
+    return " ".join(sentences)
 
 
 def lines(table: pd.DataFrame) -> list[str]:

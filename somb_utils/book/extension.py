@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from somb_utils.labels import markdown, metric_name
 from somb_utils.tables.registry import COMMIT, TableInfo, registry
-from somb_utils.tasks.definitions import Task, catalogue
+from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -22,6 +22,7 @@ SPLITS = {
     "loto": "leave one time point out (LOTO)",
     "skf5": "first fold of five stratified 5-fold splits (SKF5)",
     "sss5": "five stratified shuffles, 80 % to train (SSS5)",
+    "cv5x5": "complete 5 × 5 cross-validation (CV5X5)",
 }
 BANNERS = {
     "simulated": "<strong>SIMULATED DATA.</strong> Notebooks and scores of this book were computed on invented "
@@ -33,7 +34,7 @@ BANNERS = {
 
 def task_pages() -> str:
     """Return the task catalogue: an overview table, then one section per task with the anchor ``task-a1``."""
-    tasks = list(catalogue().values())
+    tasks = [task.under(PROTOCOLS[0]) for task in catalogue().values()]
     rows = [
         f"| [{t.id}](#task-{t.id.lower()}) | {t.name} | {t.modality} | {_tier(t)} | {_shape(t)} | "
         f"{metric_name(t.metrics.primary)} | {t.split.upper()} |"
@@ -56,10 +57,13 @@ def _task_section(task: Task) -> str:
         "Split": SPLITS[task.split],
         "Primary metric": metric_name(task.metrics.primary),
         "Also reported": ", ".join(map(metric_name, task.metrics.secondary)),
-        "Principal components": ", ".join(f"{n} of {block or 'all features'}" for block, n in task.pca.items()),
         "Ablations": ", ".join(f"`{name}`" for name in task.ablations),
         "Tables": ", ".join(f"[{name}](#table-{name.lower().replace('_', '-')})" for name in task.tables),
     }
+    published = catalogue()[task.id]
+    before = [metric_name(published.metrics.primary), published.split.upper()]
+    before += [f"{n} principal components of {block or 'all features'}" for block, n in published.pca.items()]
+    facts["Aligned and published"] = ", ".join(before)
     title = f"(task-{task.id.lower()})=\n### {task.id} · {task.name}"
     lines = [f":{key}: {value}" for key, value in facts.items() if value]
     notes = [f"- {note}" for note in task.notes]

@@ -24,7 +24,7 @@ def tasks(
     """
     import pandas as pd
 
-    from somb_utils.tasks.definitions import get_task, select_tasks
+    from somb_utils.tasks.definitions import PROTOCOLS, get_task, select_tasks
 
     if task is None:
         rows = [
@@ -39,7 +39,7 @@ def tasks(
                 "metric": t.metrics.primary,
                 "split": t.split.upper(),
             }
-            for t in select_tasks()
+            for t in (each.under(PROTOCOLS[0]) for each in select_tasks())
         ]
         print_frame(pd.DataFrame(rows), format, title=f"{len(rows)} tasks (* supplementary: not in the composite)")
         return
@@ -47,6 +47,7 @@ def tasks(
     if format is Format.json:
         print(json.dumps(one.model_dump(), indent=2, ensure_ascii=False))
         return
+    one = one.under(PROTOCOLS[0])
     facts = {
         "question": one.question,
         "modality": f"{one.modality} ({', '.join(one.missions)})",

@@ -24,7 +24,7 @@ PROVENANCE = DATA / "reference" / "canonical_provenance.json"
 
 
 def canonical_scores() -> pd.DataFrame:
-    """Return the stored summary of the canonical run, under both protocols.
+    """Return the stored summary of the canonical run, under every protocol.
 
     Returns
     -------

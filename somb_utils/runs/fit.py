@@ -44,7 +44,7 @@ class PreparedFold:
     y_test: np.ndarray
     annotations: dict[str, np.ndarray]
     groups_train: np.ndarray | None = None
-    saturated: bool = False  # whether probabilities that round to 1 are told apart by decision scores
+    saturated: bool = False  # whether decision scores order probabilities that round to 1
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ GROUP_SD = 1.0
 DAY_SD = 0.7
 DAYS = ("pre_flight", "pre_flight", "pre_flight", "post_flight", "recovery", "recovery", "recovery")
 SWABBED = ("pre_flight", "pre_flight", "in_flight", "in_flight", "post_flight", "recovery", "recovery")
-MODELS = FULL, DIAGONAL = ("lda", "diagonal lda")
+MODELS = FULL, DIAGONAL = ("full covariance", "diagonal covariance")
 
 
 @dataclass(frozen=True)

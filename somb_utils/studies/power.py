@@ -1,4 +1,4 @@
-"""Power on simulated missions: how often a model's score passes the permutation test, and how wide its interval is."""
+"""Power on simulated missions: how often a model's score passes its test, and how wide its interval is."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ import pandas as pd
 from somb_utils.errors import SombError
 from somb_utils.paths import DATA
 from somb_utils.runs.baselines import BASELINES
+from somb_utils.runs.day import day_test
 from somb_utils.runs.runner import run
 from somb_utils.stats import bootstrap_interval, permutation_p
 from somb_utils.stats.design import GROUPED
@@ -26,6 +27,7 @@ FILE = DATA / "reference" / "power.csv"
 COMMAND = "somb power"
 ALPHA = 0.05
 N_PERMUTATIONS = 199
+N_RELABELLINGS = 19  # of the day test, which fits the model again for each
 N_BOOTSTRAP = 500
 
 
@@ -35,7 +37,8 @@ class Setting:
 
     `crew` members each gave samples on `timepoints` days (a task of metabolites has neither); `features` counts the
     columns of each sample table, or the rows of a table of metabolites. The planted `effect` is 1 in the simulated
-    tables and 0 without signal. Missions of one number share their noise in all settings, so that curves are smooth.
+    tables and 0 without signal. The `test` permutes ``labels`` within crew members, or ``days``. Missions of one number
+    share their noise in all settings, so that curves are smooth.
     """
 
     task: str
@@ -46,12 +49,14 @@ class Setting:
     effect: float = 1.0
     missions: int = 100
     seed: int = 42
+    test: str = "labels"
 
     @property
     def cost(self) -> float:
         """Expected time, in arbitrary units."""
         folds = self.crew if get_task(self.task).split in GROUPED else REPETITIONS
-        return self.missions * (3 + folds) * BASELINES[self.model].cost
+        fits = 1 + N_RELABELLINGS if self.test == "days" else 1
+        return self.missions * (3 + folds * fits) * BASELINES[self.model].cost
 
 
 def plan() -> list[Setting]:
@@ -74,14 +79,18 @@ def mission(setting: Setting, number: int) -> dict[str, Any]:
         for name in get_task(setting.task).tables
     }
     data = load_task(setting.task, source=FrameSource(tables))
-    result = run([data], [setting.model], seed=seed, n_jobs=1)
+    result = run([data], [setting.model], seed=seed, n_seeds=1, n_jobs=1)
     failures = result.failures()
     if len(failures):
         raise SombError(f"{setting.model} failed on a simulated mission ({setting}): {failures['reason'].iloc[0]}")
     low, high = bootstrap_interval(result.predictions, setting.task, N_BOOTSTRAP, seed)
+    if setting.test == "days":
+        p = day_test(data, setting.model, seed=seed, n=N_RELABELLINGS, n_jobs=1).p_day
+    else:
+        p = permutation_p(result.predictions, setting.task, N_PERMUTATIONS, seed)
     return {
         "score": result.summary(0)["mean"].item(),
-        "p": permutation_p(result.predictions, setting.task, N_PERMUTATIONS, seed),
+        "p": p,
         "width": high - low,
         "chance": data.chance,
         "rows": len(data.X),

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from audit_checks import evidence, leaks
+from audit_checks import evidence, leaks, measure
 from sklearn.metrics import roc_auc_score
 
 import somb_utils as somb
 from somb_utils.errors import SombError, UsageError
 from somb_utils.runs.results import RunResult
+from somb_utils.tasks import splits
 from somb_utils.tasks.task_data import TaskData, load_task
 
 
@@ -171,3 +172,124 @@ def test_scoring_again_on_all_rows_gives_the_score(clean: TaskData) -> None:
     assert again["chance_auprc"] == pytest.approx(clean.chance, abs=1e-12)
     half = evidence.rescored(result.predictions, clean.task.classes[1], clean.X.index[::2])
     assert half.loc["logreg", "rows"] < again["rows"]
+
+
+def test_a_day_that_all_crew_share_is_recognised() -> None:
+    data = load_task("A1", source="simulated")
+    codes = pd.get_dummies(data.days, dtype=float)
+    table = measure.day_recognition([data, replace(data, X=codes, ablation="told")])
+    assert table.loc["A1_told", ["days", "recognised"]].tolist() == [7, 1.0]
+    assert table.loc["A1", "recognised"] < 1.0
+
+
+def test_missing_values_as_zero_are_the_variance() -> None:
+    rng = np.random.default_rng(0)
+    gaps = pd.DataFrame(rng.normal(5, 0.1, (40, 30)))
+    gaps[rng.uniform(size=gaps.shape) < 0.3] = np.nan
+    gaps.iloc[:20, :15] = np.nan
+    share, correlation = measure.missingness(gaps.fillna(0.0), gaps)
+    assert share > 0.99 and correlation > 0.99
+    share, correlation = measure.missingness(gaps.fillna(5.0), gaps)
+    assert share < 0.2 and correlation < 0.9
+
+
+def test_readings_of_the_mask_alone_tell_a_phase_that_it_gives_away() -> None:
+    zeros = load_task("C1", "aligned", "simulated")
+    gaps = load_task("C1", source="simulated")
+    X = gaps.X.copy()
+    X.loc[gaps.y == "pre_flight", X.columns[:900]] = np.nan
+    X.loc[gaps.y == "recovery", X.columns[900:1500]] = np.nan
+    table = measure.readings(replace(zeros, X=X.fillna(0.0)), replace(gaps, X=X), "logreg")
+    assert table.loc["mask of missing values alone", "logreg"] > 0.9
+    assert len(table) == 4 and table.notna().all(axis=None)
+
+
+def test_best_constant_is_the_commonest_label_of_training_rows() -> None:
+    data = load_task("B2", "aligned", "simulated")
+    one = np.zeros_like(data.codes)
+    one[:, 0] = 1
+    assert measure.best_constant(replace(data, y=pd.DataFrame(one, data.y.index, data.y.columns))) == 1.0
+    assert 0 < measure.best_constant(data) < 0.5
+
+
+def test_lightgbm_is_a_constant_on_few_rows_and_not_on_many() -> None:
+    tasks = [load_task(name, "aligned", "simulated") for name in ("A1", "D1")]
+    assert measure.constants(tasks)["constant"].to_dict() == {"A1": True, "D1": False}
+
+
+def test_rows_of_no_fold_are_counted(clean: TaskData) -> None:
+    first = replace(clean, folds=clean.folds[:1])
+    counts = measure.never_tested(first)
+    assert counts["never_tested"] == len(clean.X) - len(clean.folds[0].test)
+    assert counts["positives"] - counts["positives_never_tested"] == clean.codes[clean.folds[0].test].sum()
+
+
+def test_relatives_together_take_away_what_a_twin_gives() -> None:
+    data = load_task("H1", "aligned", "simulated")
+    half = len(data.X) // 2
+    X, y = pd.concat([data.X[:half]] * 2), pd.concat([data.y[:half]] * 2)
+    index = pd.Index([f"{row}#{k}" for k in range(2) for row in data.X.index[:half]])
+    noise = np.random.default_rng(0).normal(size=X.shape)[:half]
+    twins = replace(data, X=X.set_axis(index) * 0 + np.vstack([noise, noise]), y=y.set_axis(index))
+    twins = replace(twins, folds=tuple(splits.complete(twins.codes, None)), annotations=pd.DataFrame(index=index))
+    genes = pd.Series(index.str.partition("#").get_level_values(0), index)
+    table = measure.by_folds(twins, "rf", {"genes together": genes})
+    assert table.loc[("H1", "rf"), "all folds"] > 0.8 > 0.4 > table.loc[("H1", "rf"), "genes together"]
+
+
+def test_probabilities_that_round_to_one_are_counted() -> None:
+    data = load_task("H1", "aligned", "simulated")
+    assert measure.saturated(data)["rows"] == 0
+    steep = replace(data, X=data.X.assign(told=np.where(data.codes == 1, 1e3, 0.0) + np.arange(len(data.X)) % 7))
+    scores = measure.saturated(steep)
+    assert scores["auprc_by_decision_score"] >= scores["auprc_by_probability"] > 0.9
+
+
+def test_replicates_of_few_positives_are_too_high() -> None:
+    tasks = [load_task(name, "aligned", "simulated") for name in ("E2", "D1")]
+    ratio = measure.replicate_means(tasks)["ratio"]
+    assert ratio["E2"] > 1.1 and ratio["D1"] == pytest.approx(1, abs=0.05)
+
+
+def test_empty_rows_are_named() -> None:
+    data = load_task("F4", "aligned", "simulated")
+    X = data.X.copy()
+    X.iloc[[3, 8]] = 0.0
+    table = measure.empty_rows(replace(data, X=X))
+    assert list(table.index) == [X.index[3], X.index[8]]
+    assert table["label"].tolist() == data.y.iloc[[3, 8]].tolist()
+
+
+def test_stored_day_tests_are_shown_by_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = [
+        "task",
+        "protocol",
+        "model",
+        "metric",
+        "observed",
+        "null_mean",
+        "null_sd",
+        "relabellings",
+        "p_day",
+        "floor",
+    ]
+    row = dict.fromkeys([*columns, "p_within_person"], 0.5) | {"task": "A1", "protocol": "aligned", "model": "logreg"}
+    monkeypatch.setattr(measure, "stored_day_tests", lambda: pd.DataFrame([row]))
+    assert measure.day_tests("aligned").loc[("A1", "logreg"), "p_day"] == 0.5
+    assert "no day test under rigorous is stored yet" in measure.day_tests("rigorous")
+
+
+def test_conserved_columns_are_compared_with_their_tables() -> None:
+    rng = np.random.default_rng(0)
+    genes = [f"g{i}" for i in range(50)]
+    layers = {
+        name: pd.DataFrame({"gene": genes, "log2FoldChange": rng.normal(size=50), "adj_pval": rng.uniform(size=50)})
+        for name in evidence.LAYERS
+    }
+    columns = {}
+    for column, name in evidence.CONSERVED_SKIN[1:]:
+        columns |= {column: layers[name]["log2FoldChange"], f"{column}.padj": layers[name]["adj_pval"]}
+    conserved = pd.DataFrame({"human_gene": genes, "skin": rng.normal(size=50), "skin.padj": 0.5, **columns})
+    table = evidence.conserved_skin(conserved, layers)
+    assert table["equal"].to_dict() == {"skin": 0, "skin_VA": 50, "skin_IE": 50, "skin_OE": 50, "skin_OD": 50}
+    assert table.loc["skin", "correlation"] < 0.5 < table.loc["skin_VA", "correlation"]

@@ -24,7 +24,7 @@ from somb_utils.tasks.task_data import load_task
 ROOT = Path(__file__).parents[2]
 # As expected: a test checks them, no page states them.
 UNSTATED = {f"d1_n_{element}" for element in "hnops"} | {
-    "c2_aligned_max", "c2_all", "e3_logreg_auprc", "f5_own", "g1_clinical_own",
+    "c2_aligned_max", "c2_all", "f5_own", "g1_clinical_own", "a2_days", "f5_days",
 }  # fmt: skip
 
 
@@ -59,6 +59,25 @@ def test_stored_figures_are_those_of_the_tables(found: dict[str, float]) -> None
         ("C1's missing", {"c1_missing_pre_flight": 34, "c1_missing_post_flight": 29, "c1_missing_recovery": 18}, 0),
         ("G1's crew", {"g1_logreg_mean": 0.417, "g1_logreg_lowest": 0.282, "g1_logreg_chance": 0.291}, 3),
         ("sites", {"cutibacterium_tzo": 78.0, "cutibacterium_web": 6.9}, 1),
+        (
+            "days",
+            {"c1_day_recognised": 81, "a1_day_recognised": 36, "a2_day_recognised": 18, "f5_day_recognised": 27},
+            0,
+        ),
+        ("days of sampling", {"c1_days": 6, "a1_days": 7, "a2_days": 7, "f5_days": 7}, 0),
+        ("C1's zeros", {"c1_zeros": 0.512, "c1_mask_alone": 0.507, "c1_number_alone": 0.542}, 3),
+        ("C1's variance", {"c1_variance_missing": 93}, 0),
+        ("C1's component", {"c1_mask_correlation": 0.991, "c1_gaps": 0.889, "g1_gaps": 0.889}, 3),
+        ("B2's constant", {"b2_constant": 0.166}, 3),
+        ("LightGBM", {"lightgbm_least": 20, "lightgbm_most_training": 21, "lightgbm_constant": 4}, 0),
+        ("untested", {"e1_never_tested": 11, "e1_positive": 35, "i3_never_tested": 274, "i3_positive": 814}, 0),
+        ("H1's folds", {"h1_lightgbm": 0.284, "h1_lightgbm_all_folds": 0.219, "h1_rf_all": 0.267}, 3),
+        ("E's folds", {"e3_logreg_all_folds": 0.119, "e4_logreg": 0.022, "e4_logreg_all_folds": 0.014}, 3),
+        ("D1's relatives", {"d1_rf_all": 0.662, "d1_rf_formulas": 0.632, "d1_rf_subpathways": 0.340}, 3),
+        ("other relatives", {"h1_rf_genes": 0.224, "i2_rf_all": 0.730, "i2_rf_collections": 0.620}, 3),
+        ("E3's ties", {"e3_saturated": 17, "e3_logreg_auprc": 0.172, "e3_auprc_by_decision": 0.185}, 3),
+        ("AUPRC", {"e2_replicates": 1.5, "e4_replicates": 1.5}, 1),
+        ("vasculature", {"skin_va_genes": 710, "skin_va_equal": 710, "skin_real_correlation": 0.697}, 3),
         ("folds", {"b2_folds_lacking": 4, "f3_folds_lacking": 3, "f4_empty": 2}, 0),
     ],
 )
@@ -102,7 +121,7 @@ def test_only_the_order_of_columns_moves_a1(open_data: Path) -> None:
 
 
 def test_random_draws_scatter_about_the_exact_level(open_data: Path) -> None:
-    tasks = {name: load_task(name, source=open_data / "processed") for name in ("A1", "H1", "I2")}
+    tasks = {name: load_task(name, "aligned", open_data / "processed") for name in ("A1", "H1", "I2")}
     table = pairing.draws_for_chance(tasks, seeds.stored())
     assert table.loc["F3", ["published_draw", "exact_chance"]].tolist() == [0.4018, 0.5]
     near = table.loc[list(tasks)]

@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from somb_utils.errors import SombError
+from somb_utils.stats.permutation import adjusted
 from somb_utils.stats.reliability import wilson_interval
 from somb_utils.studies import coverage, experiments, power
 from somb_utils.studies.power import Setting
+from somb_utils.tasks.task_data import load_task
 
 SMALL = Setting("A1", "logreg", features=5, missions=3)
 
@@ -114,6 +116,41 @@ def test_words_of_the_power_page() -> None:
     assert plots.needed(table, 0.5) == "8 crew"
     assert plots.needed(table, 0.25) == "more crew than were simulated"
     assert len(plots.varied(table, "effect")) == 2
+
+
+def test_a_day_test_has_the_power_of_its_days() -> None:
+    days = replace(SMALL, features=20, missions=4, test="days")
+    strong, none = (power.power_of(replace(days, effect=effect)) for effect in (2.0, 0.0))
+    assert strong["power"] == 1.0 > none["power"]
+    assert power.mission(replace(days, effect=2.0), 0)["p"] == 1 / (1 + power.N_RELABELLINGS)
+
+
+def test_assignments_of_phases_to_days() -> None:
+    table = plots.assignments([load_task("A1", source="simulated"), load_task("C1", source="simulated")])
+    assert table["assignments"].to_dict() == {"A1": 140, "C1": 60}
+    assert table["floor"].tolist() == [round(1 / 140, 4), round(1 / 60, 4)]
+
+
+def test_tests_that_must_be_clear_for_one_to_count() -> None:
+    assert plots.tests_needed(1, 0.04) == 1
+    needed = plots.tests_needed(85, 1 / 140)
+    assert needed is not None and adjusted(np.r_[np.full(needed, 1 / 140), np.ones(85 - needed)])[0] < 0.05
+    assert adjusted(np.r_[np.full(needed - 1, 1 / 140), np.ones(86 - needed)])[0] >= 0.05
+    assert plots.tests_needed(85, 1 / 60) is None
+
+
+def test_separated_pairs_are_counted_by_what_is_sampled() -> None:
+    row = {"task": "A1", "protocol": "rigorous", "a": "rf", "b": "mlp", "test": "sign flip"}
+    pairs = pd.DataFrame([
+        {**row, "low": 0.1, "high": 0.2, "p_these": 0.01, "p_new": 0.125},
+        {**row, "low": -0.1, "high": 0.2, "p_these": 0.5, "p_new": 1.0},
+        {**row, "task": "D1", "test": "Nadeau-Bengio", "low": -0.2, "high": -0.1, "p_these": np.nan, "p_new": 0.01},
+    ])  # fmt: skip
+    counts = plots.separated(pairs).loc["rigorous"]
+    assert counts.loc["people"].to_dict() == {"separated": 1, "p_these": 1, "p_new": 0, "pairs": 2}
+    assert counts.loc["genes, proteins, metabolites, pathways", "separated"] == 1
+    assert "1 of 2 pairs on samples of people" in plots.separated_text(pairs)
+    assert "No pairs under `rigorous`" in plots.separated_text(pairs.assign(protocol="aligned"))
 
 
 def test_figures_say_what_they_show() -> None:
