@@ -5,6 +5,7 @@ class names, shape (n,); multilabel ones 0/1 matrices and a score matrix, shape 
 leaves undefined (a single class, fewer rows than k) is NaN.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,7 +60,9 @@ def _mean_auroc(y_true: np.ndarray, y_score: np.ndarray) -> tuple[float, list[fl
 def _balanced_log_loss(y_true: np.ndarray, y_proba: np.ndarray, labels: list[str]) -> float:
     true = np.array([labels.index(name) for name in y_true])
     weights = compute_sample_weight("balanced", true)
-    return float(log_loss(true, y_proba, sample_weight=weights, labels=np.arange(len(labels))))
+    with warnings.catch_warnings():  # probabilities in single precision add up to 1 within its rounding alone
+        warnings.filterwarnings("ignore", "The y_prob values do not sum to one")
+        return float(log_loss(true, y_proba, sample_weight=weights, labels=np.arange(len(labels))))
 
 
 def confusion(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:

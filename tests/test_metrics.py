@@ -80,7 +80,8 @@ def test_precision_at_k_is_the_exact_expectation(k: int) -> None:
 @given(st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from(CLASSES)), min_size=1, max_size=60))
 def test_multiclass_scores_equal_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     y_true, y_pred = (np.array(side) for side in zip(*pairs, strict=True))
-    scores = metrics.score_multiclass(y_true, y_pred, CLASSES)
+    scores = metrics.score_multiclass(y_true, y_pred, np.empty(0), CLASSES)
+    assert not {"macro_auroc", "balanced_log_loss"} & set(scores), "without probabilities"
     options = {"labels": list(CLASSES), "zero_division": 0}
     assert scores["accuracy"] == sk.accuracy_score(y_true, y_pred)
     assert scores["macro_f1"] == pytest.approx(sk.f1_score(y_true, y_pred, average="macro", **options))
@@ -143,3 +144,15 @@ def test_chance_micro_f1_is_the_mean_over_all_random_labels(y: np.ndarray) -> No
         weight = np.prod(np.where(guess == 1, prior, 1 - prior))
         expected += weight * sk.f1_score(y, guess, average="micro", zero_division=0)
     assert metrics.chance_micro_f1(y, prior) == pytest.approx(expected)
+
+
+def test_probabilities_in_single_precision_are_scored_without_a_warning():
+    import warnings
+
+    proba = np.random.default_rng(0).dirichlet(np.ones(3), 50).astype(np.float32).astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = metrics.score_multiclass(
+            np.array(list("abc") * 17)[:50], np.array(list("abc") * 17)[:50], proba, "abc"
+        )
+    assert np.isfinite(scores["balanced_log_loss"])

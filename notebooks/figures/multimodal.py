@@ -114,11 +114,11 @@ def block_rows(joined: pd.DataFrame, used: pd.DataFrame, name: str) -> list[int]
 
 
 @figure
-def settings(table: pd.DataFrame, chance: float, n: int) -> Figure:
+def settings(table: pd.DataFrame, metric: str, chance: float, n: int) -> Figure:
     """Draw each model's score in several settings, such as one layer against all.
 
-    `table` has the columns setting, model, mean and sd, settings in the order to be drawn; `chance` is the chance
-    level, `n` the number of rows of the task.
+    `table` has the columns setting, model, mean and sd, settings in the order to be drawn; `metric` is the name of the
+    score, `chance` its chance level, `n` the number of rows of the task.
     """
     names, models = list(dict.fromkeys(table["setting"])), list(dict.fromkeys(table["model"]))
     tints = colours_of(models)
@@ -129,9 +129,9 @@ def settings(table: pd.DataFrame, chance: float, n: int) -> Figure:
         ax.errorbar(rows["mean"], places, xerr=rows["sd"], fmt="o", ms=5, lw=1.2, color=tints[model], label=model)
     ax.axvline(chance, color="black", ls="--", lw=1, label="chance level")
     ax.set_yticks(range(len(names)), names)
-    ax.set(xlabel="macro F1 (mean and standard deviation over people left out)", xlim=(-0.03, 1.03))
+    ax.set(xlabel=f"{metric} (mean and standard deviation over people left out)", xlim=(-0.03, 1.03))
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_title(f"N = {n:,} rows; {len(models)} models in {len(names)} settings")
+    ax.set_title(f"N = {n:,} rows; {len(names)} settings")
     ax.grid(False, axis="y")
     fig.legend(loc="outside lower center", ncols=4)
     return fig

@@ -14,19 +14,19 @@ UNTESTED = "#D9D9D9"
 
 
 @figure
-def layers(whole: pd.DataFrame, parts: Mapping[str, pd.DataFrame], name: str = "whole skin") -> Figure:
-    """Draw the fold changes of the whole tissue against those of each layer, the layer's significant genes marked.
+def layers(reference: pd.DataFrame, parts: Mapping[str, pd.DataFrame], name: str = "vasculature") -> Figure:
+    """Draw the fold changes of a reference tissue against those of each layer, the layer's significant genes marked.
 
-    `whole` has the columns gene and log2FoldChange; each of `parts`, by the layer's name, adj_pval as well.
+    `reference` has the columns gene and log2FoldChange; each of `parts`, by the layer's name, adj_pval as well.
     """
     rows = -(-len(parts) // 2)
     fig, grid = new(8.5, 3.9 * rows, rows, 2, squeeze=False, sharex=True, sharey=True)
     for ax in grid.flat[len(parts) :]:
         ax.set_visible(False)
     for ax, (layer, part) in zip(grid.flat, parts.items(), strict=False):
-        both = whole[["gene", "log2FoldChange"]].merge(part, on="gene", suffixes=("_whole", ""))
+        both = reference[["gene", "log2FoldChange"]].merge(part, on="gene", suffixes=("_reference", ""))
         hit = both["adj_pval"] < ALPHA
-        x, y = both["log2FoldChange_whole"], both["log2FoldChange"]
+        x, y = both["log2FoldChange_reference"], both["log2FoldChange"]
         ax.scatter(x[~hit], y[~hit], s=3, color=QUIET, lw=0, alpha=0.5, rasterized=True)
         ax.scatter(x[hit], y[hit], s=22, color=PALETTE[1], ec="white", lw=0.4, label=f"changed (n = {hit.sum():,})")
         ax.axhline(0, color="black", lw=0.7)

@@ -70,7 +70,7 @@ class Session:
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
-        chosen = select_tasks(parameters.tasks)
+        chosen = [task.under(parameters.protocol) for task in select_tasks(parameters.tasks)]
         with contextlib.redirect_stderr(io.StringIO()):  # the banner says it
             self.source: Source = resolve_source(parameters.source, task_tables(chosen))
         self.missing = unavailable(chosen, self.source)
@@ -213,7 +213,8 @@ class Session:
         table = self.result.summary(p.n_bootstrap, p.seed, p.n_jobs)
         table = self.result.with_p_values(table, seed=p.seed, n_jobs=p.n_jobs)
         reference = published_primary().rename(columns={"mean": "published"})
-        table = table.merge(reference[["task", "model", "published"]], on=["task", "model"], how="left")
+        key = ["task", "model", "metric"]  # rigorous leads with other metrics than the published benchmark
+        table = table.merge(reference[[*key, "published"]], on=key, how="left")
         return table.assign(rows=[len(self.tasks[name].X) for name in table["task"]])
 
     def show_scores(self) -> None:
@@ -239,14 +240,23 @@ class Session:
         for name, scores in scored.groupby("task", sort=False):
             fitted = scores[~scores["model"].isin(TRIVIAL)]
             best = (fitted if len(fitted) else scores).sort_values("mean", kind="stable").iloc[-1]
-            verdict = "not tested against" if pd.isna(best["above"]) else "above" if best["above"] else "not above"
-            q = "" if pd.isna(best["q"]) else f", q = {best['q']:.2g}"
             groups = self.tasks[str(name)].groups
             unit = f"{best['rows']:,} rows" + (f" in {best['folds']} groups" if groups is not None else "")
             lines.append(
                 f"- **{name}**: the best model is {literal(best['model'])}, with {metric_name(best['metric'])} "
-                f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}]; {verdict} "
-                f"chance ({best['chance']:.3f}{q}); N = {unit}."
+                f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}], "
+                f"{_verdict(best, self.tasks[str(name)].task.label_by_day)}; N = {unit}."
             )
         doubt = "\n\n*These tables are simulated: the scores show the method, not biology.*" if self.simulated else ""
         show("\n".join(lines) + doubt)
+
+
+def _verdict(score: pd.Series, by_day: bool) -> str:
+    """Return how a score compares with chance, or phase with the day of sampling where the label follows it."""
+    chance, q = f"{score['chance']:.3f}", f"q = {score['q']:.2g}"
+    if not by_day:
+        verdict = "not tested against" if pd.isna(score["above"]) else "above" if score["above"] else "not above"
+        return f"{verdict} chance ({chance}{'' if pd.isna(score['q']) else f', {q}'})"
+    if pd.isna(score["above"]):
+        return f"where chance is {chance}; phase was not tested against the day of sampling"
+    return f"where chance is {chance}; {'' if score['above'] else 'no '}evidence of phase beyond the day ({q})"

@@ -99,6 +99,8 @@ def scores(table: pd.DataFrame, per_fold: pd.DataFrame) -> Figure:
         _score_panel(ax, table[table["task"] == name], per_fold[per_fold["task"] == name], models)
     grid[0, 0].set_yticks(range(len(models)), models)
     grid[0, 0].set_ylim(-0.6, len(models) - 0.4)
+    if table["published"].notna().any():
+        grid[0, 0].scatter([], [], s=40, color="black", marker="|", lw=2, label="published (real tables)")
     fig.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 
@@ -117,7 +119,6 @@ def _score_panel(ax: Axes, table: pd.DataFrame, per_fold: pd.DataFrame, models: 
     ax.scatter([], [], s=12, color="#444444", alpha=0.6, lw=0, label="one fold")
     ax.scatter([], [], s=55, color="#444444", label="mean over folds")
     ax.plot([], [], color="#444444", lw=3, label="95 % bootstrap interval")
-    ax.scatter([], [], s=40, color="black", marker="|", lw=2, label="published (real tables)")
     end = _axis_end(np.nanmax([*per_fold["value"], *table[["high", "chance", "published"]].to_numpy(float).ravel()]))
     cut = "" if end == 1 else f"; axis ends at {end:g}"
     ax.set_xlabel(f"{metric_name(first['metric'])} ({first['folds']} folds)")

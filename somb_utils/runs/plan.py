@@ -121,7 +121,7 @@ def _tasks(
     selected: dict[str, Task] = {}
     for word in words or [""]:
         with _noting(problems):
-            selected |= {task.id: task for task in select_tasks(word)}
+            selected |= {task.id: task.under(protocol) for task in select_tasks(word)}
     lacking = unavailable(list(selected.values()), source)
     named = {word.strip().upper() for word in words}
     loaded = []

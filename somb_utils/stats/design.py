@@ -213,7 +213,7 @@ def ranked(plan: Design, frame: pd.DataFrame) -> Ranked:
     if plan.task.type == "multilabel":
         scores = frame["y_score"].to_numpy(dtype=float)
         return Ranked(row, fold, label, scores, plan.folds * n_labels, plan.group)
-    if frame["y_proba"].isna().any():
+    if "y_proba" not in frame or frame["y_proba"].isna().any():
         raise UsageError(f"{plan.task.id}: its metric needs class probabilities, which these predictions lack")
     folds = np.r_[0, np.cumsum(np.repeat(np.diff(plan.folds), n_labels))]
     scores = np.stack(frame["y_proba"].tolist())

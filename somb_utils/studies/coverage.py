@@ -43,7 +43,7 @@ def plan() -> list[Setting]:
 
 def _score(arranged: Design, predictions: pd.DataFrame) -> float:
     rows = rows_of(arranged, predictions)
-    return float(np.nanmean(kernels.fold_scores(arranged.metric, arranged.n_classes, arranged.folds, *rows[1:])))
+    return float(np.nanmean(kernels.fold_scores(arranged.metric, arranged.n_classes, rows.folds, *rows[1:4])))
 
 
 def ends_of(draws: np.ndarray, score: float, factor: float) -> dict[str, tuple[float, float]]:
@@ -73,7 +73,7 @@ def coverage_of(setting: Setting) -> dict[str, Any]:
     other ways of :func:`ends_of`; the mean of the replicates over the mean score (replicate_ratio); and mean, coverage
     and mean width of the difference between the two models, by a paired bootstrap.
     """
-    task, rows = get_task(setting.task), simulated(setting)
+    task, rows = setting.definition, simulated(setting)
     factor = student_factor(setting.groups) if setting.groups else 1.0
     arranged: Design | None = None
     scores, ends, paired, centres = [], [], [], []

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from somb_utils.stats.design import GROUPED
-from somb_utils.tasks.definitions import Task, get_task
+from somb_utils.tasks.definitions import Protocol, Task, get_task
 from somb_utils.tasks.splits import Fold, complete, leave_one_group_out, repeated_first_fold
 
 N_FEATURES = 10
@@ -31,7 +32,8 @@ class Setting:
     """A design and a population, of which experiments are simulated.
 
     A grouped task has `groups` (crew members or time points), a task of genes or metabolites `rows` and `positives`.
-    `signal` and `folds` are keys of SIGNALS and FOLDS. `response_sd` is the standard deviation, between groups, of a
+    `signal` and `folds` are keys of SIGNALS and FOLDS; the metric is that of the protocol whose folds these are.
+    `response_sd` is the standard deviation, between groups, of a
     class's mean, in standard deviations of a row: 0 where groups respond alike.
     """
 
@@ -44,6 +46,16 @@ class Setting:
     folds: str = "group"
     missions: int = 500
     seed: int = 42
+
+    @property
+    def definition(self) -> Task:
+        """The task under the protocol with such folds."""
+        return get_task(self.task).under(self.protocol)
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol with such folds."""
+        return "aligned" if self.folds == "first" else "rigorous"
 
     @property
     def cost(self) -> float:
@@ -71,7 +83,7 @@ class Rows:
 
 def simulated(setting: Setting) -> Rows:
     """Return the labels, groups and folds of a setting."""
-    task, rng = get_task(setting.task), np.random.default_rng(setting.seed)
+    task, rng = setting.definition, np.random.default_rng(setting.seed)
     grouped = task.split in GROUPED
     day = group = np.full(setting.rows, -1)
     if task.split == "loto":
@@ -94,7 +106,7 @@ def simulated(setting: Setting) -> Rows:
         "first": lambda: repeated_first_fold(stratify),
         "complete": lambda: complete(stratify, None),
     }[setting.folds]()
-    return Rows(labels, group, day, means, folds, _tested(task, labels, np.array(ids), folds))
+    return Rows(labels, group, day, means, folds, _tested(setting, labels, np.array(ids), folds))
 
 
 def has_swabs(task: Task) -> bool:
@@ -118,11 +130,11 @@ def _crew(task: Task, crew: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, li
     return np.array(label), np.array(member), np.array(day), list(ids)
 
 
-def _tested(task: Task, labels: np.ndarray, ids: np.ndarray, folds: list[Fold]) -> pd.DataFrame:
+def _tested(setting: Setting, labels: np.ndarray, ids: np.ndarray, folds: list[Fold]) -> pd.DataFrame:
     row = np.concatenate([fold.test for fold in folds])
     frame = pd.DataFrame({"fold": np.repeat([fold.label for fold in folds], [len(f.test) for f in folds])})
-    frame = frame.assign(task=task.id, id=ids[row])
-    names = np.array(task.classes, dtype=object)
+    frame = frame.assign(task=setting.task, protocol=setting.protocol, id=ids[row])
+    names = np.array(setting.definition.classes, dtype=object)
     if labels.ndim == 1:
         return frame.assign(y_true=names[labels[row]])
     frame = frame.loc[frame.index.repeat(len(names))]
@@ -165,11 +177,13 @@ def predictions_of(rows: Rows, X: np.ndarray, task: Task, model: str) -> pd.Data
         else:
             parts.append(np.column_stack([_margin(discriminant(train, of, test, 2, diagonal)) for of in y.T]))
     values = np.concatenate(parts)
-    frame = rows.tested.assign(model=model, y_score=np.nan)
+    frame = rows.tested.assign(model=model, y_proba=None)
     if rows.labels.ndim > 1:
-        return frame.assign(y_pred=(values > 0).ravel().astype(int).astype(str))
+        return frame.assign(y_pred=(values > 0).ravel().astype(int).astype(str), y_score=values.ravel())
     frame["y_pred"] = names[values.argmax(axis=1)]
-    return frame.assign(y_score=_margin(values)) if task.type == "binary" else frame
+    if task.type == "binary":
+        return frame.assign(y_score=_margin(values))
+    return frame.assign(y_score=np.nan, y_proba=list(softmax(values, axis=1)))
 
 
 def _margin(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Predictions with a known truth, in the shape that a run stores them."""
+"""Predictions with a known truth, in the shape that a run under the protocol ``aligned`` stores them."""
 
 import numpy as np
 import pandas as pd
@@ -19,14 +19,14 @@ def ranking(
             pd.DataFrame({"fold": str(r), "id": [f"G{i:05d}" for i in test], "y_true": names[y[test]],
                           "y_pred": names[(score[test] > 0).astype(int)], "y_score": score[test]})
         )  # fmt: skip
-    return pd.concat(parts, ignore_index=True).assign(task=task, model=model)
+    return pd.concat(parts, ignore_index=True).assign(task=task, protocol="aligned", model=model)
 
 
 def crew(truth: list[list[str]], called: list[list[str]], task: str = "A1", model: str = "m") -> pd.DataFrame:
     """Return predictions of a leave-one-crew-out task, a list of labels for each crew member."""
     rows = [
         {"fold": f"C{c:03d}", "id": f"C{c:03d}_T{t}", "y_true": a, "y_pred": b, "y_score": np.nan}
-        for c, (own, said) in enumerate(zip(truth, called, strict=True), 1)
-        for t, (a, b) in enumerate(zip(own, said, strict=True))
+        for c, (labels, predicted) in enumerate(zip(truth, called, strict=True), 1)
+        for t, (a, b) in enumerate(zip(labels, predicted, strict=True))
     ]
-    return pd.DataFrame(rows).assign(task=task, model=model)
+    return pd.DataFrame(rows).assign(task=task, protocol="aligned", model=model)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -115,12 +116,14 @@ def test_rerun_does_nothing_new_and_gives_the_same(session):
     assert first.reset_index(drop=True).equals(again.reset_index(drop=True))
 
 
-def test_scores_hold_interval_chance_and_published(session):
+@pytest.mark.parametrize(("protocol", "chance", "published"), [("aligned", 0.307, 0.546), ("rigorous", 0.5, None)])
+def test_scores_hold_interval_chance_and_the_published_score_of_their_metric(tmp_path, protocol, chance, published):
+    session = notebook.start(**GOOD, protocol=protocol, source="simulated", out=str(tmp_path / "r"), n_bootstrap=20)
     session.run()
     row = session.scores.set_index("model").loc["logreg"]
     assert row["low"] < row["mean"] < row["high"]
-    assert row["chance"] == pytest.approx(0.307, abs=0.001)
-    assert row["published"] == pytest.approx(0.546, abs=0.001)
+    assert row["chance"] == pytest.approx(chance, abs=0.001)
+    assert row["published"] == pytest.approx(published or np.nan, abs=0.001, nan_ok=True)
 
 
 def test_scores_before_a_run_say_what_to_do(session):
@@ -268,8 +271,8 @@ def test_other_data_get_another_folder_of_finished_folds(tmp_path, monkeypatch):
     other.tasks = {"A1": changed}
     first.run(), other.run(), first.run()
     folders = sorted((tmp_path / "notebooks").iterdir())
-    assert len(folders) == 2 and all(folder.name.startswith("Clinical-simulated-aligned-") for folder in folders)
-    hashes = {load_run(folder).provenance["tasks"]["A1/aligned"]["data_sha256"] for folder in folders}
+    assert len(folders) == 2 and all(folder.name.startswith("Clinical-simulated-rigorous-") for folder in folders)
+    hashes = {load_run(folder).provenance["tasks"]["A1/rigorous"]["data_sha256"] for folder in folders}
     assert hashes == {data.fingerprint, changed.fingerprint}
 
 

@@ -1,5 +1,6 @@
 """Figures: each is a figure, names N, has labels that fit, and says when its data are simulated."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -126,17 +127,24 @@ def test_consistent_changes_put_shared_moves_first():
 
 
 def test_coefficients_name_features_of_every_fold_and_class(a1):
-    table = coefficients(a1)
+    table = coefficients(replace(a1, protocol="aligned"))
     assert set(table["feature"]) == set(a1.X.columns)
     assert table.groupby(["fold", "output"]).ngroups == 4 * 3
 
 
 def test_coefficients_find_the_feature_that_decides(c2):
-    from dataclasses import replace
-
     X = c2.X.assign(t=c2.codes + 0.0)
     table = coefficients(replace(c2, X=X))
     assert table.groupby("feature")["coefficient"].mean().idxmax() == "t"
+
+
+def test_coefficients_leave_out_what_the_baselines_leave_out(c2):
+    X = c2.X.assign(rare=np.where(np.arange(len(c2.X)) % 2, np.nan, 1.0))
+    fitted = {protocol: coefficients(replace(c2, X=X, protocol=protocol)) for protocol in ("rigorous", "aligned")}
+    assert {name: "rare" in set(table["feature"]) for name, table in fitted.items()} == {
+        "rigorous": False,
+        "aligned": True,
+    }
 
 
 def test_names_with_dollar_signs_are_no_formulas() -> None:

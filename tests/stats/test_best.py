@@ -81,7 +81,8 @@ def test_step_down_excludes_no_fewer_models_than_one_step() -> None:
 
 def test_trivial_and_failed_models_are_no_candidates() -> None:
     predictions = of_genes(np.random.default_rng(2), 0.0)
-    table = pd.DataFrame({"task": "C2", "model": MODELS, "mean": 0.7, "failed": [0, 0, 0, 0, 1], "folds": 5})
+    table = pd.DataFrame({"model": MODELS, "mean": 0.7, "failed": [0, 0, 0, 0, 1], "folds": 5})
+    table = table.assign(task="C2", protocol="aligned")
     marked = with_intervals(table, predictions, 50, trivial=["m0"])
     assert marked["best"].tolist() == [False, True, True, True, False] and marked["low"].notna().all()
 

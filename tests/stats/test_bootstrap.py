@@ -1,5 +1,6 @@
 """Bootstrap: each replicate against scikit-learn on the resampled rows, and draws that follow the design."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
 from somb_utils.stats.bootstrap import all_replicates, draw_units, replicates
 from somb_utils.stats.design import design, rows_of
-from somb_utils.tasks.definitions import get_task
+from somb_utils.tasks.definitions import Protocol, get_task
 
 PHASES = ["post_flight", "pre_flight", "recovery"]
 SPREAD_OF_FOUR = scipy_stats.t.ppf(0.975, 3) / scipy_stats.norm.ppf(0.975) * np.sqrt(4 / 3)
@@ -30,8 +31,7 @@ def test_rankings_equal_sklearn_on_the_repeated_rows_ties_included(data: st.Data
     score = np.array(data.draw(st.lists(st.integers(0, 8), min_size=n, max_size=n))) / 8
     names = np.array(get_task("C2").classes, dtype=object)
     frame = pd.DataFrame({"fold": "0", "id": [f"G{i:02d}" for i in range(n)], "y_true": names[y], "y_score": score})
-    made = design(frame, "C2")
-    row, *abc = rows_of(made, frame)
+    row, *abc = rows_of(design(frame, "C2"), frame)[:4]
     tally, drawn = np.zeros((3, 1), dtype=np.int64), counts.astype(np.int32)
     auroc, auprc = (
         kernels.score_fold(m, drawn, row.astype(np.int32), *abc, 0, n, tally) for m in (kernels.AUROC, kernels.AUPRC)
@@ -71,22 +71,27 @@ def test_micro_f1_equals_sklearn_on_the_repeated_rows() -> None:
     assert ours == pytest.approx(theirs, abs=1e-12)
 
 
+@pytest.mark.parametrize("protocol", ["rigorous", "aligned"])
 @pytest.mark.parametrize("task", ["A1", "B2", "C2", "E1", "F3", "F4"])
-def test_undisturbed_rows_give_the_runs_own_score(task: str) -> None:
+def test_undisturbed_rows_give_the_runs_own_score(task: str, protocol: Protocol) -> None:
     """The design reads predictions as the run scored them: with every row once, the mean over folds comes out."""
-    run = somb.run([task], ["logreg"], source="simulated", n_jobs=1)
-    made = design(run.predictions, task)
-    row, *abc = rows_of(made, run.predictions)
-    ones, tally = np.ones(len(made.ids), np.int32), np.zeros((3, made.n_classes), np.int64)
-    bounds = zip(made.folds[:-1], made.folds[1:], strict=True)
-    folds = [kernels.score_fold(made.metric, ones, row.astype(np.int32), *abc, lo, hi, tally) for lo, hi in bounds]
+    run = somb.run([task], ["logreg"], protocol=protocol, source="simulated", n_jobs=1)
+    plan = design(run.predictions, task)
+    row, a, b, c, bounds, _ = rows_of(plan, run.predictions)
+    ones, tally = np.ones(len(plan.ids), np.int32), np.zeros((3, plan.n_classes), np.int64)
+    folds = [
+        kernels.score_fold(plan.metric, ones, row.astype(np.int32), a, b, c, lo, hi, tally)
+        for lo, hi in pairwise(bounds)
+    ]
     assert np.nanmean(folds) == pytest.approx(run.summary(0)["mean"].item(), abs=1e-12)
 
 
 def test_units_and_strata_follow_the_design() -> None:
-    run = somb.run(["B2", "C2", "F4", "F5"], ["majority"], source="simulated", n_jobs=1)
+    run = somb.run(["B2", "C2", "F4", "F5"], ["majority"], protocol="aligned", source="simulated", n_jobs=1)
     by_task = {task: design(rows, str(task)) for task, rows in run.predictions.groupby("task")}
     assert len(by_task["C2"].strata) - 1 == 2 and len(by_task["C2"].ids) < 380, "each id once, however often tested"
+    complete = somb.run(["C2"], ["majority"], source="simulated", n_jobs=1).predictions
+    assert len(design(complete, "C2").ids) == 380, "complete cross-validation tests every row"
     assert len(by_task["B2"].strata) - 1 == 2, "genes with a label, and those without"
     for task in ("F4", "F5"):
         made = by_task[task]

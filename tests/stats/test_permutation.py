@@ -1,9 +1,12 @@
 """Permutation p-values: uniform without signal, as powerful as theory says with it, exchanging what may be."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 from designs import crew, ranking
+from hypothesis import settings
 from scipy import stats as scipy_stats
 
 import somb_utils as somb
@@ -12,20 +15,26 @@ from somb_utils.errors import UsageError
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.stats.design import design
 from somb_utils.stats.permutation import adjusted, null_scores, p_value
+from somb_utils.studies.experiments import FULL, Setting, discriminant, draw_features, predictions_of, simulated
+from somb_utils.tasks.definitions import get_task
+from somb_utils.tasks.splits import complete
+
+NIGHTLY = settings.default.max_examples == 1000
 
 PHASES = ["pre_flight"] * 3 + ["post_flight"] + ["recovery"] * 3
 
 
 def without_signal(task: str, rng: np.random.Generator) -> pd.DataFrame:
+    """Predictions of one fold, whose test rows train no other model."""
     if task == "A1":
-        truth = [PHASES] * 4
-        return crew(truth, [list(rng.choice(PHASES, 7)) for _ in truth])
-    n, positives = (380, 129) if task == "C2" else (600, 12)
-    return ranking((np.arange(n) < positives).astype(int), rng.normal(size=n), task, seed=int(rng.integers(1000)))
+        return crew([PHASES * 4], [list(rng.choice(PHASES, 28))])
+    n, positives = (380, 129) if task == "C2" else (600, 60)
+    y = (np.arange(n) < positives).astype(int)
+    return ranking(y, rng.normal(size=n), task, folds=1, seed=int(rng.integers(1000)))
 
 
 @pytest.mark.parametrize("task", ["A1", "C2", "E1"])
-def test_without_signal_p_values_are_uniform_and_the_type_i_error_is_five_percent(task: str) -> None:
+def test_without_signal_p_values_of_one_fold_are_uniform(task: str) -> None:
     rng = np.random.default_rng(11)
     jitter = rng.random(250)
     scores = []
@@ -39,6 +48,68 @@ def test_without_signal_p_values_are_uniform_and_the_type_i_error_is_five_percen
     ties = np.array([(np.abs(s[1:] - s[0]) < 1e-12).sum() for s in scores])
     uniform = p - jitter * (ties + 1) / 200
     assert scipy_stats.kstest(uniform, "uniform").pvalue > 0.01
+
+
+NULLS = {
+    "complete": Setting("C2", rows=150, positives=50, signal="none", folds="complete"),
+    "few positives": Setting("E1", rows=450, positives=22, signal="none", folds="complete"),
+    "first": Setting("C2", rows=150, positives=50, signal="none", folds="first"),
+    "macro AUROC": Setting("A1", groups=4, signal="none"),
+    "time points": Setting("F3", groups=4, signal="none"),
+    "labels": Setting("B2", rows=120, signal="none", folds="complete"),
+}
+
+
+def type_i_errors(draw: Callable[[np.random.Generator], pd.DataFrame]) -> tuple[int, int]:
+    """Return how many of how many experiments without signal have a p-value of 0.05 at most."""
+    n = 1000 if NIGHTLY else 60
+    rngs = [np.random.default_rng([8, r]) for r in range(n)]
+    return sum(stats.permutation_p((rows := draw(rng)), rows["task"].iloc[0], 99) <= 0.05 for rng in rngs), n
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_models_fitted_to_noise_are_above_chance_in_at_most_five_percent(name: str) -> None:
+    """Rows that one fold tests train the models of the others, which predictions taken as fixed would hide."""
+    setting = NULLS[name]
+    rows = simulated(setting)
+    errors, n = type_i_errors(
+        lambda rng: predictions_of(rows, draw_features(setting, rows, rng), setting.definition, FULL)
+    )
+    assert scipy_stats.binomtest(errors, n, 0.06, alternative="greater").pvalue > 0.01, f"{errors} of {n}"
+
+
+def genes_of_cell_types(rng: np.random.Generator) -> pd.DataFrame:
+    """Return predictions of noise on H1: three rows of each gene, which share its label and half of their variance."""
+    gene = np.repeat(np.arange(60), 3)
+    y = (gene < 18).astype(int)
+    X = rng.normal(size=(60, 5))[gene] + rng.normal(size=(180, 5))
+    ids = np.array([f"G{g:02d}" + f"#{k + 1}" * (k > 0) for g in range(60) for k in range(3)])
+    names, parts = np.array(get_task("H1").classes, dtype=object), []
+    for fold in complete(y, gene, 1):
+        values = discriminant(X[fold.train], y[fold.train], X[fold.test], 2)
+        parts.append(
+            pd.DataFrame({"fold": fold.label, "id": ids[fold.test], "y_true": names[y[fold.test]],
+                          "y_score": values[:, 1] - values[:, 0]})
+        )  # fmt: skip
+    return pd.concat(parts).assign(task="H1", protocol="rigorous", model="m")
+
+
+def test_relatives_do_not_make_a_signal() -> None:
+    errors, n = type_i_errors(genes_of_cell_types)
+    assert scipy_stats.binomtest(errors, n, 0.06, alternative="greater").pvalue > 0.01, f"{errors} of {n}"
+
+
+def test_shuffled_scores_spread_as_those_of_models_fitted_to_shuffled_labels() -> None:
+    setting = NULLS["complete"]
+    rows, rng = simulated(setting), np.random.default_rng(4)
+    X = draw_features(setting, rows, rng)
+    predictions = predictions_of(rows, X, setting.definition, FULL)
+    fixed = null_scores(design(predictions, "C2"), predictions, 999)[1:]
+    refitted = []
+    for _ in range(1000 if NIGHTLY else 120):
+        shuffled = predictions_of(rows, X[rng.permutation(len(X))], setting.definition, FULL)
+        refitted.append(null_scores(design(shuffled, "C2"), shuffled, 1)[0])
+    assert fixed.std() / np.std(refitted) == pytest.approx(1, abs=0.3)
 
 
 def test_planted_signal_is_found_with_the_power_that_theory_gives() -> None:
@@ -92,8 +163,8 @@ def test_swabs_of_a_day_keep_one_phase() -> None:
     """Ten swabs a day that agree are one vote: seven days cannot give the p-value that seventy votes would."""
     days = ["pre_flight", "pre_flight", "in_flight", "in_flight", "post_flight", "recovery", "recovery"]
     rows = [
-        {"task": "F5", "model": "m", "fold": "C001", "id": f"C001_D{d}_S{s}", "y_true": phase, "y_pred": phase,
-         "y_score": np.nan}
+        {"task": "F5", "protocol": "aligned", "model": "m", "fold": "C001", "id": f"C001_D{d}_S{s}", "y_true": phase,
+         "y_pred": phase}
         for d, phase in enumerate(days) for s in range(10)
     ]  # fmt: skip
     p = stats.permutation_p(pd.DataFrame(rows), "F5", 9999)
@@ -110,9 +181,16 @@ def test_q_values_hold_back_and_skip_what_was_not_tested() -> None:
 
 def test_table_tests_every_model_that_learns() -> None:
     run = somb.run(["A1", "F4"], ["random", "majority", "logreg"], source="simulated", n_jobs=1)
-    table = stats.with_p_values(run.summary(0), run.predictions, 199, untested=TRIVIAL).set_index("model")
-    assert table.loc[list(TRIVIAL), ["p", "q"]].isna().all(axis=None)
-    assert (table.loc["logreg", "p"] == 0.005).all() and (table["q"].dropna() > 0.005).all()
+    by_day = {("A1", "rigorous", "logreg"): 0.03, ("A1", "aligned", "logreg"): 0.9, ("A1", "rigorous", "random"): 0.1}
+    table = stats.with_p_values(run.summary(0), run.predictions, 199, untested=TRIVIAL, p_day=by_day)
+    table = table.set_index(["model", "task"])
+    assert table.loc[list(TRIVIAL), ["p", "q", "shuffled"]].isna().all(axis=None)
+    assert table.loc["logreg"][["p", "shuffled"]].to_dict("index") == {
+        "A1": {"p": 0.03, "shuffled": "days"}, "F4": {"p": 0.005, "shuffled": "labels"}
+    }  # fmt: skip
+    assert (table["q"].dropna() > table["p"].dropna()).all()
+    without = stats.with_p_values(run.summary(0), run.predictions, 199, untested=TRIVIAL).set_index(["model", "task"])
+    assert np.isnan(without.loc[("logreg", "A1"), "p"]), "a phase task has no p-value but that of the day test"
 
 
 def test_bad_counts_are_refused() -> None:

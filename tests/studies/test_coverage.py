@@ -26,9 +26,9 @@ def stored() -> pd.DataFrame:
 
 @pytest.mark.parametrize("task", sorted({setting.task for setting in coverage.plan()}))
 def test_simulated_predictions_suit_their_task(task: str) -> None:
-    setting = next(setting for setting in coverage.plan() if setting.task == task)
+    setting = next(setting for setting in coverage.plan() if setting.task == task and setting.folds != "first")
     made = coverage.coverage_of(replace(setting, missions=3))
-    assert made["metric"] == get_task(task).metrics.primary
+    assert made["metric"] == get_task(task).under("rigorous").metrics.primary
     assert 0 < made["truth"] < 1 and 0 < made["width"] <= 1
 
 

@@ -67,7 +67,8 @@ def test_a_blank_value_stays_zero_where_the_definition_says_so() -> None:
     name = "proteomics_plasma_matrix"
     column = given[name].columns[-1]
     given[name] = given[name].assign(**{column: given[name][column].where(given[name].index != 3)})
-    assert somb.load_task("C1", source=given).X[column].min() == 0
+    assert somb.load_task("C1", "aligned", given).X[column].min() == 0
+    assert somb.load_task("C1", "rigorous", given).X[column].isna().sum() == 1, "a gap stays a gap"
 
 
 @pytest.mark.parametrize(

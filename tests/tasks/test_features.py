@@ -160,10 +160,10 @@ def test_text_and_infinity_among_features_are_named() -> None:
     with pytest.raises(
         SombError, match=r"I2: cross_mission.*\.csv, row 7 .*, column 'mean_ES': 'high' is not a number"
     ):
-        load_task("I2", source=tables)
+        load_task("I2", "aligned", tables)
     tables["cross_mission_pathway_features"].loc[5, "mean_ES"] = np.inf
     with pytest.raises(SombError, match=r"row 7 .*, column 'mean_ES': 'inf' is infinite"):
-        load_task("I2", source=tables)
+        load_task("I2", "aligned", tables)
 
 
 def test_a_missing_column_is_named() -> None:
