@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from somb_utils.cli.options import Bootstrap, Data, Jobs, Models, Params, Protocol, Seed, TaskNames, parse_params
+from somb_utils.cli.options import Bootstrap, Data, Jobs, Models, Params, Seed, TaskNames, parse_params, read_protocol
 from somb_utils.errors import UsageError
 
 
@@ -15,7 +15,9 @@ def notebook(
     tasks: TaskNames = None,
     models: Models = None,
     model_params: Params = None,
-    protocol: Protocol = "rigorous",
+    protocol: Annotated[
+        str | None, typer.Option(parser=read_protocol, help="Folds and preparation [default: the notebook's own].")
+    ] = None,
     data: Data = "auto",
     n_bootstrap: Bootstrap = 1000,
     seed: Seed = 42,

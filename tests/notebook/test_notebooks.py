@@ -283,3 +283,5 @@ def test_models_are_read_as_run_reads_them(command, monkeypatch):
     )
     assert command("notebook", "A", "--models", "majority, logreg", "--tasks", "A1, A2")[0] == 0
     assert given["models"] == ["majority", "logreg"] and given["tasks"] == ["A1", "A2"]
+    assert "protocol" not in given  # the notebook's own, such as the audit's, which is aligned
+    assert command("notebook", "A", "--protocol", "published")[0] == 0 and given["protocol"] == "published"
