@@ -173,7 +173,7 @@ def relatives(tables: Any) -> dict[str, dict[str, pd.Series]]:
             "subpathways together": metabolites["SubPathway"].fillna(""),
         },
         "H1": {"genes together": genes.set_axis(numbered)},
-        "I2": {"collections together": pathways.str.partition("_")[0].set_axis(pathways)},
+        "I2": {"families together": pathways.str.partition("_")[0].set_axis(pathways)},
     }
 
 

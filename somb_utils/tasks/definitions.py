@@ -218,11 +218,12 @@ class Task(Spec):
 
 
 def _rigorous(task: Task) -> Task:
-    fields = task.model_dump()
+    fields = task.model_dump(mode="json")
     changes = fields.pop("rigorous")
     fields |= {"pca": {}, "split": "cv5x5" if task.split in ("skf5", "sss5") else task.split}
-    fields["metrics"] = task.metrics.led_by(LEADS.get(task.type, ()))
-    return Task.model_validate({**fields, **changes, "features": fields["features"] | changes.get("features", {})})
+    fields["metrics"] = task.metrics.led_by(LEADS.get(task.type, ())).model_dump(mode="json")
+    fields |= {**changes, "features": fields["features"] | changes.get("features", {})}
+    return Task.model_validate_json(json.dumps(fields))
 
 
 def read_task(text: str, where: str) -> Task:

@@ -74,7 +74,7 @@ def test_stored_figures_are_those_of_the_tables(found: dict[str, float]) -> None
         ("H1's folds", {"h1_lightgbm": 0.284, "h1_lightgbm_all_folds": 0.219, "h1_rf_all": 0.267}, 3),
         ("E's folds", {"e3_logreg_all_folds": 0.119, "e4_logreg": 0.022, "e4_logreg_all_folds": 0.014}, 3),
         ("D1's relatives", {"d1_rf_all": 0.662, "d1_rf_formulas": 0.632, "d1_rf_subpathways": 0.340}, 3),
-        ("other relatives", {"h1_rf_genes": 0.224, "i2_rf_all": 0.730, "i2_rf_collections": 0.620}, 3),
+        ("other relatives", {"h1_rf_genes": 0.224, "i2_rf_all": 0.730, "i2_rf_families": 0.620}, 3),
         ("E3's ties", {"e3_saturated": 17, "e3_logreg_auprc": 0.172, "e3_auprc_by_decision": 0.185}, 3),
         ("AUPRC", {"e2_replicates": 1.5, "e4_replicates": 1.5}, 1),
         ("vasculature", {"skin_va_genes": 710, "skin_va_equal": 710, "skin_real_correlation": 0.697}, 3),

@@ -206,10 +206,12 @@ def test_tables_agree_with_each_other() -> None:
     assert set(twins.index) <= set(genes.index)
     assert len(twins.index.intersection(drr.index)) == 391
     assert twins.reindex(drr.index).dropna().eq(1).all()
-    pathways, enriched = table("cross_mission_pathway_features"), table("gt_conserved_pathways_NASA_Twins")["Pathway"]
-    assert pathways["label"].eq(pathways["pathway"].isin(enriched)).all()
-    collections = [set(names.str.partition("_")[0]) for names in (pathways["pathway"], enriched)]
-    assert collections[0] > collections[1], "the Twins Study tested some of the collections"
+    pathways, rows = table("cross_mission_pathway_features"), table("gt_conserved_pathways_i4_pbmc")
+    assert list(rows["pathway"].value_counts(sort=False)) == list(pathways["n_celltypes"])
+    assert (rows.groupby("pathway")["info"].nunique() == 1).all()
+    conserved = pathways.loc[pathways["label"] == 1, "pathway"]
+    assert set(rows.loc[rows["pathway"].isin(conserved), "info"]) == {"C2", "Hallmark"}
+    assert 0 < (rows.loc[~rows["pathway"].isin(conserved), "info"] == "C2").mean() < 1
 
 
 def test_omics_tables_share_samples_and_features() -> None:

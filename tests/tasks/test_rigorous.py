@@ -60,7 +60,7 @@ def relatives_of(task_id: str, data: somb.TaskData, tables: Tables) -> pd.Series
 
 
 @pytest.mark.parametrize("task_id", ["D1", "H1", "I2"])
-def test_formulas_genes_and_collections_stay_together(task_id: str) -> None:
+def test_formulas_genes_and_families_stay_together(task_id: str) -> None:
     tables = tables_of(task_id)
     if task_id == "H1":  # simulated genes are unique: let every third gene have the name of the one before
         genes = tables["conserved_pbmc_to_skin"]["human_gene"]

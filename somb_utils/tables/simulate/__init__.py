@@ -34,7 +34,7 @@ _TABLES: dict[str, Callable[[str, Spec], pd.DataFrame]] = {
     "conserved_pbmc_to_skin": conservation.conserved_pbmc_to_skin,
     "cross_mission_hemoglobin_de": cfrna.cross_mission_hemoglobin_de,
     "cross_mission_pathway_features": conservation.cross_mission_pathway_features,
-    "gt_conserved_pathways_NASA_Twins": conservation.twins_pathways,
+    "gt_conserved_pathways_i4_pbmc": conservation.pathways_by_cell_type,
     "cross_mission_gene_de": cfrna.cross_mission_gene_de,
 }
 SIMULATED: tuple[str, ...] = tuple(_TABLES)

@@ -1,7 +1,5 @@
 """Cross-tissue genes (H1) and cross-mission pathways (I2)."""
 
-from itertools import product
-
 import numpy as np
 import pandas as pd
 
@@ -13,15 +11,8 @@ GENES, SKIN = 731, 32
 RISING = (0.20, 0.20, 0.22, 0.23, 0.21, 0.30, 0.31, 0.27, 0.23)
 FALLING = (-0.75, -0.75, -0.8, -0.75, -0.7, -0.45, -0.95, -1.05, -0.45)
 PATHWAYS, CONSERVED = 452, 146
-# Pathways of collections that the Twins Study tested and found not enriched; pathways and rows of its own table.
-COLLECTIONS, NOT_ENRICHED = 60, 35
-TWINS_PATHWAYS, TWINS_ROWS = 152, 1436
-FLIGHTS, LIBRARIES = ("In-flight vs Pre-flight", "Post-flight vs Pre-flight"), ("PolyA+", "Ribodepleted", "Both")
-TWINS_COLUMNS = [
-    *("DB", "timepoint", "CellType", "ExperimentType", "Pathway", "p.value", "padj", "ES", "NES", "nMoreExtreme"),
-    *("size", "celltype", "Celltype", "negative_log10_of_adjusted_p_value", "info"),
-]
-CONTRASTS = tuple(product(FLIGHTS, ("CD4", "CD8", "CD19", "LD"), LIBRARIES))
+# Families; pathways of tested collections that were not enriched in the Twins Study; share of the Hallmark collection.
+FAMILIES, NOT_ENRICHED, HALLMARK = 60, 55, 0.06
 
 
 def conserved_pbmc_to_skin(name: str, spec: core.Spec) -> pd.DataFrame:
@@ -70,34 +61,32 @@ def cross_mission_pathway_features(name: str, spec: core.Spec) -> pd.DataFrame:
     middle = np.abs(log_size - 0.3) < 0.7
     logit = spec.effect * (1.6 * middle + 0.3 * log_size + 0.3 * strength)
     label = core.pick(rng, logit, core.positives(CONSERVED, n, PATHWAYS))
-    tested = rng.permutation(np.flatnonzero(~label))[: core.scaled(NOT_ENRICHED, n, PATHWAYS)]
-    collection = rng.integers(COLLECTIONS, size=n) + COLLECTIONS * ~label
-    collection[tested] = rng.choice(collection[label], len(tested))
-    frame["pathway"] = [f"SYN-C{c:03d}_{20_000 + i}" for i, c in enumerate(collection)]
+    frame["pathway"] = [f"SYN{family:03d}_{20_000 + i}" for i, family in enumerate(rng.integers(FAMILIES, size=n))]
     return core.rounded(frame).assign(label=label.astype(np.int64))
 
 
-def twins_pathways(name: str, spec: core.Spec) -> pd.DataFrame:
-    """Simulate the pathways enriched in the Twins Study: those shared with I2's, and a few of their collections."""
-    i4 = cross_mission_pathway_features("cross_mission_pathway_features", spec)
-    shared = i4.loc[i4["label"] == 1, "pathway"].tolist()
-    more = core.scaled(TWINS_PATHWAYS - CONSERVED, len(i4), PATHWAYS)
-    pathways = np.array(shared + [pathway.replace("_2", "_3") for pathway in shared[:more]])
-    rng = core.stream(spec.seed, name)
-    n_all, n = len(pathways) * len(CONTRASTS), core.scaled(TWINS_ROWS, len(pathways), TWINS_PATHWAYS)
-    first = np.arange(0, n_all, len(CONTRASTS)) + rng.integers(len(CONTRASTS), size=len(pathways))
-    others = rng.permutation(np.setdiff1d(np.arange(n_all), first))[: n - len(first)]
-    row = np.sort(np.r_[first, others])
-    contrast = pd.DataFrame(CONTRASTS, columns=["timepoint", "CellType", "ExperimentType"]).iloc[row % len(CONTRASTS)]
-    size = np.exp(4.8 + 0.9 * rng.standard_normal(len(pathways))).clip(10, 500)[row // len(CONTRASTS)]
-    es = np.where(rng.random(n) < 0.8, -1, 1) * (0.4 + 0.2 * rng.random(n))
-    p = 10.0 ** (-5 + 3 * rng.random(n))
-    frame = contrast.reset_index(drop=True).assign(
-        Pathway=pathways[row // len(CONTRASTS)], padj=np.minimum(5 * p, 0.0499), ES=es, NES=4 * es, size=np.rint(size)
+def pathways_by_cell_type(name: str, spec: core.Spec) -> pd.DataFrame:
+    """Simulate the enriched pathways behind I2, one row per cell type, with their collections."""
+    pathways = cross_mission_pathway_features("cross_mission_pathway_features", spec)
+    rng, label = core.stream(spec.seed, name), pathways["label"].to_numpy() == 1
+    tested = label.copy()
+    tested[rng.permutation(np.flatnonzero(~label))[: core.scaled(NOT_ENRICHED, len(label), PATHWAYS)]] = True
+    info = np.where(~tested, "C5", np.where(rng.random(len(label)) < HALLMARK, "Hallmark", "C2"))
+    rows = pathways.assign(info=info).loc[pathways.index.repeat(pathways["n_celltypes"])]
+    p, nth = rows["min_padj"].to_numpy(), rows.groupby(level=0).cumcount().to_numpy()
+    frame = pd.DataFrame(
+        {
+            "pathway": rows["pathway"],
+            "pval": p / 5,
+            "padj": p,
+            "log2err": 0.5,
+            "ES": rows["mean_ES"],
+            "NES": rows["mean_NES"] + rows["std_NES"] * rng.standard_normal(len(rows)),
+            "size": rows["mean_size"].astype(np.int64),
+            "timepoint": "Immediately Post-flight",
+            "celltype": np.array(PBMC_CELL_TYPES)[nth],
+            "sample": "SIM",
+            "info": rows["info"],
+        }
     )
-    frame["p.value"], frame["nMoreExtreme"] = p, rng.geometric(0.7, n) - 1
-    frame["negative_log10_of_adjusted_p_value"] = -np.log10(frame["padj"])
-    frame["celltype"] = frame["CellType"] + ";" + frame["ExperimentType"]
-    frame["Celltype"] = frame["CellType"] + "_" + frame["ExperimentType"]
-    frame = frame.assign(DB="SYN", info="SYN", size=frame["size"].astype(np.int64))
-    return core.rounded(frame[TWINS_COLUMNS])
+    return core.rounded(frame.reset_index(drop=True))

@@ -13,7 +13,7 @@ from somb_utils.tasks.recipes._reader import Reader
 class Rows(Recipe):
     """Rows are genes or pathways with named feature columns; the label is a column or a membership."""
 
-    table_fields = ("table", "member_of", "tested_in")
+    table_fields = ("table", "member_of", "collections")
     columns_ordered = True
 
     recipe: Literal["rows"]
@@ -22,15 +22,14 @@ class Rows(Recipe):
     columns: tuple[str, ...]
     label: str | None = None
     member_of: str | None = Field(None, description="table whose genes are the positives")
-    relatives: Literal["same_id", "same_collection"] | None = Field(
+    relatives: Literal["same_id", "same_family"] | None = Field(
         None,
-        description="which rows are never on both sides of a fold; the collection of a gene set is its id up to the "
-        "first underscore",
+        description="which rows are never on both sides of a fold; the family of a gene set is its id up to the first "
+        "underscore",
     )
-    tested_in: str | None = Field(
-        None, description="table of what could be positive; rows of other collections are left out"
-    )
-    tested_id: str | None = None
+    collections: str | None = Field(None, description="table that names the collection of each row, by the same id")
+    collection: str = Field("collection", description="its column")
+    could_be_positive: tuple[str, ...] | None = Field(None, description="collections; rows of others are left out")
 
     @model_validator(mode="after")
     def _one_label(self) -> "Rows":
@@ -44,11 +43,12 @@ class Rows(Recipe):
         table = table.set_axis(_unique(tables.ids(table, self.id)))
         if self.member_of:
             table = table.assign(label=membership(table[self.id], tables.load(self.member_of)))
-        collection = table[self.id].str.partition("_")[0]
-        if self.tested_in:
-            tested = tables.ids(tables.load(self.tested_in), self.tested_id or self.id).str.partition("_")[0]
-            table = table[collection.isin(tested)]
-        relatives = {"same_id": table[self.id], "same_collection": collection[table.index]}.get(self.relatives or "")
+        if self.collections:
+            listed = tables.load(self.collections)
+            kept = tables.column(listed, self.collection).isin(self.could_be_positive or ())
+            table = table[table[self.id].isin(tables.ids(listed, self.id)[kept])]
+        family = table[self.id].str.partition("_")[0]
+        relatives = {"same_id": table[self.id], "same_family": family}.get(self.relatives or "")
         y = tables.binary(tables.column(table, self.label or "label"), classes)
         return Features(tables.numbers(tables.columns(table, self.columns), self.table), y, relatives=relatives)
 
