@@ -49,7 +49,7 @@ def pack(
 ) -> None:
     """Check a run and its model card as the maintainers will, and pack them into one file.
 
-    Examples: `somb submit card card.yaml`, then `somb submit pack results/open-aligned --card card.yaml --models rf`
+    Examples: `somb submit card card.yaml`, then `somb submit pack results/open-rigorous --card card.yaml --models rf`
     """
     from somb_utils.leaderboard.model_card import read_card, slug
     from somb_utils.leaderboard.submission import pack as pack_run
@@ -107,7 +107,7 @@ def leaderboard(
     ends = index[["low", "high"]].itertuples(index=False)
     index = index.assign(**{"95 % interval": [f"{low:.4f} to {high:.4f}" for low, high in ends]})
     columns = ["task", "model", "metric", "mean", "sd", "95 % interval", "chance", "authors"]
-    for protocol, rows in index.groupby("protocol"):
+    for protocol, rows in index.groupby("protocol", sort=False):
         print_frame(fixed(rows[columns], *DECIMALS), format, title=f"Submissions, {protocol} protocol")
     pages = f"{folder / register.INDEX} and {folder / register.PAGE}"
     n = index["file"].nunique()

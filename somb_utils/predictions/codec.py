@@ -166,6 +166,38 @@ def encode(predictions: pd.DataFrame, data: TaskData, form: Form) -> bytes:
     return stream.getvalue()
 
 
+def explained(loaded: Sequence[TaskData], form: Form) -> str:
+    """Return what a folder of prediction files says of them, as Markdown."""
+    protocol, is_json = loaded[0].protocol, form == "json"
+    several = "one entry per seed and fold, with the key `seed`" if is_json else "a column `seed`"
+    lines = [
+        f"# Predictions under the protocol {protocol}\n",
+        "Each file has the most common training answer in every row. Replace the values, then run `somb evaluate` on "
+        f"this folder with `--protocol {protocol}`.\n",
+        "One entry per fold, counted from 0 as `split_idx` or `rep`; its values are in the order of the fold's test rows."
+        if is_json
+        else "One row per fold and tested id (and label, in multilabel tasks), in any order.",
+        f"Several seeds of one model: {several}; each seed needs every fold. Without it there is one seed.\n",
+    ]
+    for data in loaded:
+        lines.append(f"- {data.task.id} ({data.task.metrics.primary}): {_values(data, is_json)}")
+    return "\n".join(lines) + "\n"
+
+
+def _values(data: TaskData, is_json: bool) -> str:
+    """Return the meaning of a task's `y_pred` and `y_score`."""
+    classes = ", ".join(data.task.classes)
+    if data.task.type == "binary":
+        return (
+            f"`y_score` of the class {data.task.classes[1]}; `y_pred` may be left out where scores are probabilities."
+        )
+    if data.task.type == "multilabel":
+        return f"`y_pred` (0 or 1) and `y_score` of each label: {classes}."
+    need = "needed" if needs_probabilities(data) else "optional"
+    where = f"`y_score`, a list per row in the order {classes}" if is_json else ", ".join(class_columns(data))
+    return f"`y_pred` is one of {classes}; class probabilities ({need}) are {where}."
+
+
 def _ordered(predictions: pd.DataFrame, data: TaskData, fold: Fold) -> pd.DataFrame:
     rows = predictions[predictions["fold"] == fold.label]
     names, keys = ["id"], data.X.index[fold.test]

@@ -236,22 +236,25 @@ def template(
 ) -> list[str]:
     """Write example predictions, the most common training answer on every row, for every task with tables.
 
-    `folder` must be absent or empty; it appears whole or not at all. Returns the names of the files.
+    `folder` must be absent or empty; it appears whole or not at all, with a README.md that explains the files. Returns
+    the names of the prediction files.
     """
     folder = Path(folder)
     if form not in FORMS:
         raise UsageError(f"unknown form '{form}'; it is one of {', '.join(FORMS)}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
+    loaded = load_tasks(tasks, protocol, source)
     files = {
         f"{data.task.id}.{form}": codec.encode(run([data], MAJORITY, n_jobs=1).predictions, data, form)
-        for data in load_tasks(tasks, protocol, source)
+        for data in loaded
     }
     temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         temporary.chmod(0o755)
+        (temporary / "README.md").write_text(codec.explained(loaded, form), encoding="utf-8")
         for name, content in files.items():
             (temporary / name).write_bytes(content)
         temporary.replace(folder)
