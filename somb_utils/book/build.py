@@ -14,6 +14,7 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.notebook import files
 from somb_utils.paths import CHECKOUT, try_writing
 from somb_utils.tables.sources import SourceLike, resolve_source
+from somb_utils.tasks.definitions import PROTOCOLS
 
 Say = Callable[[str], None]
 
@@ -23,8 +24,8 @@ def build(
 ) -> Path:
     """Execute every notebook of the book on `data` and build the site.
 
-    Folds that `somb run` has finished in ``results/<source>-aligned`` are not fitted again. An earlier site at `out` is
-    replaced only when all of the new one was built.
+    Folds that `somb run` has finished in ``results/<source>-rigorous`` are not fitted again. An earlier site at `out`
+    is replaced only when all of the new one was built.
     """
     files.need("jupyter_book")
     if not (CHECKOUT / "_toc.yml").is_file():
@@ -35,7 +36,7 @@ def build(
     tree = CHECKOUT / "_build" / f"source-{source.kind}"
     values = {
         "source": str(getattr(source, "folder", source.kind)),
-        "out": str(CHECKOUT / "results" / f"{source.kind}-aligned"),
+        "out": str(CHECKOUT / "results" / f"{source.kind}-{PROTOCOLS[0]}"),
         "n_jobs": jobs,
         **(parameters or {}),
     }

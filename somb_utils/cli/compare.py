@@ -44,7 +44,7 @@ def compare(
 
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --out results/mine`, then
 
-    `somb compare results/open-aligned results/mine --against logreg --out comparison`
+    `somb compare results/open-rigorous results/mine --against logreg --out comparison`
     """
     from somb_utils.runs import compare as comparing
     from somb_utils.runs.workers import count
@@ -83,7 +83,7 @@ def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str
         print_frame(scores, format)
         return
     tables = {
-        "Scores, 95 % interval, p against chance (permutation), q over the table": scores,
+        "Scores, 95 % interval, p against chance (labels or days shuffled), q over the table": scores,
         f"Paired difference from {reference}; wins: share of bootstrap replicates above it; p_these: on these crew or "
         "time points; p_new: on new crew, time points, genes or metabolites": differences.drop(columns="protocol"),
     }
@@ -105,10 +105,23 @@ def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str
     if format is not Format.table:
         return
     print(BEST_NOTE)
+    if untested := _without_day_test(comparison.scores):
+        names = ",".join(untested)
+        print(f"No p on {names}, whose labels follow the day of sampling: somb day {names} --run FOLDER tests them.")
     floors = differences.loc[differences["test"] == "sign flip", "floor"]
     if len(floors):
         shown = ", ".join(sorted({f"{floor:g}" for floor in floors}))
         print(f"With so few crew or time points, the sign flip gives no p_new below {shown}.")
+
+
+def _without_day_test(scores: "pd.DataFrame") -> list[str]:
+    """Return the tasks that need a day test of a model and have none."""
+    from somb_utils.runs.baselines import TRIVIAL
+    from somb_utils.tasks.definitions import task_of
+
+    lacking = scores[scores["p"].isna() & ~scores["model"].isin(TRIVIAL)]
+    tasks = lacking[["task", "protocol"]].drop_duplicates().itertuples(index=False, name=None)
+    return [name for name, protocol in tasks if (task := task_of(name, protocol)) and task.label_by_day]
 
 
 def _ranks(ranking: "Ranking") -> "pd.DataFrame":
@@ -119,7 +132,7 @@ def _ranks(ranking: "Ranking") -> "pd.DataFrame":
 
 def _rounded(frame: "pd.DataFrame") -> "pd.DataFrame":
     floats, flags = (frame.select_dtypes(kind).columns for kind in ("float", "bool"))
-    shown = frame.astype(dict.fromkeys((*floats, *flags), object))
+    shown = frame.astype(dict.fromkeys((*floats, *flags), object)).fillna({"shuffled": ""})
     shown[floats] = frame[floats].map(lambda v: "" if v != v else f"{v:.3f}")
     shown[flags] = frame[flags].map(lambda v: "*" if v else "")
     return shown

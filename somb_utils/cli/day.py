@@ -29,6 +29,7 @@ def day(
     data: Data = "auto",
     jobs: Jobs = -1,
     seed: Seed = 42,
+    run: Annotated[Path | None, typer.Option(help="Run folder to keep the tests in, for `somb compare`.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV; other tests that it has are kept.")] = None,
     format: Print = Format.table,
 ) -> None:
@@ -36,17 +37,21 @@ def day(
 
     Phases are assigned to days in every other way, alike for all crew, and the model is fitted again each time.
 
-    Examples: `somb day A1,C1 --models logreg,rf`, `somb day "F*" --n 99 --out day_tests.csv`
+    Examples: `somb day A1,C1 --models logreg,rf`, `somb day "F*" --n 99 --run results/open-rigorous`
     """
     import pandas as pd
 
     from somb_utils.runs.baselines import BASELINES, TRIVIAL
     from somb_utils.runs.day import day_accuracy, day_test
+    from somb_utils.runs.folder import add_day_tests, load_run
     from somb_utils.runs.models import resolve_models
-    from somb_utils.runs.runner import load_tasks, run
+    from somb_utils.runs.runner import load_tasks
+    from somb_utils.runs.runner import run as fit
     from somb_utils.stats import permutation_p
     from somb_utils.tasks.day import is_phase_task
 
+    if run is not None:
+        load_run(run)  # reports an unreadable folder before the work
     loaded = load_tasks(tasks, protocol, data)
     chosen = resolve_models(models or [name for name in BASELINES if name not in TRIVIAL])
     phase = [task for task in loaded if is_phase_task(task)]
@@ -61,13 +66,19 @@ def day(
             test = day_test(task, model, seed=seed, n=n, n_jobs=jobs, on_start=bar.start, on_done=bar.advance)
         if test.errors:
             print(f"{task.name} {model.name}: {len(test.errors)} left out: {test.errors[0]}", file=sys.stderr)
-        within = permutation_p(run(task, model, seed=seed, n_jobs=jobs).predictions, task.task, seed=seed)
+        within = permutation_p(fit(task, model, seed=seed, n_jobs=jobs).predictions, task.task, seed=seed)
         crew, both = day_accuracy(task, model, seed=seed, n_jobs=jobs)
         rows.append({**test.row(), "p_within_person": within, "crew_out": crew, "crew_and_day_out": both})
+        if run is not None:
+            add_day_tests(run, rows)
         if out is not None:
             _store(pd.DataFrame(rows).round(6), out)
     table = pd.DataFrame(rows).round(6)
-    shown = table.drop(columns=["metric", "seed", "data_sha256"]).round(3) if format is Format.table else table
+    shown = (
+        table.drop(columns=["metric", "seed", "data_sha256", "model_sha256"]).round(3)
+        if format is Format.table
+        else table
+    )
     print_frame(shown, format, title="Phase or day")
     if format is Format.table:
         print(READING)

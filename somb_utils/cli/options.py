@@ -82,6 +82,10 @@ Seed = Annotated[
     int,
     typer.Option(help="Seed of every model (your own: each random_state that is None). Folds do not depend on it."),
 ]
+Seeds = Annotated[
+    int | None,
+    typer.Option(min=1, help="Seeds of a stochastic model [default: 5 under rigorous on real tables, else 1]."),
+]
 Bootstrap = Annotated[int, typer.Option("--n-bootstrap", min=0, help="Bootstrap replicates per interval.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/DATA-PROTOCOL].")]
 Print = Annotated[Format, typer.Option("--format", help="How to print tables.")]

@@ -17,7 +17,7 @@ def readme(
     """Compare the README's result tables with the stored canonical run, or write them.
 
     Examples: `somb readme`, `somb readme --update`,
-    `somb readme --store results/open-aligned --store results/open-published --update`
+    `somb readme --store results/open-rigorous --store results/open-aligned --update`
     """
     from somb_utils.reference.canonical import store as store_runs
 

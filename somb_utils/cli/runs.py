@@ -30,6 +30,7 @@ def run(
     memory: options.Memory = None,
     cluster: options.Cluster = None,
     seed: options.Seed = 42,
+    seeds: options.Seeds = None,
     out: options.Out = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, count the fits, fit nothing.")] = False,
     format: options.Print = Format.table,
@@ -48,7 +49,8 @@ def run(
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
     """
     params = parse_params(model_params, models)
-    settings = {**_begin(tasks, protocol, data, out), "model_params": params, "seed": seed, "n_jobs": jobs}
+    settings = {**_begin(tasks, protocol, data, out), "model_params": params, "n_jobs": jobs}
+    settings |= {"seed": seed, "n_seeds": seeds}
     if dry_run:
         from somb_utils.runs.plan import plan
 

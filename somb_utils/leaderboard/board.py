@@ -20,7 +20,7 @@ from somb_utils.notebook.session import Session
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult
-from somb_utils.stats import above_chance, with_p_values
+from somb_utils.stats import above_chance
 from somb_utils.stats.permutation import ALPHA, N_PERMUTATIONS
 from somb_utils.tasks.definitions import PROTOCOLS, catalogue
 
@@ -45,7 +45,7 @@ class Board:
     def summary(self) -> pd.DataFrame:
         """The run's summary on the primary metric, with interval, best set, and p-values against chance."""
         summary = self.result.summary(self.n_bootstrap, self.seed, self.n_jobs)
-        return with_p_values(summary, self.result.predictions, N_PERMUTATIONS, self.seed, self.n_jobs, TRIVIAL)
+        return self.result.with_p_values(summary, N_PERMUTATIONS, self.seed, self.n_jobs)
 
     @cached_property
     def submissions(self) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from somb_utils.reference.published import published_primary
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.results import RunResult
 from somb_utils.runs.runner import run, unavailable
-from somb_utils.stats import above_chance, with_p_values
+from somb_utils.stats import above_chance
 from somb_utils.tables.sources import Source, missing_tables, remedy_for, resolve_source
 from somb_utils.tasks.definitions import catalogue, select_tasks, task_tables
 from somb_utils.tasks.task_data import TaskData, load_task
@@ -211,7 +211,7 @@ class Session:
             raise SombError("no results yet: call session.run() first")
         p = self.parameters
         table = self.result.summary(p.n_bootstrap, p.seed, p.n_jobs)
-        table = with_p_values(table, self.result.predictions, seed=p.seed, n_jobs=p.n_jobs, untested=TRIVIAL)
+        table = self.result.with_p_values(table, seed=p.seed, n_jobs=p.n_jobs)
         reference = published_primary().rename(columns={"mean": "published"})
         table = table.merge(reference[["task", "model", "published"]], on=["task", "model"], how="left")
         return table.assign(rows=[len(self.tasks[name].X) for name in table["task"]])

@@ -11,13 +11,15 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.labels import interval, plus_minus, wide
 from somb_utils.paths import DATA, replacing
 from somb_utils.reference.published import published_primary
-from somb_utils.runs.baselines import TRIVIAL
+from somb_utils.runs.compare import compare
+from somb_utils.runs.day_tests import DAY_TESTS, stored_day_tests
 from somb_utils.runs.folder import joined_provenance, load_run
-from somb_utils.stats import above_chance, with_p_values
+from somb_utils.stats import above_chance
 from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
 
 SCORES = DATA / "reference" / "canonical_scores.csv"
 COMPOSITE = DATA / "reference" / "canonical_composite.csv"
+PAIRS = DATA / "reference" / "canonical_pairs.csv"
 PROVENANCE = DATA / "reference" / "canonical_provenance.json"
 
 
@@ -46,28 +48,40 @@ def canonical_composite() -> pd.DataFrame:
     return pd.read_csv(COMPOSITE, index_col="model")
 
 
+def canonical_pairs() -> pd.DataFrame:
+    """Return the stored paired differences of the canonical run, as :attr:`somb_utils.Comparison.differences`."""
+    return pd.read_csv(PAIRS)
+
+
 def store(folders: list[Path]) -> pd.DataFrame:
-    """Store the summaries and provenance of run folders as the canonical run."""
+    """Store the comparisons and provenance of run folders, one protocol each, as the canonical run."""
     runs = [load_run(folder) for folder in folders]
     for folder, run in zip(folders, runs, strict=True):
         if (kind := run.provenance["source"]) != "open":
             raise UsageError(f"{folder} has results of {kind} tables; only real ones are canonical")
         if n_failed := len(run.failures()):
             raise UsageError(f"{folder} has {n_failed} failed fold jobs; a canonical run has none")
-    summaries = [with_p_values(run.summary(n_jobs=-1), run.predictions, n_jobs=-1, untested=TRIVIAL) for run in runs]
-    table = pd.concat(summaries, ignore_index=True).sort_values(["protocol", "task"], kind="stable").round(6)
+    compared = [compare(run, n_jobs=-1) for run in runs]
+    scores, pairs = (
+        pd.concat(tables, ignore_index=True).sort_values(["protocol", "task"], kind="stable").round(6)
+        for tables in zip(*[(each.scores, each.differences) for each in compared], strict=True)
+    )
     provenance = joined_provenance([run.provenance for run in runs])
     del provenance["described"]
+    day_tests = pd.DataFrame(provenance.pop("day_tests"), columns=stored_day_tests().columns).round(6)
+    with replacing(DAY_TESTS) as temporary:
+        day_tests.sort_values(["protocol", "task"], kind="stable").to_csv(temporary, index=False)
     provenance["runs"] = {run: {"versions": entry["versions"]} for run, entry in provenance["runs"].items()}
-    with replacing(SCORES) as temporary:
-        table.to_csv(temporary, index=False)
-    for run in runs:
-        if set(run.results["protocol"]) == {PROTOCOLS[0]}:
+    for file, table in ((SCORES, scores), (PAIRS, pairs)):
+        with replacing(file) as temporary:
+            table.to_csv(temporary, index=False)
+    for each in compared:
+        if set(each.scores["protocol"]) == {PROTOCOLS[0]} and each.composite is not None:
             with replacing(COMPOSITE) as temporary:
-                run.composite(n_jobs=-1).round(6).to_csv(temporary)
+                each.composite.round(6).to_csv(temporary)
     with replacing(PROVENANCE) as temporary:
         temporary.write_text(_one_record_per_line(provenance), encoding="utf-8")
-    return table
+    return scores
 
 
 def _one_record_per_line(parts: Mapping[str, Any]) -> str:

@@ -218,7 +218,7 @@ def compare(
     with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
         draws = all_replicates(run.predictions, n_bootstrap, seed)
         summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed)
-        scores = stats.with_p_values(summary, run.predictions, n_permutations, seed, untested=TRIVIAL)
+        scores = run.with_p_values(summary, n_permutations, seed)
     differences = of_draws(run.results, run.predictions, draws, n_permutations, seed)
     ranks = ratings = composite = None
     with suppress(UsageError):

@@ -14,7 +14,8 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.runs import workers
 from somb_utils.runs.fit import PreparedFold, fit_fold, prepare
 from somb_utils.runs.models import Model, resolve_models
-from somb_utils.runs.runner import Progress, TaskLike, load_tasks, run
+from somb_utils.runs.record import model_sha256, provenance
+from somb_utils.runs.runner import Progress, TaskLike, fold_jobs, load_tasks, run
 from somb_utils.stats.permutation import p_value
 from somb_utils.tables.sources import SourceLike
 from somb_utils.tasks import splits
@@ -41,6 +42,8 @@ class DayTest:
         Why fits failed, one message per relabelling in which one did.
     seed
         Of the fits, and of the draw of relabellings where there are too many.
+    model_sha256
+        Hash of what the model is, by which its runs are recognised.
     """
 
     data: TaskData
@@ -49,6 +52,7 @@ class DayTest:
     null: np.ndarray
     errors: tuple[str, ...]
     seed: int
+    model_sha256: str
 
     @property
     def p_day(self) -> float:
@@ -83,6 +87,7 @@ class DayTest:
             "failed": len(self.errors),
             "seed": self.seed,
             "data_sha256": self.data.fingerprint,
+            "model_sha256": self.model_sha256,
         }
 
 
@@ -161,7 +166,9 @@ def day_test(
             if error:
                 errors[i] = error
             on_done(1.0, f"{data.name} {chosen.name}")
-    return DayTest(data, chosen.name, float(scores[0]), scores[1:], tuple(errors[i] for i in sorted(errors)), seed)
+    failures = tuple(errors[i] for i in sorted(errors))
+    (record,) = provenance([data], fold_jobs([data], [chosen], seed, n_seeds=1))["models"]
+    return DayTest(data, chosen.name, float(scores[0]), scores[1:], failures, seed, model_sha256(record))
 
 
 def relabellings(labels: np.ndarray, n: int, seed: int) -> np.ndarray:

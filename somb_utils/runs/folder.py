@@ -95,6 +95,12 @@ def save(result: RunResult, folder: Path) -> None:
         _complete(folder)
 
 
+def add_day_tests(folder: Path, tests: Sequence[Mapping[str, Any]]) -> None:
+    """Add day tests, as :meth:`somb_utils.runs.day.DayTest.row` gives them, to the provenance of a run folder."""
+    run = load_run(folder)
+    save(RunResult(run.results, run.predictions, {**run.provenance, "day_tests": list(tests)}), folder)
+
+
 def _complete(folder: Path) -> None:
     """Move the files of a save into place if all of them were written."""
     pending = folder / _PENDING
@@ -210,10 +216,12 @@ def joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the provenance of several runs on one data source, whose groups of rows are other ones, as one."""
     models = [entry for part in parts for entry in part["models"]]
     runs = {run: entry for part in parts for run, entry in part["runs"].items()}
+    tests = {(t["data_sha256"], t["model_sha256"]): t for part in parts for t in part.get("day_tests", [])}
     return {
         **parts[-1],
         "tasks": {key: entry for part in parts for key, entry in part["tasks"].items()},
         "models": models,
+        "day_tests": list(tests.values()),
         "runs": {run: runs[run] for run in dict.fromkeys(entry["run"] for entry in models)},
     }
 

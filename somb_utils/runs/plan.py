@@ -48,6 +48,7 @@ def plan(
     protocol: Protocol = "rigorous",
     source: SourceLike = "auto",
     seed: int = SEED,
+    n_seeds: int | None = None,
     n_jobs: int = -1,
     out: str | Path | None = None,
 ) -> Plan:
@@ -65,7 +66,7 @@ def plan(
     for data in loaded:
         for model in chosen:
             with _noting(problems):
-                jobs += fold_jobs([data], [model], seed)
+                jobs += fold_jobs([data], [model], seed, n_seeds)
     folder = Path(out).absolute() if out is not None else None
     if folder is not None:
         existing = next(path for path in (folder, *folder.parents) if path.exists())

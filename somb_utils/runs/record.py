@@ -1,6 +1,8 @@
 """The output of a run: result rows, prediction rows and provenance, from the outcomes of its fold jobs."""
 
 import ast
+import hashlib
+import json
 import platform
 import secrets
 import sys
@@ -158,6 +160,12 @@ def _record(jobs: Sequence[Job]) -> dict[str, Any]:
         "random_states": dict(version.states) if version else {},
         "code": {"modules": dict(code.modules), "distributions": dict(code.distributions)} if code else None,
     }
+
+
+def model_sha256(record: Mapping[str, Any]) -> str:
+    """Return a hash of what a model is, by its record in provenance: its target, parameters and code, not its name."""
+    parts = [record["target"], record["params"], record["code"]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _target(target: Any) -> str:

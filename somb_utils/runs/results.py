@@ -61,6 +61,40 @@ class RunResult:
         table = summarise(self.results, self.provenance)
         return with_intervals(table, self.predictions, n_bootstrap, seed, n_jobs, trivial=TRIVIAL)
 
+    def with_p_values(
+        self, summary: pd.DataFrame, n_permutations: int = 999, seed: int = 42, n_jobs: int | None = None
+    ) -> pd.DataFrame:
+        """Add p-values against chance to the summary.
+
+        Parameters
+        ----------
+        summary
+            Of :meth:`summary`.
+        n_permutations, seed
+            Shuffles behind each p-value, and their seed.
+        n_jobs
+            As in :meth:`summary`.
+
+        Returns
+        -------
+        DataFrame
+            As :func:`somb_utils.stats.with_p_values` makes it. Trivial baselines are not tested. On phase tasks, `p` is
+            that of :func:`somb_utils.day_test`, where it was made: those of the baselines on the open tables come with
+            the package, and ``somb day --run`` adds others to a run folder.
+
+        Examples
+        --------
+        >>> import somb_utils as somb
+        >>> run = somb.run(["A1", "D1"], "logreg", source="simulated", n_jobs=1)
+        >>> run.with_p_values(run.summary(n_bootstrap=0), 99)[["task", "p", "shuffled"]].values.tolist()
+        [['A1', nan, None], ['D1', 0.01, 'labels']]
+        """
+        from somb_utils.runs.day_tests import p_of_days
+        from somb_utils.stats import with_p_values
+
+        p_day = p_of_days(self.provenance)
+        return with_p_values(summary, self.predictions, n_permutations, seed, n_jobs, TRIVIAL, p_day)
+
     def composite(
         self,
         weights: Mapping[str, float] | None = None,

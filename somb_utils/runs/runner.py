@@ -101,8 +101,9 @@ def run(
         generators of NumPy and Python while it is fitted. Folds do not depend on it.
     n_seeds
         Seeds with which a stochastic model is fitted, from `seed` on in steps of 100; its score is the mean over them.
-        When omitted, 5 under ``rigorous`` on real tables, else 1. Your own estimator is stochastic if it has a
-        ``random_state`` that is None.
+        Repetitions of complete cross-validation share them: of 5 seeds, each of 5 repetitions has one. When omitted, 5
+        under ``rigorous`` on real tables, else 1. Your own estimator is stochastic if it has a ``random_state`` that is
+        None.
     n_jobs
         Fold jobs at once; -1 for one per core. Scores do not depend on it. A single one is done in this process.
     timeout
@@ -227,10 +228,19 @@ def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int, n_
             first = version(model, data.task, seed)
             several = data.protocol == "rigorous" and data.provenance["source"] != "simulated"
             seeds = seeds_from(seed, n_seeds or (N_SEEDS if several else 1)) if first.stochastic else [seed]
+            seeds_of_fold = _seeds_of_fold(data, seeds)
             for each in seeds:
                 made = version(model, data.task, each)
-                jobs += [Job(data, model, number, made) for number in range(len(data.folds))]
+                jobs += [Job(data, model, number, made) for number, those in enumerate(seeds_of_fold) if each in those]
     return jobs
+
+
+def _seeds_of_fold(data: TaskData, seeds: list[int]) -> list[list[int]]:
+    """Return the seeds of each fold: all of them, or those of its repetition in complete cross-validation."""
+    if data.task.split != "cv5x5":
+        return [seeds] * len(data.folds)
+    repetitions = [int(fold.label.partition(".")[0]) for fold in data.folds]
+    return [seeds[r :: 1 + max(repetitions)] or [seeds[r % len(seeds)]] for r in repetitions]
 
 
 def _version(model: Model, task: Task, seed: int) -> ModelVersion:

@@ -1,6 +1,6 @@
 """Permutation p-values of a score against chance, and their correction over a table."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from itertools import pairwise
 
@@ -13,7 +13,16 @@ from somb_utils._seeds import checked_seed
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
 from somb_utils.stats.bootstrap import SEED, batch_sizes, batches
-from somb_utils.stats.design import Design, constant_label, contiguous, design, each_protocol, rows_of, signatures
+from somb_utils.stats.design import (
+    Design,
+    constant_label,
+    contiguous,
+    design,
+    each_protocol,
+    protocol_of,
+    rows_of,
+    signatures,
+)
 from somb_utils.tasks.definitions import Task
 
 N_PERMUTATIONS = 999
@@ -138,6 +147,7 @@ def with_p_values(
     seed: int = SEED,
     n_jobs: int | None = None,
     untested: Collection[str] = (),
+    p_day: Mapping[tuple[str, str, str], float] | None = None,
 ) -> pd.DataFrame:
     """Return a summary with each score's p-value against chance, and its correction over the table.
 
@@ -153,13 +163,16 @@ def with_p_values(
         Scores tested at once, in threads; as :class:`joblib.parallel_config` says when omitted.
     untested
         Models to leave out, such as the trivial baselines, so that they do not count as tests.
+    p_day
+        P-values of :func:`somb_utils.day_test` by task, protocol and model.
 
     Returns
     -------
     DataFrame
-        The summary with `p` (see :func:`somb_utils.stats.permutation_p`) and `q`, the smallest false discovery rate
-        at which the score counts as above chance (Benjamini and Yekutieli 2001, valid under any dependence between
-        tests), over all models and tasks of a protocol. NaN where there was no test.
+        The summary with `p` and `q`, the smallest false discovery rate at which the score counts as above chance
+        (Benjamini and Yekutieli 2001, valid under any dependence between tests), over all models and tasks of a
+        protocol. NaN where there was no test. `p` is that of the day test where the label is a function of the day of
+        sampling (``shuffled`` is "days"), and that of :func:`somb_utils.stats.permutation_p` elsewhere ("labels").
 
     Raises
     ------
@@ -167,21 +180,32 @@ def with_p_values(
         If `n_permutations` is below 1.
     """
     tested = predictions[~predictions["model"].isin(untested)]
-    parts = [_with_p_values(*part, n_permutations, seed, n_jobs) for part in each_protocol(summary, tested)]
+    by_day = {key: p for key, p in (p_day or {}).items() if key[2] not in untested}
+    parts = [_with_p_values(*part, n_permutations, seed, n_jobs, by_day) for part in each_protocol(summary, tested)]
     return pd.concat(parts).loc[summary.index]
 
 
 def _with_p_values(
-    summary: pd.DataFrame, predictions: pd.DataFrame, n_permutations: int, seed: int, n_jobs: int | None
+    summary: pd.DataFrame,
+    predictions: pd.DataFrame,
+    n_permutations: int,
+    seed: int,
+    n_jobs: int | None,
+    p_day: Mapping[tuple[str, str, str], float],
 ) -> pd.DataFrame:
-    parts = list(batches(predictions))
+    parts = [batch for batch in batches(predictions) if not batch[1].task.label_by_day]
     calls = [(task, model, plan, rows) for task, plan, models in parts for model, rows in models.items()]
     tested = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(null_scores)(plan, rows, n_permutations, seed) for _, _, plan, rows in calls
     )
     p_of = {(task, model): p_value(scores) for (task, model, _, _), scores in zip(calls, tested, strict=True)}
-    p = np.array([p_of.get(key, np.nan) for key in zip(summary["task"], summary["model"], strict=True)])
-    return summary.assign(p=p, q=adjusted(p))
+    by_day = {(task, model): p for (task, protocol, model), p in p_day.items() if protocol == protocol_of(predictions)}
+    keys = list(zip(summary["task"], summary["model"], strict=True))
+    p = np.array([by_day.get(key, p_of.get(key, np.nan)) for key in keys])
+    shuffled = [
+        None if np.isnan(value) else "days" if key in by_day else "labels" for key, value in zip(keys, p, strict=True)
+    ]
+    return summary.assign(p=p, q=adjusted(p), shuffled=pd.Series(shuffled, summary.index, dtype=object))
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:

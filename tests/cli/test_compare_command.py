@@ -144,7 +144,7 @@ def test_json_is_the_scores_alone(runs: Path, command: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["base", "published"], "runs of one protocol compare; these are of aligned, published"),
+        (["base", "published"], "runs of one protocol compare; these are of published, rigorous"),
         (["base", "--tasks", "B1"], "no run holds the task B1; they hold A1, C2, H1"),
         (["base", "--models", "svm"], "no run holds the model svm"),
         (["base", "--against", "svm"], "no model was compared with svm"),
@@ -160,12 +160,12 @@ def test_what_does_not_compare_is_refused(runs: Path, command: Command, words: l
 
 def test_runs_on_other_data_do_not_compare(runs: Path, tmp_path: Path) -> None:
     run = somb.load_run(runs / "mine")
-    run.provenance["tasks"]["C2/aligned"]["data_sha256"] = "0" * 64
+    run.provenance["tasks"]["C2/rigorous"]["data_sha256"] = "0" * 64
     from somb_utils.runs.folder import save
 
     (tmp_path / "other").mkdir()
     save(run, tmp_path / "other")
-    with pytest.raises(UsageError, match="C2/aligned was run on other data"):
+    with pytest.raises(UsageError, match="C2/rigorous was run on other data"):
         gather([runs / "base", tmp_path / "other"])
 
 

@@ -1,5 +1,6 @@
 """The day of sampling: the day test has its size where shuffling within persons has not, and the real tables' facts."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
+from scipy.special import softmax
 from scipy.stats import binomtest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
 
 import somb_utils as somb
 from somb_utils.errors import UsageError
+from somb_utils.runs.compare import gather
 from somb_utils.runs.day import relabellings
 from somb_utils.stats import permutation_p
 from somb_utils.tables.simulate import simulate_table
@@ -33,8 +37,11 @@ class Centroids(ClassifierMixin, BaseEstimator):
         self.means_ = np.array([X[y == label].mean(axis=0) for label in self.classes_])
         return self
 
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return softmax(-((X[:, None] - self.means_) ** 2).mean(axis=2), axis=1)
+
     def predict(self, X: np.ndarray) -> np.ndarray:
-        return self.classes_[((X[:, None] - self.means_) ** 2).sum(axis=2).argmin(axis=1)]
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
 class Fails(Centroids):
@@ -241,3 +248,26 @@ def test_the_day_is_recognised_on_a_new_person_and_phase_hardly_on_a_new_day(tas
     if data.task.pca:  # without which the day is recognised in 81 %
         whole = replace(days, task=definition.model_copy(update={"pca": {}}))
         assert recognised(whole) == pytest.approx(0.81, abs=6e-3)
+
+
+def test_the_day_test_of_a_run_gives_the_p_value_of_phase_tasks(tmp_path: Path, command: Command) -> None:
+    folder = tmp_path / "run"
+    models = {"logreg": "logreg", "strong_penalty": LogisticRegression(C=1e-3)}
+    somb.run("A1,C2", models, source="simulated", n_jobs=1, out=folder)
+    run = somb.load_run(folder)
+    before = run.with_p_values(run.summary(0), 19).set_index(["task", "model"])
+    assert before.loc["A1", "p"].isna().all() and before.loc["C2", "p"].notna().all()
+    words = ("--models", "logreg", "--n", 19, "--data", "simulated", "--jobs", 1, "--run", folder)
+    code, out, err = command("day", "A1", *words, "--format", "json")
+    assert code == 0, err
+    run = gather([folder, folder])
+    after = run.with_p_values(run.summary(0), 19).set_index(["task", "model"])
+    assert after.at[("A1", "logreg"), "p"] == json.loads(out)[0]["p_day"] == 0.05
+    assert (
+        after["shuffled"].unstack().loc["A1", "logreg"] == "days" and after.at[("C2", "logreg"), "shuffled"] == "labels"
+    )
+    assert np.isnan(after.at[("A1", "strong_penalty"), "p"]), "another model has the test of its own"
+    somb.run("A1", {"logreg": LogisticRegression(C=1e-3)}, source="simulated", n_jobs=1, out=folder)
+    run = somb.load_run(folder)
+    again = run.with_p_values(run.summary(0), 19).set_index(["task", "model"])
+    assert np.isnan(again.at[("A1", "logreg"), "p"]), "a model of the same name is not the one that was tested"
