@@ -46,9 +46,8 @@ def evaluate(
     if format is not Format.table:
         print_frame(table, format)
         return
-    print_frame(
-        _shown(table), format, title=f"Primary metric, {protocol} protocol, mean ± SD over folds ({data_mark(result)})"
-    )
+    title = f"Primary metric, {protocol} protocol, mean ± SD over folds ({data_mark(result)})"
+    print_frame(_shown(table), format, title=title)
     folds = result.results.groupby(["task", "metric", "fold"], sort=False)["value"].mean()  # over seeds
     values = folds.groupby(["task", "metric"], sort=False)
     metrics = values.agg(mean="mean", sd=lambda scores: scores.std(ddof=0), folds="count").reset_index()
@@ -90,10 +89,8 @@ def template(
     source = resolve_source(data, task_tables(select_tasks(tasks)))
     print(f"data: {source.describe()}", file=sys.stderr)
     files = write_template(folder, tasks, protocol, source, form)  # type: ignore[arg-type]  # which checks the form
-    chosen = "" if protocol == PROTOCOLS[0] else f" --protocol {protocol}"
-    print(
-        f"{len(files)} files are in {folder}, whose README.md explains them; score them with: somb evaluate {folder}{chosen}"
-    )
+    command = f"somb evaluate {folder}" + ("" if protocol == PROTOCOLS[0] else f" --protocol {protocol}")
+    print(f"{len(files)} files are in {folder}, and README.md explains them; score them with: {command}")
 
 
 def _validated(

@@ -93,7 +93,7 @@ def scores_beside_run(listed: Sequence[Entry], protocol: str) -> list[dict[str, 
 
 
 def table(listed: Sequence[Entry]) -> pd.DataFrame:
-    """Return one row per submission, protocol and task: the primary metric, ``rigorous`` first, best first in a task."""
+    """Return one row per submission, protocol and task: the primary metric, best first within a task."""
     rows = [
         {
             **score.model_dump(exclude={"primary", "values", "model"}),

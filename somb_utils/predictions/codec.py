@@ -12,8 +12,10 @@ A multiclass task needs class probabilities under the protocol ``rigorous``, and
 column ``p[<class>]`` per class, or a list per row as `y_score` in JSON, in the order of the classes. Scores that do not
 add up to 1 rank the rows, and have no log loss.
 
-Predictions may be of several seeds of one model, each with all folds: in a column ``seed``, or, in JSON, with one entry
-per seed and fold. All forms may carry ``task``, ``protocol`` and ``y_true``, which are then checked.
+A fold may be predicted with several seeds of one model: in a column ``seed``, or, in JSON, with one entry per seed and
+fold. Every fold needs at least one, with all of its rows.
+
+All forms may carry ``task``, ``protocol`` and ``y_true``, which are then checked.
 """
 
 import gzip
@@ -22,7 +24,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -57,13 +58,13 @@ class FoldPredictions:
     y_score: np.ndarray
 
 
-Predictions = dict[int, list[FoldPredictions]]  # of one task, by seed
+Predictions = dict[tuple[int, int], FoldPredictions]  # of one task, by seed and number of the fold
 
 
 def decode(
     content: bytes, form: Form, data: TaskData, others: Others, problems: Problems, notes: list[str]
 ) -> Predictions:
-    """Return the predictions of one task, by seed, one entry for each of ``data.folds``; empty if there are problems.
+    """Return the predictions of one task, by seed and number of the fold; empty if there are problems.
 
     `others` returns the same task under the other protocols, to recognise predictions made for their folds. Errors go
     to `problems`, and what the user should know though it is not wrong to `notes`.
@@ -78,7 +79,7 @@ def decode(
         problems.add(str(error))
         return {}
     predictions = _predictions(cells, data, problems)
-    folds = list(chain.from_iterable(predictions.values()))
+    folds = predictions.values()
     if data.task.type == "binary" and folds and not are_probabilities(folds):
         f1 = "F1 is that of y_pred" if all(len(fold.y_pred) for fold in folds) else "without y_pred, F1 is left out"
         notes.append(f"{problems.file}: y_score is not within 0 and 1: it ranks the rows and is no probability; {f1}")
@@ -102,22 +103,21 @@ def are_probabilities(folds: Iterable[FoldPredictions]) -> bool:
     return all(((fold.y_score >= -TOLERANCE) & (fold.y_score <= 1 + TOLERANCE)).all() for fold in folds)
 
 
-def _predictions(cells: Mapping[int, Sequence[Cells]], data: TaskData, problems: Problems) -> Predictions:
-    by_seed = {seed: [_fold_predictions(one, data, problems) for one in ones] for seed, ones in cells.items()}
-    folds = list(chain.from_iterable(by_seed.values()))
+def _predictions(cells: Mapping[tuple[int, int], Cells], data: TaskData, problems: Problems) -> Predictions:
+    folds = {key: _fold_predictions(one, data, problems) for key, one in cells.items()}
     if problems or data.task.type == "multilabel":
-        return {} if problems else by_seed
+        return {} if problems else folds
     if data.task.type == "multiclass":
-        if all(fold.y_score.size and fold.y_score.min() >= 0 for fold in folds):
-            return by_seed
-        return {seed: [replace(fold, y_score=np.empty(0)) for fold in ones] for seed, ones in by_seed.items()}
-    if are_probabilities(folds):
-        return {seed: [_answered(fold) for fold in ones] for seed, ones in by_seed.items()}
-    absent = [one.fold.label for one, fold in zip(chain(*cells.values()), folds, strict=True) if not len(fold.y_pred)]
+        if all(fold.y_score.size and fold.y_score.min() >= 0 for fold in folds.values()):
+            return folds
+        return {key: replace(fold, y_score=np.empty(0)) for key, fold in folds.items()}
+    if are_probabilities(folds.values()):
+        return {key: _answered(fold) for key, fold in folds.items()}
+    absent = [cells[key].fold.label for key, fold in folds.items() if not len(fold.y_pred)]
     if 0 < len(absent) < len(folds):
         problems.add("y_pred is missing; give it in every fold, or in none", absent[0])
         return {}
-    return by_seed
+    return folds
 
 
 def _answered(fold: FoldPredictions) -> FoldPredictions:
@@ -135,13 +135,12 @@ def encode(predictions: pd.DataFrame, data: TaskData, form: Form) -> bytes:
     """
     if form not in FORMS:
         raise UsageError(f"unknown form '{form}'; it is one of {', '.join(FORMS)}")
-    by_seed = dict(iter(predictions.groupby("seed", sort=False)))
-    parts = {
-        (seed, number): _ordered(rows, data, fold)
-        for seed, rows in by_seed.items()
-        for number, fold in enumerate(data.folds)
-    }
-    several = list(by_seed) != [SEED]
+    parts = {}
+    for number, fold in enumerate(data.folds):
+        rows = predictions[predictions["fold"] == fold.label]
+        for seed in rows["seed"].unique().tolist() or [SEED]:
+            parts[seed, number] = _ordered(rows[rows["seed"] == seed], data, fold)
+    several = {seed for seed, _ in parts} != {SEED}
     if form == "json":
         entries = [
             {fold_key(data): number, **({"seed": seed} if several else {}), **_json_values(rows, data)}
@@ -174,10 +173,10 @@ def explained(loaded: Sequence[TaskData], form: Form) -> str:
         f"# Predictions under the protocol {protocol}\n",
         "Each file has the most common training answer in every row. Replace the values, then run `somb evaluate` on "
         f"this folder with `--protocol {protocol}`.\n",
-        "One entry per fold, counted from 0 as `split_idx` or `rep`; its values are in the order of the fold's test rows."
+        "One entry per fold, counted from 0 as `split_idx` or `rep`, values in the order of the fold's test rows."
         if is_json
         else "One row per fold and tested id (and label, in multilabel tasks), in any order.",
-        f"Several seeds of one model: {several}; each seed needs every fold. Without it there is one seed.\n",
+        f"Several seeds of one model: {several}. Every fold needs one seed at least.\n",
     ]
     for data in loaded:
         lines.append(f"- {data.task.id} ({data.task.metrics.primary}): {_values(data, is_json)}")
@@ -198,8 +197,7 @@ def _values(data: TaskData, is_json: bool) -> str:
     return f"`y_pred` is one of {classes}; class probabilities ({need}) are {where}."
 
 
-def _ordered(predictions: pd.DataFrame, data: TaskData, fold: Fold) -> pd.DataFrame:
-    rows = predictions[predictions["fold"] == fold.label]
+def _ordered(rows: pd.DataFrame, data: TaskData, fold: Fold) -> pd.DataFrame:
     names, keys = ["id"], data.X.index[fold.test]
     if data.task.type == "multilabel":
         names, keys = ["id", "label"], pd.MultiIndex.from_product([keys, data.task.classes])

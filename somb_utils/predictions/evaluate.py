@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -41,7 +40,7 @@ _TABLE = "predictions.parquet"
 
 @dataclass(frozen=True)
 class Submission:
-    """The checked predictions of one task, by seed: one entry for each of ``data.folds``."""
+    """The checked predictions of one task, by seed and number of the fold."""
 
     data: TaskData
     predictions: Predictions
@@ -192,14 +191,12 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
     model = Model(MODEL, MODEL, {name: submission.sha256 for name, submission in submissions.items()})
     scored = []
     for submission in submissions.values():
-        probabilities = codec.are_probabilities(chain.from_iterable(submission.predictions.values()))
-        for seed, folds in submission.predictions.items():
-            # Provenance states no seed where the file states none.
-            stated = list(submission.predictions) != [SEED]
+        probabilities = codec.are_probabilities(submission.predictions.values())
+        stated = {seed for seed, _ in submission.predictions} != {SEED}  # else provenance states no seed
+        for (seed, number), fold in submission.predictions.items():
             version = ModelVersion(model, seed, {}, None, False, None) if stated else None
-            for number, fold in enumerate(folds):
-                job = Job(submission.data, model, number, version)
-                scored.append((job, _outcome(job, fold, probabilities)))
+            job = Job(submission.data, model, number, version)
+            scored.append((job, _outcome(job, fold, probabilities)))
     result = RunResult(
         results=outcome_rows(scored),
         predictions=prediction_rows(scored),

@@ -14,6 +14,7 @@ from somb_utils.predictions.problems import (
     Cells,
     Others,
     Problems,
+    check_folds,
     check_seeds,
     check_stated,
     clipped,
@@ -33,7 +34,7 @@ Entries = dict[tuple[int, int], dict[str, Any]]  # by seed and number of the fol
 
 def read_json(
     content: bytes, data: TaskData, others: Others, problems: Problems, notes: list[str]
-) -> dict[int, list[Cells]]:
+) -> dict[tuple[int, int], Cells]:
     """Return the values of each seed and fold of a file in the published form; add what is wrong to `problems`."""
     document = _parse_json(content)
     if not isinstance(document, dict) or not isinstance(document.get("predictions"), list):
@@ -54,10 +55,7 @@ def read_json(
             f'{problems.file} does not say for which protocol\'s folds it was made ("protocol": "{data.protocol}"), '
             f"and those of {data.task.id} differ: read as {data.protocol}"
         )
-    cells: dict[int, list[Cells]] = {}
-    for (seed, number), entry in sorted(entries.items()):
-        cells.setdefault(seed, []).append(_json_cells(entry, data, data.folds[number], problems))
-    return cells
+    return {key: _json_cells(entry, data, data.folds[key[1]], problems) for key, entry in sorted(entries.items())}
 
 
 def _parse_json(content: bytes) -> Any:
@@ -112,11 +110,8 @@ def _by_fold(entries: list[Any], data: TaskData, problems: Problems) -> Entries:
             entry_of[seed, number] = entry
             for key in sorted(set(entry) - _ENTRY_KEYS):
                 problems.add(f"unknown key {show(key)}; an entry has {', '.join(sorted(_ENTRY_KEYS))}", place=place)
-    seeds = check_seeds(seed for seed, _ in entry_of)
-    for seed in seeds:
-        for number, fold in enumerate(data.folds):
-            if (seed, number) not in entry_of:
-                problems.add(f"{f'seed {seed}: ' if len(seeds) > 1 else ''}the fold is missing", fold.label)
+    check_seeds(seed for seed, _ in entry_of)
+    check_folds(entry_of, data, problems)
     return entry_of
 
 

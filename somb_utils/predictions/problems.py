@@ -94,6 +94,14 @@ def check_seeds(seeds: Iterable[int]) -> list[int]:
     return each
 
 
+def check_folds(present: Iterable[tuple[int, int]], data: TaskData, problems: Problems) -> None:
+    """Note the folds of which no seed has predictions."""
+    numbers = {number for _, number in present}
+    for number, fold in enumerate(data.folds):
+        if number not in numbers:
+            problems.add("the fold is missing", fold.label)
+
+
 def needs_probabilities(data: TaskData) -> bool:
     """Return whether a task's primary metric takes a score of each class."""
     return data.task.metrics.primary == "macro_auroc"

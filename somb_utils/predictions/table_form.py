@@ -19,6 +19,7 @@ from somb_utils.predictions.problems import (
     Cells,
     Others,
     Problems,
+    check_folds,
     check_seeds,
     check_stated,
     clipped,
@@ -108,7 +109,7 @@ def class_columns(data: TaskData) -> list[str]:
     return [f"p[{name}]" for name in data.task.classes] if data.task.type == "multiclass" else []
 
 
-def check_rows(columns: Columns, data: TaskData, others: Others, problems: Problems) -> dict[int, list[Cells]]:
+def check_rows(columns: Columns, data: TaskData, others: Others, problems: Problems) -> dict[tuple[int, int], Cells]:
     """Return the values of each seed and fold in the order of its test rows; add what is wrong to `problems`."""
     check_stated({name: columns[name] for name in ("task", "protocol") if name in columns}, data, problems)
     if len({show(value) for value in columns.get("model", ())}) > 1:
@@ -119,8 +120,8 @@ def check_rows(columns: Columns, data: TaskData, others: Others, problems: Probl
             if not is_blank(value):
                 problems.add(f"has a {name}, but {data.task.id} is {data.task.type}", place=f"row {row}")
     ids_by_fold: dict[str, set[Any]] = {}
-    for fold, ident in zip(map(_fold_label, columns["fold"]), columns["id"], strict=True):
-        ids_by_fold.setdefault(fold, set()).add(ident)
+    for label, ident in zip(map(_fold_label, columns["fold"]), columns["id"], strict=True):
+        ids_by_fold.setdefault(label, set()).add(ident)
     is_other = ids_by_fold != tested_ids(data)
     if is_other and (fitting := [other for other in others() if ids_by_fold == tested_ids(other)]):
         problems.add_other_protocol(fitting, data)
@@ -135,8 +136,11 @@ def check_rows(columns: Columns, data: TaskData, others: Others, problems: Probl
     cells = {}
     for seed, positions in _by_seed(columns, problems).items():
         rows = _by_id(columns, positions, data, problems)
-        cells[seed] = [_cells(data, fold, rows[fold.label], columns, names) for fold in data.folds]
-    return cells
+        for number, fold in enumerate(data.folds):
+            if fold.label in rows:
+                cells[seed, number] = _cells(data, fold, rows[fold.label], columns, names)
+    check_folds(cells, data, problems)
+    return dict(sorted(cells.items()))
 
 
 def _with_class_scores(columns: Columns, data: TaskData) -> Columns:
@@ -190,7 +194,7 @@ def _known(data: TaskData) -> tuple[str, ...]:
 def _by_id(
     columns: Columns, positions: Sequence[int], data: TaskData, problems: Problems
 ) -> dict[str, dict[tuple[str, Any], int | None]]:
-    """Return the row of each expected id and label (None unless multilabel) by fold; None where there is none."""
+    """Return the row of each id and label (None unless multilabel) of the folds that are there; None where none is."""
     seed = f"seed {seed_of(columns['seed'][positions[0]])}: " if positions and "seed" in columns else ""
     multilabel = data.task.type == "multilabel"
     labels: list[Any] = list(data.task.classes) if multilabel else [None]
@@ -215,14 +219,11 @@ def _by_id(
             problems.add(f"is duplicated{f' (label {show(label)})' if multilabel else ''}", fold, place)
         else:
             rows[fold][ident, label] = row
-    for fold, expected in rows.items():
-        absent = [key for key, row in expected.items() if row is None]
-        if len(absent) == len(expected):
-            problems.add(f"{seed}the fold is missing", fold)
-            continue
-        for ident, label in absent:
+    present = {fold: expected for fold, expected in rows.items() if any(row is not None for row in expected.values())}
+    for fold, expected in present.items():
+        for ident, label in (key for key, row in expected.items() if row is None):
             problems.add(f"{seed}no prediction", fold, f"id {ident!r}{f' (label {label!r})' if multilabel else ''}")
-    return rows
+    return present
 
 
 def _cells(data: TaskData, fold: Fold, rows: dict[Any, int | None], columns: Columns, names: Sequence[str]) -> Cells:
