@@ -153,7 +153,7 @@ def _with_class_scores(columns: Columns, data: TaskData) -> Columns:
         return {**kept, "y_score": [list(row) for row in zip(*by_class, strict=True)]}
     if all(map(is_blank, columns.get(PROBABILITIES, ()))):
         return kept
-    return {**kept, "y_score": [None if row is None else list(row) for row in columns[PROBABILITIES]]}
+    return {**kept, "y_score": [getattr(row, "tolist", lambda row=row: row)() for row in columns[PROBABILITIES]]}
 
 
 def _by_seed(columns: Columns, problems: Problems) -> dict[int, list[int]]:

@@ -256,7 +256,7 @@ def test_seeds_and_probabilities_are_packed_and_scored_again(rigorous: Path, tab
     predictions = packed.run.predictions
     assert predictions.groupby("task")["seed"].nunique().tolist() == [5, 5]
     assert predictions.groupby("task")["y_proba"].count().tolist() == [5 * 28, 0]
-    assert packed.run.provenance["models"][0]["seeds"] == [42, 142, 242, 342, 442]
+    assert packed.run.provenance["models"][0]["seeds"] == (42, 142, 242, 342, 442)
     page = listing.page([])
     assert "canonical run, aligned protocol" in page
 
@@ -463,7 +463,7 @@ def test_the_notebooks_board_sets_submissions_beside_the_baselines(
         pd.testing.assert_frame_equal(ours[["mean", "sd", "chance"]], theirs[["mean", "sd", "chance"]])
         assert (theirs["low"] <= theirs["mean"]).all() and theirs["folds"].tolist() == [4, 5]
     data = board.document()
-    for source in ("run", "canonical"):
+    for source in ("run", "canonical-aligned"):
         rows = next(s["rows"] for s in data["sources"] if s["id"] == source)
         assert {r["model"] for r in rows} >= {"logreg", "† Ridge of Ada: logreg"}
         assert all(r["low"] <= r["mean"] <= r["high"] for r in rows if r["values"] and r["model"].startswith("†"))

@@ -103,9 +103,7 @@ def by_hand(data: TaskData, number: int, y_pred: np.ndarray, y_score: np.ndarray
             "weighted_f1": sk.f1_score(y, y_pred, average="weighted", **options),
             **{f"f1[{name}]": value for name, value in zip(classes, single, strict=True)},
             "macro_auroc": np.mean([sk.roc_auc_score(y == k, y_score[:, k]) for k in np.unique(y)]),
-            "balanced_log_loss": np.mean(
-                [-np.log(y_score[y == k, k].clip(np.finfo(float).eps)).mean() for k in np.unique(y)]
-            ),
+            "balanced_log_loss": np.mean([-np.log(certain[y == k, k]).mean() for k in np.unique(y)]),
         }
     if data.task.type == "multilabel":
         aurocs = {
