@@ -8,6 +8,7 @@ from io import BytesIO, StringIO
 from itertools import chain, islice, product
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from somb_utils._seeds import SEED
@@ -153,7 +154,8 @@ def _with_class_scores(columns: Columns, data: TaskData) -> Columns:
         return {**kept, "y_score": [list(row) for row in zip(*by_class, strict=True)]}
     if all(map(is_blank, columns.get(PROBABILITIES, ()))):
         return kept
-    return {**kept, "y_score": [getattr(row, "tolist", lambda row=row: row)() for row in columns[PROBABILITIES]]}
+    rows = [row.tolist() if isinstance(row, np.ndarray) else row for row in columns[PROBABILITIES]]
+    return {**kept, "y_score": rows}
 
 
 def _by_seed(columns: Columns, problems: Problems) -> dict[int, list[int]]:
