@@ -442,7 +442,7 @@ def everything() -> dict[str, pd.DataFrame]:
 def loaded(task: Any, tables: dict[str, pd.DataFrame]) -> TaskData | None:
     """Load a task: None if it is refused."""
     try:
-        data = load_task(task, source=FrameSource(tables))
+        data = load_task(task, "aligned", FrameSource(tables))
         assert np.isfinite(data.chance) or np.isnan(data.chance)
         data.codes, data.fingerprint  # noqa: B018
     except SombError as error:
@@ -487,7 +487,7 @@ def assert_says(data: TaskData, tables: dict[str, pd.DataFrame]) -> None:
 
 @cache
 def fingerprint(name: str) -> str:
-    return load_task(name, source=FrameSource(frames(name))).fingerprint
+    return load_task(name, "aligned", FrameSource(frames(name))).fingerprint
 
 
 def change_table(table: pd.DataFrame, rng: random.Random) -> tuple[pd.DataFrame, bool]:
