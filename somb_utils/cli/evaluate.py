@@ -46,10 +46,12 @@ def evaluate(
     if format is not Format.table:
         print_frame(table, format)
         return
-    print_frame(_shown(table), format, title=f"Primary metric, mean ± SD over folds ({data_mark(result)})")
-    values = result.results.groupby(["task", "metric"], sort=False)["value"]
-    metrics = values.agg(mean="mean", sd=lambda folds: folds.std(ddof=0), folds="count").reset_index()
-    print_frame(fixed(metrics, "mean", "sd"), format, title="All metrics")
+    title = f"Primary metric, {protocol} protocol, mean ± SD over folds ({data_mark(result)})"
+    print_frame(_shown(table), format, title=title)
+    folds = result.results.groupby(["task", "metric", "fold"], sort=False)["value"].mean()  # over seeds
+    values = folds.groupby(["task", "metric"], sort=False)
+    metrics = values.agg(mean="mean", sd=lambda scores: scores.std(ddof=0), folds="count").reset_index()
+    print_frame(fixed(metrics, "mean", "sd"), format, title=f"All metrics, {protocol} protocol")
     for submission in submissions.values():
         task = submission.data.task
         if task.type == "multiclass":
@@ -66,7 +68,7 @@ def validate(
     Example: `somb template mypredictions`, then `somb validate mypredictions`
     """
     submissions = _validated(folder, tasks, protocol, data, model)
-    print(f"{len(submissions)} files are valid: {', '.join(submissions)}")
+    print(f"{len(submissions)} files are valid under the protocol {protocol}: {', '.join(submissions)}")
 
 
 def template(
@@ -82,12 +84,13 @@ def template(
     """
     from somb_utils.predictions.evaluate import template as write_template
     from somb_utils.tables.sources import resolve_source
-    from somb_utils.tasks.definitions import select_tasks, task_tables
+    from somb_utils.tasks.definitions import PROTOCOLS, select_tasks, task_tables
 
     source = resolve_source(data, task_tables(select_tasks(tasks)))
     print(f"data: {source.describe()}", file=sys.stderr)
     files = write_template(folder, tasks, protocol, source, form)  # type: ignore[arg-type]  # which checks the form
-    print(f"{len(files)} files are in {folder}; score them with: somb evaluate {folder}")
+    command = f"somb evaluate {folder}" + ("" if protocol == PROTOCOLS[0] else f" --protocol {protocol}")
+    print(f"{len(files)} files are in {folder}, and README.md explains them; score them with: {command}")
 
 
 def _validated(

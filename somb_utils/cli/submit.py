@@ -107,7 +107,7 @@ def leaderboard(
     ends = index[["low", "high"]].itertuples(index=False)
     index = index.assign(**{"95 % interval": [f"{low:.4f} to {high:.4f}" for low, high in ends]})
     columns = ["task", "model", "metric", "mean", "sd", "95 % interval", "chance", "authors"]
-    for protocol, rows in index.groupby("protocol"):
+    for protocol, rows in index.groupby("protocol", sort=False):
         print_frame(fixed(rows[columns], *DECIMALS), format, title=f"Submissions, {protocol} protocol")
     pages = f"{folder / register.INDEX} and {folder / register.PAGE}"
     n = index["file"].nunique()

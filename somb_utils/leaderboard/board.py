@@ -70,12 +70,13 @@ class Board:
     def document(self) -> dict[str, Any]:
         """Return what the interactive page shows, as plain data.
 
-        A board of real tables also offers the canonical run and the published scores, each labelled, with the checked
-        submissions of the same protocol among them; a simulated one shows itself alone.
+        A board of real tables also offers the canonical run under ``rigorous`` and ``aligned`` and the published
+        scores, each labelled, with the checked submissions of the same protocol among them; a simulated one shows
+        itself alone.
         """
         sources = [run_source(self.result.results, self.summary, self.composite(), self.listed, self.n_bootstrap)]
         if self.source == "open":
-            sources += [*canonical_sources(self.listed, PROTOCOLS[:1]), published_source()]
+            sources += [*canonical_sources(self.listed, PROTOCOLS[:2]), published_source()]
         return document(sources, self.listed)
 
     def show(self) -> None:
@@ -101,7 +102,9 @@ class Board:
         fitted = self.summary[~self.summary["model"].isin(TRIVIAL)]
         clear = set(fitted.loc[above_chance(fitted).fillna(value=False), "task"])
         tasks = list(dict.fromkeys(fitted["task"]))
-        lines = [f"On **{len(clear)} of {len(tasks)}** tasks at least one model is above chance (q < {ALPHA})."]
+        protocol = self.summary["protocol"].iloc[0]
+        share = f"On **{len(clear)} of {len(tasks)}** tasks at least one model is above chance (q < {ALPHA})"
+        lines = [f"{share} under the protocol `{protocol}`."]
         if unclear := [task for task in tasks if task not in clear]:
             lines.append(f"On {', '.join(unclear)} none does.")
         if absent := [task for task in catalogue() if task not in set(self.summary["task"])]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from somb_utils.errors import SombError
 from somb_utils.leaderboard.model_card import Card, described, slug
 from somb_utils.paths import CHECKOUT, read_file
-from somb_utils.tasks.definitions import Protocol
+from somb_utils.tasks.definitions import PROTOCOLS, Protocol
 
 # An installed wheel has no leaderboard beside the package; then it is one in the current folder.
 FOLDER = CHECKOUT / "leaderboard" if (CHECKOUT / "pyproject.toml").is_file() else Path("leaderboard")
@@ -110,4 +110,6 @@ def table(listed: Sequence[Entry]) -> pd.DataFrame:
     ]
     columns = ["protocol", "task", "model", "metric", "mean", "sd", "low", "high", "chance", "folds", "own_features"]
     frame = pd.DataFrame(rows, columns=[*columns, "authors", "code", "added", "file"])
-    return frame.sort_values(["protocol", "task", "mean"], ascending=[True, True, False], ignore_index=True)
+    order = frame.assign(order=frame["protocol"].map(PROTOCOLS.index))
+    order = order.sort_values(["order", "task", "mean"], ascending=[True, True, False], ignore_index=True)
+    return order.drop(columns="order")

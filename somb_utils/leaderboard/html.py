@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import chain
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from somb_utils._escape import embedded_json
 from somb_utils.labels import metric_name
 from somb_utils.leaderboard.entries import Entry
-from somb_utils.tasks.definitions import catalogue
+from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
 
 _SHOWN = ("mean", "sd", "low", "high", "chance")
 _FACTS = {"name", "question", "category", "modality", "missions", "tier", "supplementary", "split", "notes"}
@@ -19,24 +20,28 @@ TEMPLATES = Path(__file__).parent / "templates"
 def document(sources: list[dict[str, Any]], listed: Sequence[Entry]) -> dict[str, Any]:
     """Return sources of scores with the facts that the page shows of their tasks, metrics, models and submissions."""
     used = {row["metric"] for source in sources for row in source["rows"]}
-    metrics = dict.fromkeys(m for task in catalogue().values() for m in (task.metrics.primary, *task.metrics.secondary))
+    protocols = [protocol for protocol in PROTOCOLS if protocol in {source["protocol"] for source in sources}]
+    tasks = {protocol: [task.under(protocol) for task in catalogue().values()] for protocol in protocols}
+    every = chain.from_iterable(tasks.values())
+    metrics = dict.fromkeys(m for task in every for m in (task.metrics.primary, *task.metrics.secondary))
     models = dict.fromkeys(row["model"] for source in sources for row in source["rows"])
     return {
         "sources": sources,
         "models": list(models),
         "submissions": [_card(entry) for entry in listed if any(entry.marked(s.model) in models for s in entry.scores)],
         "metrics": {metric: metric_name(metric) for metric in metrics if metric in used},
-        "tasks": {
-            task.id: {
-                **task.model_dump(include=_FACTS),
-                "rows": task.n_rows,
-                "features": task.n_features,
-                "classes": task.class_counts if len(task.classes) <= 4 else {"classes": len(task.classes)},
-                "metric": task.metrics.primary,
-                "metrics": [task.metrics.primary, *task.metrics.secondary],
-            }
-            for task in catalogue().values()
-        },
+        "tasks": {protocol: {task.id: _facts(task) for task in those} for protocol, those in tasks.items()},
+    }
+
+
+def _facts(task: Task) -> dict[str, Any]:
+    return {
+        **task.model_dump(include=_FACTS),
+        "rows": task.n_rows,
+        "features": task.n_features,
+        "classes": task.class_counts if len(task.classes) <= 4 else {"classes": len(task.classes)},
+        "metric": task.metrics.primary,
+        "metrics": [task.metrics.primary, *task.metrics.secondary],
     }
 
 
@@ -58,7 +63,8 @@ def html(data: Mapping[str, Any]) -> str:
 
 def _static(data: Mapping[str, Any]) -> dict[str, str]:
     """Return the first source's badge, composite and scores on primary metrics, and the submissions' cards, as HTML."""
-    source, tasks = data["sources"][0], data["tasks"]
+    source = data["sources"][0]
+    tasks = data["tasks"][source["protocol"]]
     scores = [
         (row["task"], row["model"], metric_name(row["metric"]), *(_fixed(row[column]) for column in _SHOWN))
         for row in source["rows"]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from somb_utils.leaderboard.model_card import Line
+from somb_utils.predictions.problems import MAX_SEEDS
 from somb_utils.tasks.definitions import PROTOCOLS, catalogue
 
 MAX_MODELS = 10
@@ -23,6 +24,7 @@ class _Model(BaseModel):
     target: str
     params: dict[str, Any]
     seed: int | None
+    seeds: Annotated[tuple[int, ...], Field(max_length=MAX_SEEDS)] = ()
     code: dict[str, dict[str, str]] | None = None
     run: str
 

@@ -162,7 +162,7 @@ def rebuild(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = 
 
 def page(listed: Sequence[Entry]) -> str:
     """Return the interactive page: submissions among the canonical run's models, by protocol."""
-    used = {score.protocol for entry in listed for score in entry.scores} or {PROTOCOLS[0]}
+    used = {*PROTOCOLS[:2], *(score.protocol for entry in listed for score in entry.scores)}
     protocols = [protocol for protocol in PROTOCOLS if protocol in used]
     shown = html(document([*canonical_sources(listed, protocols), published_source()], listed))
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

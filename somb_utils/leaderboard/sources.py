@@ -32,6 +32,7 @@ def run_source(
     return {
         "id": "run",
         "kind": kind,
+        "protocol": protocol,
         "label": f"this run, {protocol} protocol",
         "badge": badge,
         "note": f"{origin} {protocol.capitalize()} protocol; intervals from {n_bootstrap} bootstrap replicates. "
@@ -50,21 +51,21 @@ def _submission_rows(listed: Sequence[Entry], protocol: str) -> list[dict[str, A
 
 def _rows(results: pd.DataFrame, summary: pd.DataFrame) -> list[dict[str, Any]]:
     results = results[~results["metric"].str.contains("[", regex=False)]
-    chance = summary.drop_duplicates("task").set_index("task")["chance"]
+    leads = summary.drop_duplicates("task").set_index("task")
     judged = summary.assign(above=above_chance(summary).astype(object)).set_index(["task", "model", "metric"])
     ends = judged[["low", "high", "best", "above"]].to_dict("index")
     rows = []
     for key, part in results.groupby(["task", "model", "metric"], sort=False):
         task, model, metric = map(str, key)
-        values = part["value"].dropna()
-        primary = metric == catalogue()[task].metrics.primary
+        values = part.groupby("fold", sort=False)["value"].mean().dropna()  # over seeds
+        primary = metric == leads.at[task, "metric"]
         facts: dict[Any, Any] = {
             "task": task,
             "model": model,
             "metric": metric,
             "mean": values.mean(),
             "sd": np.std(values) if len(values) else np.nan,
-            "chance": chance[task] if primary else 0.5 if metric == "auroc" else np.nan,
+            "chance": leads.at[task, "chance"] if primary else 0.5 if metric == "auroc" else np.nan,
             "folds": len(values),
             "failed": part["status"].str.startswith("failed").sum(),
             "undefined": (part["status"] == "undefined").sum(),
@@ -87,21 +88,28 @@ def _row(facts: Mapping[Any, Any], values: Iterable[float] = ()) -> dict[str, An
 
 
 def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield the canonical run under each protocol, with the submissions among its models."""
+    """Yield the canonical run under each protocol that has scores, with the submissions among its models."""
     scores = canonical_scores()
     for protocol in protocols:
         table, rows = scores[scores["protocol"] == protocol], _submission_rows(listed, protocol)
+        if table.empty and not rows:
+            continue
         judged = table.assign(above=above_chance(table).astype(object))
         yield {
             "id": "canonical" if protocol == PROTOCOLS[0] else f"canonical-{protocol}",
             "kind": "open",
+            "protocol": protocol,
             "label": f"canonical run, {protocol} protocol",
             "badge": "Canonical run",
             "note": f"The project's own run on the published tables, {protocol} protocol, as stored in "
             f"data/reference. {NOTE if rows else ''}",
             "rows": [_row(row) for row in judged.to_dict("records")] + rows,
-            "composite": _composite(canonical_composite() if protocol == PROTOCOLS[0] else composite_of(table)),
+            "composite": [] if table.empty else _composite(_canonical_composite(table, protocol)),
         }
+
+
+def _canonical_composite(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    return canonical_composite() if protocol == PROTOCOLS[0] else composite_of(table)
 
 
 def published_source() -> dict[str, Any]:
@@ -111,7 +119,8 @@ def published_source() -> dict[str, Any]:
     return {
         "id": "published",
         "kind": "published",
-        "label": "published scores, positional pairing",
+        "protocol": "published",
+        "label": "published scores, published protocol",
         "badge": "Published scores",
         "note": "As published, with rows paired by position: shown for reference, not for comparison with a new model.",
         "rows": [_row(row) for row in table.to_dict("records")],

@@ -5,7 +5,7 @@ so it cannot prove that a model made the predictions: that takes the code, which
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -21,22 +21,21 @@ from somb_utils.leaderboard import archive
 from somb_utils.leaderboard.model_card import Card, described, skeleton
 from somb_utils.leaderboard.provenance import MAX_MODELS, MAX_TASKS, Provenance
 from somb_utils.predictions.codec import check as check_columns
-from somb_utils.predictions.codec import other_protocol
 from somb_utils.predictions.evaluate import Submission as Predictions
-from somb_utils.predictions.evaluate import score, standing
+from somb_utils.predictions.evaluate import other_protocols, score, standing
 from somb_utils.predictions.parquet_form import from_parquet, to_parquet
-from somb_utils.predictions.problems import Problems
+from somb_utils.predictions.problems import MAX_SEEDS, Problems
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.record import KEY, PREDICTION_COLUMNS, RESULT_COLUMNS
 from somb_utils.runs.results import RunResult
 from somb_utils.tables.registry import table_info
-from somb_utils.tables.sources import SourceLike, resolve_source
+from somb_utils.tables.sources import Source, SourceLike, resolve_source
 from somb_utils.tasks.definitions import PROTOCOLS, catalogue, task_tables
 from somb_utils.tasks.task_data import TaskData, load_task
 
 TOLERANCE = 1e-9
 MAX_FOLDS = 100
-MAX_SCORES = 200_000
+MAX_SCORES = 500_000
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,8 @@ def read(path: Path) -> Packed:
 
 def _too_much(frame: pd.DataFrame, name: str) -> Iterator[str]:
     """Name the limits of tasks, protocols, models, folds and scores that a table exceeds, before any work on it."""
-    limits = {"task": MAX_TASKS, "protocol": len(PROTOCOLS) + 1, "model": MAX_MODELS, "fold": MAX_FOLDS}
+    limits = {"task": MAX_TASKS, "protocol": len(PROTOCOLS) + 1, "model": MAX_MODELS, "seed": MAX_SEEDS}
+    limits["fold"] = MAX_FOLDS
     for column, limit in limits.items():
         if (n := frame[column].nunique()) > limit:
             yield f"{name} has {n:,} {column}s; at most {limit} are read"
@@ -173,7 +173,7 @@ def _score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
                 "version, or say in the card's `features` what yours are made from"
             )
         rows = predictions.get(key, run.predictions.iloc[:0])
-        problems, again = _model_again(data, model, results, rows, load)
+        problems, again = _model_again(data, model, results, rows, published)
         lines += problems
         if again is not None and not lines:
             tables.append(_rows(again, model).assign(own_features=own_features))
@@ -221,7 +221,7 @@ def _hash_problems(entry: Mapping[str, Any] | None, task: str, key: str) -> Iter
 
 
 def _model_again(
-    data: TaskData, model: str, results: pd.DataFrame, predictions: pd.DataFrame, load: Callable[..., TaskData]
+    data: TaskData, model: str, results: pd.DataFrame, predictions: pd.DataFrame, source: Source
 ) -> tuple[list[str], RunResult | None]:
     """Return what is wrong with one model's predictions and scores on one task, and the scores that follow."""
     name = f"{data.name} {data.protocol} {model[:60]}"
@@ -231,25 +231,25 @@ def _model_again(
         folds = ", ".join(dict.fromkeys(failed["fold"].astype(str)))
         lines.append(f"{name}: failed on fold {folds}; a listed mean is over all folds: fix it, or leave the task out")
     problems = Problems(name)
-    other = partial(load, data.task.id, other_protocol(data.protocol))
     columns = {column: predictions[column].tolist() for column in PREDICTION_COLUMNS}
-    checked = check_columns(columns, data, other, problems)
+    checked = check_columns(columns, data, other_protocols(data.task.id, data.protocol, source), problems)
     if problems:
         return lines + problems.lines(), None
-    again = score({name: Predictions(data, tuple(checked), "")})
+    again = score({name: Predictions(data, checked, "")})
     return lines + [f"{name}: {line}" for line in _differences(results, again.results)], again
 
 
 def _differences(stated: pd.DataFrame, again: pd.DataFrame) -> Iterator[str]:
     """Say which stated scores do not follow from the predictions."""
-    keys = ["fold", "metric"]
+    keys = ["seed", "fold", "metric"]
+    several = stated["seed"].nunique() > 1
     repeated = stated.duplicated(keys)
-    for fold, metric in stated.loc[repeated, keys].itertuples(index=False):
-        yield f"fold {fold}: {metric} is duplicated"
+    for seed, fold, metric in stated.loc[repeated, keys].itertuples(index=False):
+        yield f"{f'seed {seed}, ' if several else ''}fold {fold}: {metric} is duplicated"
     both = stated[~repeated].merge(again, how="outer", on=keys, suffixes=("", "_again"), indicator="side")
     row: Any
     for row in both.itertuples():
-        place = f"fold {str(row.fold)[:40]}: {str(row.metric)[:60]}"
+        place = f"{f'seed {row.seed}, ' if several else ''}fold {str(row.fold)[:40]}: {str(row.metric)[:60]}"
         if row.side == "left_only":
             yield f"{place} is no score of this task"
         elif row.side == "right_only":
@@ -263,7 +263,9 @@ def _differences(stated: pd.DataFrame, again: pd.DataFrame) -> Iterator[str]:
 def _rows(again: RunResult, model: str) -> pd.DataFrame:
     ends = standing(again).iloc[0]
     results = again.results[~again.results["metric"].str.contains("[", regex=False)]
-    grouped = results.groupby(["task", "protocol", "metric"], sort=False)
+    key = ["task", "protocol", "metric"]
+    folds = results.groupby([*key, "fold"], sort=False)["value"].mean().reset_index()  # over seeds
+    grouped = folds.groupby(key, sort=False)
     table = grouped["value"].agg(mean="mean", sd=lambda values: np.std(values.dropna())).reset_index()
     primary = table["metric"] == ends["metric"]
     values: Any = [dict(zip(part["fold"], part["value"], strict=True)) for _, part in grouped]

@@ -6,22 +6,23 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 from sklearn.metrics import f1_score
 
 from somb_utils._escape import listed
+from somb_utils._seeds import SEED
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import read_file
 from somb_utils.predictions import codec
-from somb_utils.predictions.codec import FORMS, FoldPredictions, Form
+from somb_utils.predictions.codec import FORMS, FoldPredictions, Form, Predictions
 from somb_utils.predictions.parquet_form import TABLES, from_parquet
 from somb_utils.predictions.problems import Problems
 from somb_utils.reference.canonical import canonical_scores
 from somb_utils.runs.baselines import MAJORITY
-from somb_utils.runs.cache import Job
+from somb_utils.runs.cache import Job, ModelVersion
 from somb_utils.runs.fit import Outcome, score_fold
 from somb_utils.runs.folder import check_folder, save
 from somb_utils.runs.models import Model
@@ -39,10 +40,10 @@ _TABLE = "predictions.parquet"
 
 @dataclass(frozen=True)
 class Submission:
-    """The checked predictions of one task: one entry of `folds` for each of ``data.folds``."""
+    """The checked predictions of one task, by seed and number of the fold."""
 
     data: TaskData
-    folds: tuple[FoldPredictions, ...]
+    predictions: Predictions
     sha256: str
 
 
@@ -129,8 +130,8 @@ def validate(
         except SombError as error:
             problems.add(str(error))
         else:
-            folds = codec.decode(content, form, data, _other(task, protocol, where), problems, notes)
-            submissions[path.name] = Submission(data, tuple(folds), hashlib.sha256(content).hexdigest())
+            predictions = codec.decode(content, form, data, other_protocols(task, protocol, where), problems, notes)
+            submissions[path.name] = Submission(data, predictions, hashlib.sha256(content).hexdigest())
         lines += problems.lines()
     _refuse(folder, lines)
     if not files:
@@ -138,9 +139,9 @@ def validate(
     return submissions, notes
 
 
-def _other(task: Task, protocol: Protocol, source: Source) -> Callable[[], TaskData]:
-    """Return a function that loads the task in the other protocol, once."""
-    return cache(partial(load_task, task, codec.other_protocol(protocol), source))
+def other_protocols(task: str | Task, protocol: Protocol, source: Source) -> Callable[[], list[TaskData]]:
+    """Return a function that loads the task under the other protocols, once."""
+    return cache(lambda: [load_task(task, other, source) for other in PROTOCOLS if other != protocol])
 
 
 def _of_run(
@@ -168,8 +169,8 @@ def _of_run(
             problems = Problems(f"{_TABLE}, {task.id}")
             data = load_task(task, protocol, where)
             columns = {name: rows[name].tolist() for name in PREDICTION_COLUMNS}
-            folds = codec.check(columns, data, _other(task, protocol, where), problems)
-            submissions[task.id] = Submission(data, tuple(folds), hashlib.sha256(content).hexdigest())
+            predictions = codec.check(columns, data, other_protocols(task, protocol, where), problems)
+            submissions[task.id] = Submission(data, predictions, hashlib.sha256(content).hexdigest())
             lines += problems.lines()
     _refuse(file, lines)
     return submissions, []
@@ -190,9 +191,11 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
     model = Model(MODEL, MODEL, {name: submission.sha256 for name, submission in submissions.items()})
     scored = []
     for submission in submissions.values():
-        probabilities = codec.are_probabilities(submission.folds)
-        for number, fold in enumerate(submission.folds):
-            job = Job(submission.data, model, number)
+        probabilities = codec.are_probabilities(submission.predictions.values())
+        stated = {seed for seed, _ in submission.predictions} != {SEED}  # else provenance states no seed
+        for (seed, number), fold in submission.predictions.items():
+            version = ModelVersion(model, seed, {}, None, False, None) if stated else None
+            job = Job(submission.data, model, number, version)
             scored.append((job, _outcome(job, fold, probabilities)))
     result = RunResult(
         results=outcome_rows(scored),
@@ -230,22 +233,25 @@ def template(
 ) -> list[str]:
     """Write example predictions, the most common training answer on every row, for every task with tables.
 
-    `folder` must be absent or empty; it appears whole or not at all. Returns the names of the files.
+    `folder` must be absent or empty; it appears whole or not at all, with a README.md that explains the files. Returns
+    the names of the prediction files.
     """
     folder = Path(folder)
     if form not in FORMS:
         raise UsageError(f"unknown form '{form}'; it is one of {', '.join(FORMS)}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
+    loaded = load_tasks(tasks, protocol, source)
     files = {
         f"{data.task.id}.{form}": codec.encode(run([data], MAJORITY, n_jobs=1).predictions, data, form)
-        for data in load_tasks(tasks, protocol, source)
+        for data in loaded
     }
     temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         temporary.chmod(0o755)
+        (temporary / "README.md").write_text(codec.explained(loaded, form), encoding="utf-8")
         for name, content in files.items():
             (temporary / name).write_bytes(content)
         temporary.replace(folder)

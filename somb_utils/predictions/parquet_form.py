@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from somb_utils._seeds import MAX_SEED, SEED
 from somb_utils.errors import SombError
 from somb_utils.predictions import _parquet_reader as parquet_reader
 
 MB = 2**20
-# Tables of a run, and how many bytes of each are read: one model on all 21 tasks takes 2 MB of predictions.
+# Tables of a run, and how many bytes of each are read.
 TABLES = {"results.parquet": 8 * MB, "predictions.parquet": 48 * MB}
-MAX_ROWS = 2_000_000
+MAX_ROWS = 4_000_000  # one model with five seeds on all tasks has 3.5 million under rigorous
 MAX_CHARACTERS = 64_000_000  # of a column
 MAX_TEXT = 2000
 Choose = Callable[[list[str]], list[str]]
@@ -59,25 +60,45 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
 
 
 def from_parquet(content: bytes, columns: list[str], name: str) -> pd.DataFrame:
-    """Return the columns of a Parquet file that came from elsewhere; those named ``value`` and ``y_score`` as float."""
+    """Return the columns of a run's table that came from elsewhere: numbers, text, and probabilities as arrays or None.
+
+    A table of an earlier version lacks the seed, which becomes the default one, and probabilities.
+    """
+    earlier = [column for column in columns if column not in ("seed", "y_proba")]
 
     def choose(names: list[str]) -> list[str]:
-        if sorted(names) != sorted(columns):
+        if sorted(names) not in (sorted(columns), sorted(earlier)):
             raise SombError(f"has the columns {', '.join(names)[:300]}; expected are {', '.join(columns)}")
-        return columns
+        return names
 
     try:
         table = read_bounded(content, columns, choose, MAX_ROWS, 4 * TABLES[name])
     except SombError as error:
         raise SombError(f"{name} {error}") from None
-    readers = {column: _floats if column in ("value", "y_score") else _texts for column in columns}
-    return pd.DataFrame({column: read(table[column], name, column) for column, read in readers.items()})
+    values = {label: _READERS.get(label, _texts)(table[label], name, label) for label in table.column_names}
+    absent = {label: SEED if label == "seed" else None for label in columns if label not in values}
+    return pd.DataFrame(values).assign(**absent)[columns]
 
 
 def _floats(column: pa.ChunkedArray, name: str, label: str) -> np.ndarray:
     if not (pa.types.is_floating(column.type) or pa.types.is_null(column.type)):
         raise SombError(f"{name}: column '{label}' is of type {column.type}; write numbers")
     return np.array(column.cast(pa.float64()).to_numpy(), dtype=float)
+
+
+def _integers(column: pa.ChunkedArray, name: str, label: str) -> np.ndarray:
+    if not pa.types.is_integer(column.type) or column.null_count:
+        raise SombError(f"{name}: column '{label}' is of type {column.type} or lacks values; write whole numbers")
+    values = np.array(column.to_numpy())
+    if len(values) and not 0 <= values.min() <= values.max() <= MAX_SEED:
+        raise SombError(f"{name}: column '{label}' has values beyond 0 to {MAX_SEED}")
+    return values.astype(np.int64)
+
+
+def _lists(column: pa.ChunkedArray, name: str, label: str) -> pd.Series:
+    if not (pa.types.is_null(column.type) or parquet_reader.is_list(column.type)):
+        raise SombError(f"{name}: column '{label}' is of type {column.type}; write lists of numbers")
+    return pd.Series(column.to_pandas(), dtype=object)
 
 
 def _texts(column: pa.ChunkedArray, name: str, label: str) -> pd.Series:
@@ -92,3 +113,6 @@ def _texts(column: pa.ChunkedArray, name: str, label: str) -> pd.Series:
     if values.cat.categories.str.len().to_numpy()[values.cat.codes[values.notna()]].sum() > MAX_CHARACTERS:
         raise SombError(f"{name}: column '{label}' unpacks to more than {MAX_CHARACTERS:,} characters")
     return values.astype("str")
+
+
+_READERS = {"value": _floats, "y_score": _floats, "seed": _integers, "y_proba": _lists}

@@ -1,15 +1,19 @@
 """What prediction files of all forms share: their values as written, and everything that is wrong with them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from somb_utils._seeds import MAX_SEED, SEED
+from somb_utils.errors import SombError
 from somb_utils.tasks.splits import Fold
 from somb_utils.tasks.task_data import TaskData
 
-OtherProtocol = Callable[[], TaskData]
+Others = Callable[[], Sequence[TaskData]]  # the task under the other protocols, to recognise their folds
+MAX_SEEDS = 20
+NOT_A_SEED = f"not a whole number from 0 to {MAX_SEED}"
 _SHOWN = 20
 _LINES = 500
 
@@ -32,9 +36,10 @@ class Problems:
         else:
             self._unlisted += 1
 
-    def add_other_protocol(self, other: str, data: TaskData) -> None:
-        """Note that a file was made for the folds of another protocol."""
-        self.add(f"was made for the folds of protocol {other}, this is {data.protocol}; see --protocol")
+    def add_other_protocol(self, fitting: Sequence[TaskData], data: TaskData) -> None:
+        """Note that a file was made for the folds of other protocols."""
+        names = " or ".join(other.protocol for other in fitting)
+        self.add(f"was made for the folds of protocol {names}, this is {data.protocol}; see --protocol")
 
     def lines(self) -> list[str]:
         """Return one line per problem: file, fold, places, what is wrong."""
@@ -47,7 +52,7 @@ class Problems:
 
 @dataclass
 class Cells:
-    """The values of one fold as written, label by label within a row if multilabel.
+    """The values of one fold as written, label by label within a row if multilabel; scores of classes as lists.
 
     `truth` has the task's codes for them; `place` says where in the file the i-th is.
     """
@@ -72,6 +77,39 @@ def tested_ids(data: TaskData) -> dict[str, frozenset[str]]:
     """Return the tested ids of each fold, by its label."""
     ids = data.X.index.to_numpy(dtype=object)
     return {fold.label: frozenset(ids[fold.test]) for fold in data.folds}
+
+
+def seed_of(value: Any) -> int | None:
+    """Return a seed, which R writes as a double; None if it is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= MAX_SEED else None
+
+
+def check_seeds(seeds: Iterable[int]) -> list[int]:
+    """Return the seeds of a file, each once, the default one if there is none; refuse more than are read."""
+    each = list(dict.fromkeys(seeds)) or [SEED]
+    if len(each) > MAX_SEEDS:
+        raise SombError(f"has {len(each):,} seeds; at most {MAX_SEEDS} are read")
+    return each
+
+
+def check_folds(present: Iterable[tuple[int, int]], data: TaskData, problems: Problems) -> None:
+    """Note the folds of which no seed has predictions."""
+    numbers = {number for _, number in present}
+    for number, fold in enumerate(data.folds):
+        if number not in numbers:
+            problems.add("the fold is missing", fold.label)
+
+
+def needs_probabilities(data: TaskData) -> bool:
+    """Return whether a task's primary metric takes a score of each class."""
+    return data.task.metrics.primary == "macro_auroc"
+
+
+def missing_probabilities(data: TaskData, remedy: str) -> str:
+    """Say that class probabilities are missing, and what to give."""
+    return f"class probabilities are missing, which {data.task.id} needs under {data.protocol}: give {remedy}"
 
 
 def is_blank(value: Any) -> bool:

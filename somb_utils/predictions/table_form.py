@@ -1,24 +1,33 @@
-"""Prediction files with ids, Parquet or CSV: one row per tested id (and label, if multilabel), in any order."""
+"""Prediction files with ids, Parquet or CSV: one row per seed, fold and tested id (and label), in any order."""
 
 import csv
 import zlib
 from collections.abc import Sequence
 from gzip import GzipFile
 from io import BytesIO, StringIO
-from itertools import islice, product
+from itertools import chain, islice, product
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from somb_utils._seeds import SEED
 from somb_utils.errors import SombError
 from somb_utils.predictions.parquet_form import read_bounded
 from somb_utils.predictions.problems import (
+    MAX_SEEDS,
+    NOT_A_SEED,
     Cells,
-    OtherProtocol,
+    Others,
     Problems,
+    check_folds,
+    check_seeds,
     check_stated,
     clipped,
     is_blank,
+    missing_probabilities,
+    needs_probabilities,
+    seed_of,
     show,
     tested_ids,
 )
@@ -27,12 +36,14 @@ from somb_utils.tasks.task_data import TaskData
 
 Columns = dict[str, list[Any]]
 MAX_UNPACKED = 64 * 2**20
-_COLUMNS = ("id", "fold", "label", "y_pred", "y_score", "y_true", "task", "protocol", "model")
+_COLUMNS = ("id", "fold", "label", "y_pred", "y_score", "y_true", "task", "protocol", "model", "seed")
+PROBABILITIES = "y_proba"  # in a run's table: the probabilities of all classes, as a list
 
 
 def parse_parquet(content: bytes, data: TaskData) -> Columns:
     """Return the columns of a Parquet file; equal texts are one object."""
-    table = read_bounded(content, _COLUMNS, lambda names: _chosen(names, data), _most_rows(data), MAX_UNPACKED)
+    known = _known(data)
+    table = read_bounded(content, known, lambda names: _chosen(names, data), _most_rows(data), MAX_UNPACKED)
     columns: Columns = {name: [] for name in table.column_names}
     for name, values in columns.items():
         for chunk in table[name].chunks:
@@ -63,7 +74,8 @@ def parse_csv(content: bytes, data: TaskData) -> Columns:
     if uneven is not None:
         raise SombError(f"row {uneven} has {len(rows[uneven])} values, the header {len(header)}; separate by commas")
     by_name = {name: [row[i] for row in rows] for i, name in enumerate(header) if name in kept}
-    return {name: [_number(v) if name == "y_score" else _text(v) for v in values] for name, values in by_name.items()}
+    numbers = {"y_score", "seed", *class_columns(data)}
+    return {name: [_number(v) if name in numbers else _text(v) for v in values] for name, values in by_name.items()}
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -90,31 +102,74 @@ def _number(value: str) -> float | str | None:
 
 def _most_rows(data: TaskData) -> int:
     n_labels = len(data.task.classes) if data.task.type == "multilabel" else 1
-    return 2 * sum(len(fold.test) for fold in data.folds) * n_labels
+    return MAX_SEEDS * sum(len(fold.test) for fold in data.folds) * n_labels
 
 
-def check_rows(columns: Columns, data: TaskData, other: OtherProtocol, problems: Problems) -> list[Cells]:
-    """Return the values of each fold in the order of its test rows; add what is wrong with the rows to `problems`."""
+def class_columns(data: TaskData) -> list[str]:
+    """Return the columns of the class probabilities of a multiclass task, ``p[<class>]``."""
+    return [f"p[{name}]" for name in data.task.classes] if data.task.type == "multiclass" else []
+
+
+def check_rows(columns: Columns, data: TaskData, others: Others, problems: Problems) -> dict[tuple[int, int], Cells]:
+    """Return the values of each seed and fold in the order of its test rows; add what is wrong to `problems`."""
     check_stated({name: columns[name] for name in ("task", "protocol") if name in columns}, data, problems)
     if len({show(value) for value in columns.get("model", ())}) > 1:
         problems.add("has predictions of several models; keep those of one")
-        return []
-    if data.task.type != "multilabel":
-        for row, label in enumerate(columns.get("label", ())):
-            if not is_blank(label):
-                problems.add(f"has a label, but {data.task.id} is {data.task.type}", place=f"row {row}")
+        return {}
+    for name, kind in (("label", "multilabel"), (PROBABILITIES, "multiclass")):
+        for row, value in enumerate(columns.get(name, ()) if data.task.type != kind else ()):
+            if not is_blank(value):
+                problems.add(f"has a {name}, but {data.task.id} is {data.task.type}", place=f"row {row}")
     ids_by_fold: dict[str, set[Any]] = {}
-    for fold, ident in zip(map(_fold_label, columns["fold"]), columns["id"], strict=True):
-        ids_by_fold.setdefault(fold, set()).add(ident)
-    if ids_by_fold != tested_ids(data) and ids_by_fold == tested_ids(other()):
-        problems.add_other_protocol(other().protocol, data)
-        return []
-    rows = _by_id(columns, data, problems)
+    for label, ident in zip(map(_fold_label, columns["fold"]), columns["id"], strict=True):
+        ids_by_fold.setdefault(label, set()).add(ident)
+    is_other = ids_by_fold != tested_ids(data)
+    if is_other and (fitting := [other for other in others() if ids_by_fold == tested_ids(other)]):
+        problems.add_other_protocol(fitting, data)
+        return {}
+    if data.task.type == "multiclass":
+        columns = _with_class_scores(columns, data)
+        if needs_probabilities(data) and "y_score" not in columns:
+            problems.add(missing_probabilities(data, ", ".join(class_columns(data))))
     names = [name for name in ("y_pred", "y_score", "y_true") if name in columns]
-    optional = {"multiclass": "y_score", "binary": "y_pred"}.get(data.task.type, "")
-    if all(map(is_blank, columns.get(optional, ()))):
-        names = [name for name in names if name != optional]
-    return [_cells(data, fold, rows[fold.label], columns, names) for fold in data.folds]
+    if data.task.type == "binary" and all(map(is_blank, columns.get("y_pred", ()))):
+        names = [name for name in names if name != "y_pred"]
+    cells = {}
+    for seed, positions in _by_seed(columns, problems).items():
+        rows = _by_id(columns, positions, data, problems)
+        for number, fold in enumerate(data.folds):
+            if fold.label in rows:
+                cells[seed, number] = _cells(data, fold, rows[fold.label], columns, names)
+    check_folds(cells, data, problems)
+    return dict(sorted(cells.items()))
+
+
+def _with_class_scores(columns: Columns, data: TaskData) -> Columns:
+    """Return the columns with the class probabilities, from wherever they are, as lists in ``y_score``."""
+    if not all(map(is_blank, columns.get("y_score", ()))):
+        return columns
+    kept = {name: values for name, values in columns.items() if name != "y_score"}
+    by_class = [columns[name] for name in class_columns(data) if name in columns]
+    if not all(map(is_blank, chain(*by_class))):
+        return {**kept, "y_score": [list(row) for row in zip(*by_class, strict=True)]}
+    if all(map(is_blank, columns.get(PROBABILITIES, ()))):
+        return kept
+    rows = [row.tolist() if isinstance(row, np.ndarray) else row for row in columns[PROBABILITIES]]
+    return {**kept, "y_score": rows}
+
+
+def _by_seed(columns: Columns, problems: Problems) -> dict[int, list[int]]:
+    """Return the positions of each seed's rows."""
+    stated = columns.get("seed") or [SEED] * len(columns["id"])
+    seeds = [seed_of(value) for value in stated]
+    for row, seed in enumerate(seeds):
+        if seed is None:
+            problems.add(f"seed is {show(stated[row])}, {NOT_A_SEED}", place=f"row {row}")
+    rows: dict[int, list[int]] = {seed: [] for seed in check_seeds(seed for seed in seeds if seed is not None)}
+    for row, seed in enumerate(seeds):
+        if seed is not None:
+            rows[seed].append(row)
+    return rows
 
 
 def _chosen(names: list[str], data: TaskData) -> list[str]:
@@ -122,17 +177,27 @@ def _chosen(names: list[str], data: TaskData) -> list[str]:
     needed += ["y_pred"] if data.task.type != "binary" else []
     needed += ["label"] if data.task.type == "multilabel" else []
     needed += ["y_score"] if data.task.type != "multiclass" else []
+    known, by_class = _known(data), class_columns(data)
+    if any(name in by_class for name in names) or (needs_probabilities(data) and PROBABILITIES not in names):
+        needed += by_class
     wrong = [f"column '{name}' is missing" for name in needed if name not in names]
-    wrong += [f"column '{name}' is duplicated" for name in _COLUMNS if names.count(name) > 1]
-    unknown = [name for name in names if name not in _COLUMNS and not name.startswith("__index_level_")]
-    wrong += [f"unknown column {show(name)} (known: {', '.join(_COLUMNS)})" for name in unknown]
+    wrong += [f"column '{name}' is duplicated" for name in known if names.count(name) > 1]
+    unknown = [name for name in names if name not in known and not name.startswith("__index_level_")]
+    wrong += [f"unknown column {show(name)} (known: {', '.join(known)})" for name in unknown]
     if wrong:
         raise SombError("; ".join(wrong))
-    return [name for name in names if name in _COLUMNS]
+    return [name for name in names if name in known]
 
 
-def _by_id(columns: Columns, data: TaskData, problems: Problems) -> dict[str, dict[tuple[str, Any], int | None]]:
-    """Return the row of each expected id and label (None unless multilabel) by fold; None where there is none."""
+def _known(data: TaskData) -> tuple[str, ...]:
+    return (*_COLUMNS, *class_columns(data), PROBABILITIES)
+
+
+def _by_id(
+    columns: Columns, positions: Sequence[int], data: TaskData, problems: Problems
+) -> dict[str, dict[tuple[str, Any], int | None]]:
+    """Return the row of each id and label (None unless multilabel) of the folds that are there; None where none is."""
+    seed = f"seed {seed_of(columns['seed'][positions[0]])}: " if positions and "seed" in columns else ""
     multilabel = data.task.type == "multilabel"
     labels: list[Any] = list(data.task.classes) if multilabel else [None]
     ids = data.X.index.to_numpy(dtype=object)
@@ -140,8 +205,9 @@ def _by_id(columns: Columns, data: TaskData, problems: Problems) -> dict[str, di
         fold.label: dict.fromkeys(product(ids[fold.test], labels)) for fold in data.folds
     }
     known = set(ids)
-    row_labels = columns["label"] if multilabel else [None] * len(columns["id"])
-    for row, (value, ident, label) in enumerate(zip(columns["fold"], columns["id"], row_labels, strict=True)):
+    for row in positions:
+        value, ident = columns["fold"][row], columns["id"][row]
+        label = columns["label"][row] if multilabel else None
         fold, place = _fold_label(value), f"row {row} (id {show(ident)})"
         if fold not in rows:
             problems.add(f"unknown fold {show(value)}; {data.task.id} has {', '.join(rows)}", place=f"row {row}")
@@ -155,14 +221,11 @@ def _by_id(columns: Columns, data: TaskData, problems: Problems) -> dict[str, di
             problems.add(f"is duplicated{f' (label {show(label)})' if multilabel else ''}", fold, place)
         else:
             rows[fold][ident, label] = row
-    for fold, expected in rows.items():
-        absent = [key for key, row in expected.items() if row is None]
-        if len(absent) == len(expected):
-            problems.add("the fold is missing", fold)
-            continue
-        for ident, label in absent:
-            problems.add("no prediction", fold, f"id {ident!r}{f' (label {label!r})' if multilabel else ''}")
-    return rows
+    present = {fold: expected for fold, expected in rows.items() if any(row is not None for row in expected.values())}
+    for fold, expected in present.items():
+        for ident, label in (key for key, row in expected.items() if row is None):
+            problems.add(f"{seed}no prediction", fold, f"id {ident!r}{f' (label {label!r})' if multilabel else ''}")
+    return present
 
 
 def _cells(data: TaskData, fold: Fold, rows: dict[Any, int | None], columns: Columns, names: Sequence[str]) -> Cells:

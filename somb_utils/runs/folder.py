@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
+from somb_utils._seeds import SEED
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing, try_writing
 from somb_utils.runs.record import FORMAT, KEY, PREDICTION_COLUMNS, RESULT_COLUMNS
@@ -156,7 +157,8 @@ def _with_seeds(run: RunResult) -> RunResult:
     """Return a run with the columns that runs of version 1 lack: the seed, one for each model, and probabilities."""
     if "seed" in run.results:
         return run
-    seed_of = {tuple(entry[key] for key in KEY): entry["seed"] for entry in run.provenance["models"]}
+    models = run.provenance["models"]
+    seed_of = {tuple(e[key] for key in KEY): SEED if e["seed"] is None else e["seed"] for e in models}
 
     def seeds(frame: pd.DataFrame) -> list[int]:
         return [seed_of[key] for key in frame[KEY].itertuples(index=False, name=None)]

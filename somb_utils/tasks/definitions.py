@@ -220,6 +220,8 @@ class Task(Spec):
 def _rigorous(task: Task) -> Task:
     fields = task.model_dump(mode="json")
     changes = fields.pop("rigorous")
+    if not isinstance(changes.get("features", {}), dict):
+        raise ValueError("rigorous.features must be an object")
     fields |= {"pca": {}, "split": "cv5x5" if task.split in ("skf5", "sss5") else task.split}
     fields["metrics"] = task.metrics.led_by(LEADS.get(task.type, ())).model_dump(mode="json")
     fields |= {**changes, "features": fields["features"] | changes.get("features", {})}

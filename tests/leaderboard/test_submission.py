@@ -47,7 +47,7 @@ def tables(open_data: Path) -> Path:
 @pytest.fixture(scope="module")
 def run(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    somb.run("A1,C2", ["majority", "logreg"], source=tables, out=folder, n_jobs=1)
+    somb.run("A1,C2", ["majority", "logreg"], protocol="aligned", source=tables, out=folder, n_jobs=1)
     return folder
 
 
@@ -141,7 +141,7 @@ def ones(table: pd.DataFrame, **values: str) -> pd.Series:
         ("results", lambda t: t[~ones(t, task="C2", fold="3")], "C2 aligned logreg: fold 3: auroc is missing"),
         ("results", lambda t: t[t["task"] != "C2"], "C2 aligned logreg: there are predictions and no scores"),
         ("results", lambda t: t.assign(source="simulated"), "was run on simulated tables"),
-        ("results", lambda t: t.assign(protocol="mixed"), "unknown protocol 'mixed'; it is one of aligned, published"),
+        ("results", lambda t: t.assign(protocol="mixed"), "unknown protocol 'mixed'; it is one of rigorous, aligned, "),
         ("results", lambda t: t.assign(protocol="published"), "provenance.json has no entry C2/published"),
         ("results", lambda t: first(t, task="Z9"), "unknown task 'Z9'"),
         (
@@ -235,6 +235,67 @@ def test_runs_on_simulated_tables_cannot_be_packed(tables: Path, tmp_path: Path)
     with pytest.raises(SombError, match="was run on simulated tables"):
         submission.pack(tmp_path / "run", Card(**CARD), tmp_path / "a.zip", source=tables)
     assert not (tmp_path / "a.zip").exists()
+
+
+@pytest.fixture(scope="module")
+def rigorous(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rigorous")
+    somb.run("A1,D1", "random", source=tables, out=folder, n_jobs=1)
+    submission.pack(folder, Card(**CARD), folder / "packed" / "a.zip", source=tables)
+    return folder
+
+
+def test_seeds_and_probabilities_are_packed_and_scored_again(rigorous: Path, tables: Path) -> None:
+    packed, scores = submission.check(rigorous / "packed" / "a.zip", tables)
+    summary = somb.load_run(rigorous).summary().set_index("task")
+    primary = scores[scores["primary"]].set_index("task")
+    assert primary["metric"].tolist() == ["macro_auroc", "auroc"] and summary["seeds"].tolist() == [5, 5]
+    for column in ("mean", "sd", "chance", "low", "high"):
+        np.testing.assert_allclose(primary[column], summary[column], rtol=0, atol=1e-12)
+    assert [len(values) for values in primary["values"]] == [4, 25]
+    predictions = packed.run.predictions
+    assert predictions.groupby("task")["seed"].nunique().tolist() == [5, 5]
+    assert predictions.groupby("task")["y_proba"].count().tolist() == [5 * 28, 0]
+    assert packed.run.provenance["models"][0]["seeds"] == (42, 142, 242, 342, 442)
+    page = listing.page([])
+    assert "canonical run, aligned protocol" in page
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "reason"),
+    [
+        ("results", lambda t: first(t, value=0.9), "A1 rigorous random: seed 42, fold C001: accuracy is stated as 0.9"),
+        ("results", lambda t: t.assign(seed=t["seed"] + 1), "seed 43, fold C001: accuracy is no score of this task"),
+        ("results", lambda t: t.assign(seed="x"), "column 'seed' is of type"),
+        ("results", lambda t: t.assign(seed=-1), "column 'seed' has values beyond 0 to"),
+        ("predictions", lambda t: first(t, y_proba=[0.0, 0.5, 0.5]), "macro_auroc is stated as"),
+        ("predictions", lambda t: first(t, y_proba=[-1.0, 1.0, 1.0]), "the probability of post_flight is -1.0; give 0"),
+        ("predictions", lambda t: first(t, y_proba=[0.5, 0.5]), "y_score is a list of 2, not 3 finite numbers"),
+        ("predictions", lambda t: first(t, y_proba=None), "y_score is missing, not 3 finite numbers"),
+        ("predictions", lambda t: t.assign(y_proba=None), "class probabilities are missing"),
+        ("predictions", lambda t: t.assign(y_proba="x"), "write lists of numbers"),
+        ("predictions", lambda t: t.assign(y_proba=[["x"]] * len(t)), "write text or numbers"),
+        ("predictions", lambda t: t.assign(y_proba=[[1.0]] * len(t)), "has a y_proba, but D1 is binary"),
+        ("predictions", lambda t: t.drop(columns="y_proba"), "predictions.parquet has the columns task"),
+        ("predictions", lambda t: t.assign(seed=range(len(t))), "seeds; at most 20 are read"),
+    ],
+)
+def test_tampered_seeds_and_probabilities_are_refused(
+    rigorous: Path, tables: Path, tmp_path: Path, table: str, change: Callable, reason: str
+) -> None:
+    members = archive.read(rigorous / "packed" / "a.zip")
+    assert reason in refused(with_table(members, table, change), tables, tmp_path)
+
+
+def test_submissions_of_earlier_versions_are_read(members: Members, packed: Path, tables: Path, tmp_path: Path) -> None:
+    earlier = with_table(members, "predictions", lambda t: t.drop(columns=["seed", "y_proba"]))
+    metrics = ["macro_auroc", "balanced_log_loss"]  # which earlier versions did not give
+    earlier = with_table(earlier, "results", lambda t: t[~t["metric"].isin(metrics)].drop(columns="seed"))
+    earlier = with_json(earlier, "provenance", lambda d: [model.pop("seeds") for model in d["models"]])
+    archive.write(earlier, tmp_path / "a.zip")
+    scores, now = (submission.check(file, tables)[1] for file in (tmp_path / "a.zip", packed))
+    now = now[~now["metric"].isin(metrics)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(scores, now)
 
 
 def test_simulated_tables_do_not_check_anything(packed: Path) -> None:
@@ -374,7 +435,7 @@ def test_published_results_are_listed_apart(tables: Path, tmp_path: Path) -> Non
     shown = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])["sources"]  # type: ignore[index]
     rows = {s["label"]: [r for r in s["rows"] if r["model"].startswith("†")] for s in shown}
     assert all(rows[f"canonical run, {protocol} protocol"] for protocol in ("aligned", "published"))
-    assert not rows["published scores, positional pairing"]
+    assert not rows["published scores, published protocol"]
     aligned, published = (sum(s.primary for s in entry.scores if s.protocol == p) for p in ("aligned", "published"))
     assert aligned == published == 1
 
@@ -388,6 +449,7 @@ def test_the_notebooks_board_sets_submissions_beside_the_baselines(
         "models": ["majority", "logreg"],
         "out": str(run),
         "source": str(tables),
+        "protocol": "aligned",
     }
     assert leaderboard.collect(check(options)).submissions.empty
     (entry,) = listing.add([packed], tmp_path, tables).added
@@ -401,7 +463,7 @@ def test_the_notebooks_board_sets_submissions_beside_the_baselines(
         pd.testing.assert_frame_equal(ours[["mean", "sd", "chance"]], theirs[["mean", "sd", "chance"]])
         assert (theirs["low"] <= theirs["mean"]).all() and theirs["folds"].tolist() == [4, 5]
     data = board.document()
-    for source in ("run", "canonical"):
+    for source in ("run", "canonical-aligned"):
         rows = next(s["rows"] for s in data["sources"] if s["id"] == source)
         assert {r["model"] for r in rows} >= {"logreg", "† Ridge of Ada: logreg"}
         assert all(r["low"] <= r["mean"] <= r["high"] for r in rows if r["values"] and r["model"].startswith("†"))

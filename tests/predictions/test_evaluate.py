@@ -42,7 +42,7 @@ def real(open_data: Path) -> FolderSource:
 
 
 def predicted(data: TaskData) -> Answers:
-    """Fit scikit-learn estimators of the test's own: class positions or 0/1 rows, and scores."""
+    """Fit scikit-learn estimators of the test's own: class positions or 0/1 rows, and scores (of classes by row)."""
     answers = []
     for fold in data.folds:
         multilabel = data.task.type == "multilabel"
@@ -56,7 +56,7 @@ def predicted(data: TaskData) -> Answers:
         if multilabel:
             score = np.column_stack([p[:, 1] if p.shape[1] == 2 else np.zeros(len(p)) for p in proba])
         else:
-            score = proba[:, 1]
+            score = proba if data.task.type == "multiclass" else proba[:, 1]
         answers.append((model.predict(X[fold.test]), score))
     return answers
 
@@ -66,7 +66,8 @@ def as_json(data: TaskData, answers: Answers) -> dict[str, Any]:
     entries = []
     for i, (y_pred, y_score) in enumerate(answers):
         if data.task.type == "multiclass":
-            entries.append({key: i, "y_pred": [data.task.classes[code] for code in y_pred]})
+            names = [data.task.classes[code] for code in y_pred]
+            entries.append({key: i, "y_pred": names, "y_score": y_score.tolist()})
         else:
             entries.append({key: i, "y_pred": y_pred.tolist(), "y_score": y_score.tolist()})
     return {"predictions": entries}
@@ -82,7 +83,8 @@ def as_frame(data: TaskData, answers: Answers) -> pd.DataFrame:
             parts.append(pd.DataFrame({**columns, "y_pred": y_pred.ravel(), "y_score": y_score.ravel()}))
         else:
             columns = {"id": ids, "y_pred": classes[y_pred]}
-            parts.append(pd.DataFrame(columns if data.task.type == "multiclass" else {**columns, "y_score": y_score}))
+            by_class = {f"p[{name}]": y_score[:, k] for k, name in enumerate(classes) if y_score.ndim == 2}
+            parts.append(pd.DataFrame({**columns, **(by_class or {"y_score": y_score})}))
         parts[-1]["fold"] = fold.label
     return pd.concat(parts).sample(frac=1, random_state=0)
 
@@ -94,11 +96,14 @@ def by_hand(data: TaskData, number: int, y_pred: np.ndarray, y_score: np.ndarray
     if data.task.type == "multiclass":
         options: dict[str, Any] = {"labels": range(len(classes)), "zero_division": 0}
         single = sk.f1_score(y, y_pred, average=None, **options)
+        certain = y_score.clip(np.finfo(float).eps)
         return {
             "accuracy": sk.accuracy_score(y, y_pred),
             "macro_f1": sk.f1_score(y, y_pred, average="macro", **options),
             "weighted_f1": sk.f1_score(y, y_pred, average="weighted", **options),
             **{f"f1[{name}]": value for name, value in zip(classes, single, strict=True)},
+            "macro_auroc": np.mean([sk.roc_auc_score(y == k, y_score[:, k]) for k in np.unique(y)]),
+            "balanced_log_loss": np.mean([-np.log(certain[y == k, k]).mean() for k in np.unique(y)]),
         }
     if data.task.type == "multilabel":
         aurocs = {
@@ -111,6 +116,7 @@ def by_hand(data: TaskData, number: int, y_pred: np.ndarray, y_score: np.ndarray
             "macro_f1": sk.f1_score(y, y_pred, average="macro", zero_division=0),
             "hamming_loss": sk.hamming_loss(y, y_pred),
             "mean_auroc": float(np.mean(list(aurocs.values()))),
+            "micro_ap": sk.average_precision_score(y, y_score, average="micro"),
             **aurocs,
         }
     scores = {
@@ -154,7 +160,7 @@ def test_scores_are_those_of_scikit_learn(task_id: str, real: FolderSource, tmp_
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_runs_predictions_score_as_the_run_did(form: str, simulated: SimulatedSource, tmp_path: Path) -> None:
-    ids = ["A1", "B2", "C2", "D1", "F4", "H1", "I2"]
+    ids = ["A1", "B2", "C2", "D1", "F4", "H1"]
     loaded = [load_task(task, source=simulated) for task in ids]
     for model in ("random", "logreg"):
         run = somb.run(loaded, [model], n_jobs=1)
@@ -210,7 +216,7 @@ def test_without_y_pred_probabilities_tell_the_answer(simulated: SimulatedSource
 def test_files_of_r_are_read(simulated: SimulatedSource, tmp_path: Path) -> None:
     loaded = {task: load_task(task, source=simulated) for task in ("A1", "C2")}
     as_frame(loaded["A1"], predicted(loaded["A1"])).to_csv(tmp_path / "A1.csv.gz")  # with row names
-    document = {"task": ["C2"], "protocol": ["aligned"], **as_json(loaded["C2"], predicted(loaded["C2"]))}
+    document = {"task": ["C2"], "protocol": ["rigorous"], **as_json(loaded["C2"], predicted(loaded["C2"]))}
     for entry in document["predictions"]:
         entry["rep"] = [float(entry["rep"])]
         entry["y_pred"] = [float(code) for code in entry["y_pred"]]
@@ -223,7 +229,7 @@ def test_files_of_r_are_read(simulated: SimulatedSource, tmp_path: Path) -> None
     [
         ("id,fold\n", "column 'y_pred' is missing"),
         ("id,fold,y_pred\na,b\n", "row 0 has 2 values, the header 3"),
-        ("id,fold,y_pred\n" + "a,C001,x\n" * 100, "has more rows than the 56 that are read"),
+        ("id,fold,y_pred\n" + "a,C001,x\n" * 600, "has more rows than the 560 that are read"),
         ('id,fold,y_pred\n"a', "is not CSV"),
         ("id,fold,y_pred\nNA,C001,recovery\n", "the id is missing"),
     ],
@@ -251,19 +257,21 @@ Change = Callable[[list[dict[str, Any]]], Any]
 
 @pytest.fixture(scope="module")
 def tasks(simulated: SimulatedSource) -> dict[str, TaskData]:
-    return {task: load_task(task, source=simulated) for task in ("A1", "B2", "C2")}
+    return {task: load_task(task, "aligned", simulated) for task in ("A1", "B2", "C2")}
 
 
 def refusal(folder: Path, source: SimulatedSource, **options: Any) -> str:
     with pytest.raises(SombError) as caught:
-        validate(folder, source=source, **options)
+        validate(folder, source=source, **{"protocol": "aligned", **options})
     assert caught.value.exit_code == 1
     return str(caught.value)
 
 
 def constant(data: TaskData) -> Answers:
-    shape = (len(data.task.classes),) if data.task.type == "multilabel" else ()
-    return [(np.zeros((len(f.test), *shape), int), np.full((len(f.test), *shape), 0.25)) for f in data.folds]
+    shape = (len(data.task.classes),)
+    of_pred, of_score = shape * (data.task.type == "multilabel"), shape * (data.task.type != "binary")
+    value = 1 / len(data.task.classes) if data.task.type == "multiclass" else 0.25
+    return [(np.zeros((len(f.test), *of_pred), int), np.full((len(f.test), *of_score), value)) for f in data.folds]
 
 
 def put(index: int, key: str, position: int, value: Any) -> Change:
@@ -364,7 +372,7 @@ def test_text_that_is_refused(content: bytes, message: str, simulated: Simulated
         ("A1", lambda f: f.assign(y_ture="x"), "unknown column 'y_ture'"),
         ("A1", lambda f: f.drop(columns="fold"), "column 'fold' is missing"),
         ("A1", lambda f: f.assign(fold=pd.Timestamp(0)), "column 'fold' is of type timestamp"),
-        ("A1", lambda f: pd.concat([f] * 50), "has 1,400 rows; at most 56 are read"),
+        ("A1", lambda f: pd.concat([f] * 50), "has 1,400 rows; at most 560 are read"),
         (
             "C2",
             lambda f: f.assign(y_score=f["y_score"].mask(f.index == 3, np.nan)),
@@ -448,9 +456,10 @@ def test_predictions_for_the_other_protocols_folds(real: FolderSource, tmp_path:
     data = load_task("C2", "published", real)
     frame = as_frame(data, constant(data))
     frame.to_parquet(tmp_path / "C2.parquet", index=False)
-    with pytest.raises(SombError, match="made for the folds of protocol published, this is aligned") as caught:
-        validate(tmp_path, source=real)
-    assert "one problem" in str(caught.value)
+    for protocol in ("aligned", "rigorous"):
+        with pytest.raises(SombError, match=f"made for the folds of protocol published, this is {protocol}") as caught:
+            validate(tmp_path, source=real, protocol=protocol)
+        assert "one problem" in str(caught.value)
     assert validate(tmp_path, source=real, protocol="published")[0]["C2.parquet"].data.protocol == "published"
 
 
@@ -461,7 +470,7 @@ def test_lengths_of_the_other_protocols_folds(tasks: dict[str, TaskData]) -> Non
     shorter = tuple(replace(fold, test=fold.test[:-1]) for fold in other.folds)
     data = replace(other, folds=shorter, protocol="published")
     problems = Problems("C2.json")
-    decode(json.dumps(as_json(other, constant(other))).encode(), "json", data, lambda: other, problems, [])
+    decode(json.dumps(as_json(other, constant(other))).encode(), "json", data, lambda: [other], problems, [])
     assert problems.lines() == [
         "C2.json: was made for the folds of protocol aligned, this is published; see --protocol"
     ]
@@ -485,8 +494,8 @@ def test_binary_answers_by_name_or_code(
         entry["y_pred"] = (answers * 50)[: len(entry["y_pred"])]
         entry["split_idx"] = entry.pop("rep")
     (tmp_path / "C2.json").write_text(json.dumps(document), encoding="utf-8-sig")
-    read = validate(tmp_path, source=simulated)[0]["C2.json"]
-    assert all(fold.y_pred.tolist() == ([0, 1] * 50)[: len(fold.y_pred)] for fold in read.folds)
+    read = validate(tmp_path, source=simulated, protocol="aligned")[0]["C2.json"].predictions
+    assert all(fold.y_pred.tolist() == ([0, 1] * 50)[: len(fold.y_pred)] for fold in read.values())
 
 
 def test_multiclass_scores_by_class_are_accepted(
@@ -496,10 +505,110 @@ def test_multiclass_scores_by_class_are_accepted(
     document["predictions"][0]["y_score"] = [[0.2, 0.3, 0.5]] * 7
     document["predictions"][1]["y_score"] = None
     (tmp_path / "A1.json").write_text(json.dumps(document))
-    assert len(validate(tmp_path, source=simulated)[0]) == 1
+    assert len(validate(tmp_path, source=simulated, protocol="aligned")[0]) == 1
     document["predictions"][0]["y_score"][2] = [0.2, 0.3, float("nan")]
     (tmp_path / "A1.json").write_text(json.dumps(document))
-    assert "fold C001, position 2: y_score is a list of 3, not 3 finite numbers" in refusal(tmp_path, simulated)
+    assert "fold C001, position 2: the probability of recovery is nan, not a finite number" in refusal(
+        tmp_path, simulated
+    )
+
+
+def test_rigorous_files_need_probabilities_of_every_class(simulated: SimulatedSource, tmp_path: Path) -> None:
+    data = load_task("A1", source=simulated)
+    frame = as_frame(data, predicted(data)).sort_values(["fold", "id"], ignore_index=True)
+    by_class = ["p[recovery]", "p[pre_flight]", "p[post_flight]"]
+    for changed, message in [
+        (frame.drop(columns="p[recovery]"), "A1.csv: column 'p[recovery]' is missing"),
+        (frame.rename(columns={"p[recovery]": "p[rest]"}), "unknown column 'p[rest]' (known: id, fold"),
+        (frame.assign(**{"p[recovery]": np.nan}), "the probability of recovery is missing, not a finite number"),
+        (frame.assign(**{"p[recovery]": -0.5}), "the probability of recovery is -0.5; give 0 or more"),
+        (frame.assign(**{"p[recovery]": np.inf}), "row 0 (id 'C001_L-3')"),
+        (frame.assign(**dict.fromkeys(by_class)), "needs under rigorous: give p[post_flight], p["),
+    ]:
+        changed.to_csv(tmp_path / "A1.csv", index=False)
+        assert message in refusal(tmp_path, simulated, protocol="rigorous")
+    (tmp_path / "A1.csv").unlink()
+    document = as_json(data, predicted(data))
+    document["predictions"][1]["y_score"] = None
+    document["predictions"][2]["y_score"][0] = [0.5, 0.5]
+    (tmp_path / "A1.json").write_text(json.dumps(document))
+    text = refusal(tmp_path, simulated, protocol="rigorous")
+    assert "fold C002: class probabilities are missing, which A1 needs under rigorous: give y_score, a list" in text
+    assert "fold C003, position 0: y_score is a list of 2, not 3 finite numbers, one for each of post_flight" in text
+
+
+def test_class_scores_that_do_not_add_up_rank_without_log_loss(simulated: SimulatedSource, tmp_path: Path) -> None:
+    data = load_task("A1", source=simulated)
+    answers = predicted(data)
+    as_frame(data, answers).to_csv(tmp_path / "A1.csv", index=False)
+    whole = score(validate(tmp_path, source=simulated)[0]).results.set_index(["metric", "fold"])["value"]
+    as_frame(data, [(y_pred, 7 * scores) for y_pred, scores in answers]).to_csv(tmp_path / "A1.csv", index=False)
+    submissions, notes = validate(tmp_path, source=simulated)
+    ranked = score(submissions).results.set_index(["metric", "fold"])["value"]
+    assert notes == ["A1.csv: class scores do not add up to 1 in every row: they rank, without log loss"]
+    assert "balanced_log_loss" in whole and "balanced_log_loss" not in ranked
+    pd.testing.assert_series_equal(ranked["macro_auroc"], whole["macro_auroc"])
+
+
+def test_other_protocols_may_leave_out_probabilities(simulated: SimulatedSource, tmp_path: Path) -> None:
+    data = load_task("A1", "aligned", simulated)
+    frame = as_frame(data, predicted(data))
+    for columns, metrics in ((["p[recovery]", "p[pre_flight]", "p[post_flight]"], 0), ([], 4)):
+        frame.drop(columns=columns).to_csv(tmp_path / "A1.csv", index=False)
+        results = score(validate(tmp_path, source=simulated, protocol="aligned")[0]).results
+        assert (results["metric"] == "macro_auroc").sum() == metrics and (results["metric"] == "macro_f1").sum() == 4
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_several_seeds_of_a_model_in_one_file(form: str, simulated: SimulatedSource, tmp_path: Path) -> None:
+    loaded = [load_task(task, source=simulated) for task in ("A1", "B2", "C2")]
+    run = somb.run(loaded, ["random"], n_jobs=1, n_seeds=2)
+    assert run.results["seed"].nunique() == 2
+    for data in loaded:
+        rows = run.predictions[run.predictions["task"] == data.task.id].sample(frac=1, random_state=1)
+        (tmp_path / f"{data.task.id}.{form}").write_bytes(encode(rows, data, form))  # type: ignore[arg-type]
+    result = score(validate(tmp_path, source=simulated)[0])
+    keys = ["task", "seed", "fold", "metric"]
+    left, right = (r.results.drop(columns="model").sort_values(keys, ignore_index=True) for r in (run, result))
+    pd.testing.assert_frame_equal(left, right, check_exact=True)
+    assert result.summary(0)["seeds"].tolist() == run.summary(0)["seeds"].tolist()
+    assert result.provenance["models"][0]["seeds"] == [42, 142]
+
+
+def test_seeds_that_are_refused(simulated: SimulatedSource, tmp_path: Path) -> None:
+    data = load_task("A1", source=simulated)
+    frame = as_frame(data, predicted(data)).sort_values(["fold", "id"], ignore_index=True)
+    for changed, message in [
+        (frame.assign(seed="x"), "seed is 'x', not a whole number from 0 to"),
+        (frame.assign(seed=-1), "seed is -1.0, not a whole number"),
+        (frame.assign(seed=frame.index), "has 28 seeds; at most 20 are read"),
+        (frame.assign(seed=[1] + [2] * 27), "fold C001, id 'C001_L-3': seed 2: no prediction"),
+        (pd.concat([frame.assign(seed=1), frame[1:].assign(seed=2)]), "id 'C001_L-3': seed 2: no prediction"),
+        (frame[frame["fold"] != "C003"].assign(seed=1), "fold C003: the fold is missing"),
+    ]:
+        changed.to_csv(tmp_path / "A1.csv", index=False)
+        assert message in refusal(tmp_path, simulated, protocol="rigorous")
+    (tmp_path / "A1.csv").unlink()
+    document = as_json(data, predicted(data))
+    document["predictions"][1]["seed"] = 1.5
+    (tmp_path / "A1.json").write_text(json.dumps(document))
+    assert "entry 1: seed is 1.5, not a whole number" in refusal(tmp_path, simulated, protocol="rigorous")
+
+
+def test_a_file_names_every_protocol_whose_folds_it_fits(tasks: dict[str, TaskData]) -> None:
+    from somb_utils.predictions.codec import decode
+
+    whole = tasks["C2"]
+    data = replace(whole, folds=tuple(replace(fold, test=fold.test[1:]) for fold in whole.folds), protocol="rigorous")
+    others = [whole, replace(whole, protocol="published")]
+    expected = "C2: was made for the folds of protocol aligned or published, this is rigorous; see --protocol"
+    for form, content in [
+        ("json", json.dumps(as_json(whole, constant(whole))).encode()),
+        ("csv", as_frame(whole, constant(whole)).to_csv(index=False).encode()),
+    ]:
+        problems = Problems("C2")
+        decode(content, form, data, lambda: others, problems, [])  # type: ignore[arg-type]
+        assert problems.lines() == [expected]
 
 
 # --- the command line ------------------------------------------------------------------------------------------------
@@ -509,7 +618,7 @@ def test_multiclass_scores_by_class_are_accepted(
 def test_the_template_of_every_task_is_valid(form: str, command: Any) -> None:
     assert command("template", "mine", "--data", "simulated", "--form", form)[0] == 0
     code, out, _ = command("validate", "mine", "--data", "simulated")
-    assert code == 0 and out.startswith("21 files are valid")
+    assert code == 0 and out.startswith("20 files are valid under the protocol rigorous")  # not I2
 
 
 def test_the_template_scores_as_the_majority_baseline(simulated: SimulatedSource, tmp_path: Path) -> None:
@@ -520,7 +629,7 @@ def test_the_template_scores_as_the_majority_baseline(simulated: SimulatedSource
 
 
 def test_evaluate_prints_and_stores_what_a_run_does(command: Any, open_data: Path, tmp_path: Path) -> None:
-    words = ("--data", open_data / "processed")
+    words = ("--data", open_data / "processed", "--protocol", "aligned")
     command("template", "mine", "--tasks", "A1,B2,C2", *words)
     code, out, _ = command("evaluate", "mine", "--out", "scores", *words)
     assert code == 0

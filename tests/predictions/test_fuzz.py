@@ -65,7 +65,7 @@ def test_two_thousand_inputs_are_tried_and_ten_times_as_many_nightly() -> None:
 @cache
 def task_data(name: str) -> TaskData:
     """Return A1, C2 or a small part of B2."""
-    data = load_task(name, source=_SIMULATED)
+    data = load_task(name, "aligned", _SIMULATED)
     if name != "B2":
         return data
     labels = data.task.classes[:3]
@@ -111,12 +111,12 @@ def document(name: str) -> str:
 def read(content: bytes, form: Form, name: str) -> list[tuple[list[Any], list[Any]]] | None:
     """Decode a file: None if it is refused, for a reason that can be printed."""
     problems = Problems("file")
-    folds = decode(content, form, task_data(name), lambda: other(name), problems, [])
+    folds = decode(content, form, task_data(name), lambda: [other(name)], problems, [])
     lines = problems.lines()
     assert bool(lines) != bool(folds)
     "\n".join(lines).encode("utf-8")
     assert all(len(line) < 10_000 for line in lines)
-    return [(fold.y_pred.tolist(), fold.y_score.tolist()) for fold in folds] if folds else None
+    return [(fold.y_pred.tolist(), fold.y_score.tolist()) for fold in folds.values()] if folds else None
 
 
 def said(text: bytes, name: str) -> list[tuple[list[Any], list[Any]]]:
@@ -442,7 +442,7 @@ def everything() -> dict[str, pd.DataFrame]:
 def loaded(task: Any, tables: dict[str, pd.DataFrame]) -> TaskData | None:
     """Load a task: None if it is refused."""
     try:
-        data = load_task(task, source=FrameSource(tables))
+        data = load_task(task, "aligned", FrameSource(tables))
         assert np.isfinite(data.chance) or np.isnan(data.chance)
         data.codes, data.fingerprint  # noqa: B018
     except SombError as error:
@@ -487,7 +487,7 @@ def assert_says(data: TaskData, tables: dict[str, pd.DataFrame]) -> None:
 
 @cache
 def fingerprint(name: str) -> str:
-    return load_task(name, source=FrameSource(frames(name))).fingerprint
+    return load_task(name, "aligned", FrameSource(frames(name))).fingerprint
 
 
 def change_table(table: pd.DataFrame, rng: random.Random) -> tuple[pd.DataFrame, bool]:

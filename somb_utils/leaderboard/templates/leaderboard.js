@@ -3,14 +3,15 @@
   const COLOURS = { random: "#8a8a8a", majority: "#b0b0b0", logreg: "#0072B2", rf: "#009E73", mlp: "#CC79A7",
     xgboost: "#D55E00", lightgbm: "#E69F00" };
   const SPARE = ["#56B4E9", "#7A5195", "#8C564B", "#4aa3a3", "#a3a34a"];
-  const LOWER_IS_BETTER = new Set(["hamming_loss"]);
+  const LOWER_IS_BETTER = new Set(["hamming_loss", "balanced_log_loss"]);
   const TIERS = ["calibration", "standard", "advanced", "frontier"];
   const esc = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
   const unique = (values) => [...new Set(values)];
 
   function board(root) {
     const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
-    const { tasks, metrics } = data;
+    const { metrics } = data;
+    let tasks = data.tasks[data.sources[0].protocol];  // as the protocol of the chosen source defines them
     const $ = (name) => root.querySelector(`[data-part=${name}]`);
     const form = root.querySelector("form");
     const fields = ["source", "tier", "modality", "metric", "model", "q"];
@@ -184,12 +185,13 @@
           <td class="n">${share === null ? "–" : `${(100 * share).toFixed(0)} %`}</td><td class="n">${r.folds ?? "–"}${lost ? ` (${lost})` : ""}</td></tr>`;
       }).join("");
       const n = unique(list.map((r) => r.task)).length;
-      $("count").textContent = `${list.length} ${list.length === 1 ? "score" : "scores"} of ${n} ${n === 1 ? "task" : "tasks"}`;
+      $("count").textContent = `${list.length} ${list.length === 1 ? "score" : "scores"} of ${n} ${n === 1 ? "task" : "tasks"}, ${source().protocol} protocol`;
     }
 
     const short = (model) => model.length > 20 ? `${model.slice(0, 19)}…` : model;
 
     function render() {
+      tasks = data.tasks[source().protocol];
       const list = rows();
       header(); ranking(); heatmap(list); cards(list); table(list);
     }
