@@ -11,8 +11,7 @@ GENES, SKIN = 731, 32
 RISING = (0.20, 0.20, 0.22, 0.23, 0.21, 0.30, 0.31, 0.27, 0.23)
 FALLING = (-0.75, -0.75, -0.8, -0.75, -0.7, -0.45, -0.95, -1.05, -0.45)
 PATHWAYS, CONSERVED = 452, 146
-# Families; pathways of tested collections that were not enriched in the Twins Study; share of the Hallmark collection.
-FAMILIES, NOT_ENRICHED, HALLMARK = 60, 55, 0.06
+FAMILIES = 60
 
 
 def conserved_pbmc_to_skin(name: str, spec: core.Spec) -> pd.DataFrame:
@@ -68,10 +67,11 @@ def cross_mission_pathway_features(name: str, spec: core.Spec) -> pd.DataFrame:
 def pathways_by_cell_type(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate the enriched pathways behind I2, one row per cell type, with their collections."""
     pathways = cross_mission_pathway_features("cross_mission_pathway_features", spec)
-    rng, label = core.stream(spec.seed, name), pathways["label"].to_numpy() == 1
-    tested = label.copy()
-    tested[rng.permutation(np.flatnonzero(~label))[: core.scaled(NOT_ENRICHED, len(label), PATHWAYS)]] = True
-    info = np.where(~tested, "C5", np.where(rng.random(len(label)) < HALLMARK, "Hallmark", "C2"))
+    rng, info = core.stream(spec.seed, name), np.empty(len(pathways), dtype=object)
+    for label, (_, counts) in enumerate(core.figures("gene_sets").items()):
+        those = rng.permutation(np.flatnonzero(pathways["label"] == label))
+        ends = np.rint(counts.cumsum() / counts.sum() * len(those)).astype(int)
+        info[those] = np.repeat(counts.index, np.diff([0, *ends]))
     rows = pathways.assign(info=info).loc[pathways.index.repeat(pathways["n_celltypes"])]
     p, nth = rows["min_padj"].to_numpy(), rows.groupby(level=0).cumcount().to_numpy()
     frame = pd.DataFrame(
