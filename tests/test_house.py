@@ -33,7 +33,7 @@ def test_modules_fit_on_a_few_screens() -> None:
 
 
 def test_package_stays_thin() -> None:
-    assert sum(lines(file) for file in MODULES if "llm" not in file.relative_to(PACKAGE).parts) < 14_000
+    assert sum(lines(file) for file in MODULES if "llm" not in file.relative_to(PACKAGE).parts) < 16_500
     assert sum(lines(PACKAGE / f"{name}.py") for name in PATH) < 3_000
 
 

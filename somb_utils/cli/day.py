@@ -8,7 +8,7 @@ import typer
 
 from somb_utils.cli.console import fit_progress, print_frame
 from somb_utils.cli.options import Data, Format, Jobs, Models, Print, Protocol, Seed
-from somb_utils.errors import UsageError
+from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing
 
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ def day(
         if test.errors:
             print(f"{task.name} {model.name}: {len(test.errors)} left out: {test.errors[0]}", file=sys.stderr)
         within = permutation_p(fit(task, model, seed=seed, n_jobs=jobs).predictions, task.task, seed=seed)
-        crew, both = day_accuracy(task, model, seed=seed, n_jobs=jobs)
+        crew = both = float("nan")
+        try:
+            crew, both = day_accuracy(task, model, seed=seed, n_jobs=jobs)
+        except SombError as error:
+            print(f"{task.name} {model.name}: no accuracy on new days: {error}", file=sys.stderr)
         rows.append({**test.row(), "p_within_person": within, "crew_out": crew, "crew_and_day_out": both})
         if run is not None:
             add_day_tests(run, rows)

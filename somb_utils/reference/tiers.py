@@ -33,7 +33,7 @@ def check(summary: pd.DataFrame) -> pd.DataFrame:
     if lacking := [column for column in needed if column not in summary]:
         raise UsageError(f"a tier check needs the column {lacking[0]}; a summary with intervals and p-values has it")
     scored = summary.assign(above=above_chance(summary).fillna(value=False).astype(bool))
-    scored = scored[~scored["model"].isin(TRIVIAL) & scored["mean"].notna()]
+    scored = scored[~scored["model"].isin(TRIVIAL) & scored["p"].notna()]
     if scored.empty:
         raise UsageError(f"a tier check needs a model that learns; {' and '.join(TRIVIAL)} do not")
     groups = scored[scored["task"].isin(list(catalogue()))].groupby(["task", "protocol"])

@@ -83,22 +83,29 @@ def save(result: RunResult, folder: Path) -> None:
             models = {entry["model"] for entry in result.provenance["models"]}
             _check_same_data(folder, before.provenance, result.provenance, models)  # another run may have written
             merged = _merge(before, result)
-        pending = folder / _PENDING
-        hashes = {}
-        for name, frame in zip(_TABLES, (merged.results, merged.predictions), strict=True):
-            with replacing(pending / name) as temporary:
-                frame.to_parquet(temporary, index=False, compression="zstd")
-            hashes[name] = _hash(pending / name)
-        with replacing(pending / _PROVENANCE) as temporary:
-            text = json.dumps({**merged.provenance, "files": hashes}, indent=2)
-            temporary.write_text(text + "\n", encoding="utf-8")
-        _complete(folder)
+        _write(merged, folder)
 
 
 def add_day_tests(folder: Path, tests: Sequence[Mapping[str, Any]]) -> None:
     """Add day tests, as :meth:`somb_utils.runs.day.DayTest.row` gives them, to the provenance of a run folder."""
-    run = load_run(folder)
-    save(RunResult(run.results, run.predictions, {**run.provenance, "day_tests": list(tests)}), folder)
+    with FileLock(folder / ".lock"):
+        _complete(folder)
+        run = load_run(folder)
+        parts = [run.provenance, {**run.provenance, "models": [], "day_tests": tests}]
+        _write(RunResult(run.results, run.predictions, joined_provenance(parts)), folder)
+
+
+def _write(run: RunResult, folder: Path) -> None:
+    pending = folder / _PENDING
+    hashes = {}
+    for name, frame in zip(_TABLES, (run.results, run.predictions), strict=True):
+        with replacing(pending / name) as temporary:
+            frame.to_parquet(temporary, index=False, compression="zstd")
+        hashes[name] = _hash(pending / name)
+    with replacing(pending / _PROVENANCE) as temporary:
+        text = json.dumps({**run.provenance, "files": hashes}, indent=2)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    _complete(folder)
 
 
 def _complete(folder: Path) -> None:

@@ -84,6 +84,8 @@ def test_csv_round_trip(name: str, tmp_path: Path) -> None:
 
 # The real schema
 
+BY_CELL_TYPE = ("gt_conserved_pathways_i4_pbmc",)  # a row per pathway and cell type, as many as the pathway counts
+
 
 @needs_real
 @pytest.mark.parametrize("name", [n for n in SIMULATED if n not in NOT_REAL])
