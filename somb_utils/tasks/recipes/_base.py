@@ -1,5 +1,6 @@
 """The base of all recipes, the part of a task's definition that turns its tables into features and labels."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
@@ -38,7 +39,8 @@ class Features:
 
 def shares(samples: pd.DataFrame) -> pd.DataFrame:
     """Return each row as shares of its sum; a row of zeros stays so."""
-    return samples.div(samples.sum(axis=1).replace(0.0, 1.0), axis=0)
+    totals = [math.fsum(row) for row in samples.fillna(0.0).to_numpy()]  # exact: no order of columns matters
+    return samples.div(pd.Series(totals, samples.index).replace(0.0, 1.0), axis=0)
 
 
 class Recipe(Spec, ABC):
