@@ -12,9 +12,10 @@ from sklearn.metrics import balanced_accuracy_score
 from somb_utils._seeds import SEED, checked_seed
 from somb_utils.errors import SombError, UsageError
 from somb_utils.runs import workers
+from somb_utils.runs.day_tests import model_sha256
 from somb_utils.runs.fit import PreparedFold, fit_fold, prepare
 from somb_utils.runs.models import Model, resolve_models
-from somb_utils.runs.record import model_sha256, provenance
+from somb_utils.runs.record import provenance
 from somb_utils.runs.runner import Progress, TaskLike, fold_jobs, load_tasks, run
 from somb_utils.stats.permutation import p_value
 from somb_utils.tables.sources import SourceLike

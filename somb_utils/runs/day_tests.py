@@ -1,12 +1,14 @@
 """Day tests that were made before: those of a run, and those of the baselines on the open tables."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from somb_utils.paths import DATA
-from somb_utils.runs.record import KEY, model_sha256
+from somb_utils.runs.record import KEY
 
 DAY_TESTS = DATA / "reference" / "day_tests.csv"
 
@@ -14,6 +16,12 @@ DAY_TESTS = DATA / "reference" / "day_tests.csv"
 def stored_day_tests() -> pd.DataFrame:
     """Return the day tests of the baselines on the open tables, one row per task, protocol and model."""
     return pd.read_csv(DAY_TESTS)
+
+
+def model_sha256(record: Mapping[str, Any]) -> str:
+    """Return a hash of what a model is, by its record in provenance: its target, parameters and code, not its name."""
+    parts = [record["target"], record["params"], record["code"]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def p_of_days(provenance: Mapping[str, Any]) -> dict[tuple[str, str, str], float]:

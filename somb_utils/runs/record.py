@@ -1,8 +1,6 @@
 """The output of a run: result rows, prediction rows and provenance, from the outcomes of its fold jobs."""
 
 import ast
-import hashlib
-import json
 import platform
 import secrets
 import sys
@@ -26,22 +24,10 @@ from somb_utils.tasks.task_data import TaskData
 
 FORMAT = 2
 RESULT_COLUMNS = ["task", "protocol", "source", "model", "seed", "fold", "metric", "value", "status"]
-PREDICTION_COLUMNS = [
-    "task",
-    "protocol",
-    "model",
-    "seed",
-    "fold",
-    "id",
-    "label",
-    "y_true",
-    "y_pred",
-    "y_score",
-    "y_proba",
-]
+KEY = ["task", "protocol", "model"]
+PREDICTION_COLUMNS = [*KEY, "seed", "fold", "id", "label", "y_true", "y_pred", "y_score", "y_proba"]
 _TYPES = {"seed": pa.int64(), "y_score": pa.float64(), "y_proba": pa.list_(pa.float64())}
 _PREDICTION_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.large_string())) for name in PREDICTION_COLUMNS])
-KEY = ["task", "protocol", "model"]
 
 
 def outcome_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
@@ -160,12 +146,6 @@ def _record(jobs: Sequence[Job]) -> dict[str, Any]:
         "random_states": dict(version.states) if version else {},
         "code": {"modules": dict(code.modules), "distributions": dict(code.distributions)} if code else None,
     }
-
-
-def model_sha256(record: Mapping[str, Any]) -> str:
-    """Return a hash of what a model is, by its record in provenance: its target, parameters and code, not its name."""
-    parts = [record["target"], record["params"], record["code"]]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _target(target: Any) -> str:
