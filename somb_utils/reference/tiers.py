@@ -28,15 +28,15 @@ def _shown_tier(scores: pd.DataFrame, best: pd.Series) -> Tier:
 
 
 def check(summary: pd.DataFrame) -> pd.DataFrame:
-    """Set the tier that each task's scores show beside the stated one, with the evidence."""
+    """Set the tier that each task's scores show beside the stated one, with the evidence; without tests there is none."""
     needed = ["task", "protocol", "model", "metric", "mean", "low", "high", "chance", "p", "q"]
     if lacking := [column for column in needed if column not in summary]:
         raise UsageError(f"a tier check needs the column {lacking[0]}; a summary with intervals and p-values has it")
     scored = summary.assign(above=above_chance(summary).fillna(value=False).astype(bool))
-    scored = scored[~scored["model"].isin(TRIVIAL) & scored["p"].notna()]
+    scored = scored[~scored["model"].isin(TRIVIAL) & scored["mean"].notna()]
     if scored.empty:
         raise UsageError(f"a tier check needs a model that learns; {' and '.join(TRIVIAL)} do not")
-    groups = scored[scored["task"].isin(list(catalogue()))].groupby(["task", "protocol"])
+    groups = scored[scored["task"].isin(list(catalogue())) & scored["p"].notna()].groupby(["task", "protocol"])
     return pd.DataFrame([_row(scores) for _, scores in groups])
 
 
