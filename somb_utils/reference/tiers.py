@@ -28,7 +28,7 @@ def _shown_tier(scores: pd.DataFrame, best: pd.Series) -> Tier:
 
 
 def check(summary: pd.DataFrame) -> pd.DataFrame:
-    """Set the tier that each task's scores show beside the stated one, with the evidence; without tests there is none."""
+    """Set the tier that each tested task's scores show beside the stated one, with the evidence."""
     needed = ["task", "protocol", "model", "metric", "mean", "low", "high", "chance", "p", "q"]
     if lacking := [column for column in needed if column not in summary]:
         raise UsageError(f"a tier check needs the column {lacking[0]}; a summary with intervals and p-values has it")
