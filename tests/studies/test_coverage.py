@@ -157,5 +157,5 @@ def test_notes_of_the_page_hold_the_stored_figures(stored: pd.DataFrame) -> None
 
 def test_generated_table_has_a_line_for_each_metric_and_design() -> None:
     text = pages.coverage_table()
-    assert all(f"| {name} |" in text for name in ("macro F1", "AUROC", "AUPRC", "micro F1"))
+    assert all(f"| {name} |" in text for name in ("macro AUROC", "AUROC", "AUPRC", "micro AP"))
     assert text.count("| 4 crew, swabs |") == 1
