@@ -134,11 +134,11 @@ def test_leaderboard_rows_agree_with_the_summary(simulated: RunResult) -> None:
 
 def test_leaderboard_page_is_one_piece_that_needs_no_other_host(simulated: RunResult) -> None:
     data = board(simulated).document()
-    data["tasks"]["A1"]["name"] = "</script><b>A & B</b>"
+    data["tasks"]["rigorous"]["A1"]["name"] = "</script><b>A & B</b>"
     text = leaderboard.html(data)
     assert not re.search(r"(src|href)=[\"']?(https?:)?//|@import|fetch\(", text)
     embedded = re.search(r'<script type="application/json">(.*?)</script>', text, re.DOTALL)
-    assert embedded and json.loads(embedded[1])["tasks"]["A1"]["name"] == "</script><b>A & B</b>"
+    assert embedded and json.loads(embedded[1])["tasks"]["rigorous"]["A1"]["name"] == "</script><b>A & B</b>"
 
 
 def test_failed_folds_are_counted_and_scores_stay_missing(simulated: RunResult) -> None:
@@ -156,7 +156,7 @@ def test_own_models_of_a_run_folder_are_shown(simulated: RunResult) -> None:
     mine = leaderboard.select(simulated, checked, any_model=True)
     assert list(dict.fromkeys(mine.results["model"])) == ["logreg", "random", "majority"]
     assert set(mine.results["task"]) == {"A1"}
-    with pytest.raises(UsageError, match="no aligned result of B2"):
+    with pytest.raises(UsageError, match="no rigorous result of B2"):
         leaderboard.select(simulated, check({"tasks": ["B2"], "models": ["logreg"]}), any_model=True)
 
 
@@ -185,9 +185,10 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "_config.yml").write_text((ROOT / "_config.yml").read_text(encoding="utf-8"))
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nparts:\n- chapters:\n  - file: book/data\n  - file: book/tasks\n"
-        "  - file: book/bibliography\n  - file: notebooks/A_small\n"
+        "  - file: book/protocols\n  - file: book/bibliography\n  - file: notebooks/A_small\n"
     )
     (tmp_path / "book" / "index.md").write_text("# Start\n\nWords.\n")
+    (tmp_path / "book" / "protocols.md").write_text("# Protocols\n\nWords.\n")
     for name in ("data.md", "tasks.md", "bibliography.md"):
         (tmp_path / "book" / name).write_text((ROOT / "book" / name).read_text(encoding="utf-8"), encoding="utf-8")
     cells = (
