@@ -92,9 +92,10 @@ def test_ids_that_could_not_be_positive_are_left_out() -> None:
     assert set(target.index[target["adj_pval"].notna()]) >= set(kept.X.index)
     every = somb.load_task("E3", "aligned", tables)
     assert len(kept.X) < len(every.X) and (kept.y == "changed").sum() == (every.y == "changed").sum()
-    tested = set(tables_of("I2")["gt_conserved_pathways_NASA_Twins"]["Pathway"].str.partition("_")[0])
-    pathways = somb.load_task("I2", source="simulated").X.index
-    assert set(pathways.str.partition("_").get_level_values(0)) <= tested
+    listed = tables_of("I2")["gt_conserved_pathways_i4_pbmc"]
+    kept = somb.load_task("I2", source="simulated")
+    assert set(kept.X.index) == set(listed.loc[listed["info"].isin(["C2", "Hallmark"]), "pathway"])
+    assert (kept.y == "conserved").sum() == get_task("I2").class_counts["conserved"], "no positive is left out"
 
 
 def test_features_seen_in_fewer_than_seventy_percent_of_the_training_rows_are_left_out() -> None:
