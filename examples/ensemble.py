@@ -1,4 +1,4 @@
-"""An ensemble of predictions that a run has stored: mean scores, majority votes. Nothing is fitted again.
+"""An ensemble of predictions that a run has stored: mean scores and probabilities, or votes. Nothing is fitted again.
 
 It writes one prediction file a task, which ``somb evaluate`` checks and scores. Choose the models before you look at
 their scores: an ensemble of those that did best on the test folds is fitted to the test folds.
@@ -7,6 +7,7 @@ their scores: an ensemble of those that did best on the test folds is fitted to 
 from pathlib import Path
 from typing import Annotated, cast
 
+import numpy as np
 import pandas as pd
 import typer
 
@@ -21,8 +22,8 @@ from somb_utils.tasks.definitions import Protocol
 def combine(predictions: pd.DataFrame, data: somb.TaskData) -> pd.DataFrame:
     """Return one prediction a tested row, from those of several models.
 
-    Scores are averaged, and a label is positive from 0.5 on. Classes are voted for; a tie goes to the class that the
-    task names first.
+    Scores and class probabilities are averaged, and a label is positive from 0.5 on. Classes without probabilities are
+    voted for; a tie goes to the class that the task names first.
 
     Raises
     ------
@@ -31,9 +32,13 @@ def combine(predictions: pd.DataFrame, data: somb.TaskData) -> pd.DataFrame:
     """
     keys = ["fold", "id", "label"]
     grouped = predictions.groupby(keys, sort=False, dropna=False)
-    short = grouped.size() < predictions["model"].nunique()
+    short = grouped["model"].nunique() < predictions["model"].nunique()
     if short.any():
         raise SombError(f"{data.name}: a model has no prediction for {short.idxmax()}; did it fail on that fold?")
+    if data.task.type == "multiclass" and predictions["y_proba"].notna().all():
+        combined = grouped["y_proba"].agg(lambda rows: np.mean(rows.tolist(), axis=0)).reset_index()
+        called = [data.task.classes[int(np.argmax(row))] for row in combined["y_proba"]]
+        return combined.assign(y_pred=called, y_score=None)
     if data.task.type == "multiclass":
         votes = predictions.groupby([*keys, "y_pred"], dropna=False).size().rename("votes").reset_index()
         votes["place"] = votes["y_pred"].map(data.task.classes.index)
@@ -47,7 +52,7 @@ def main(
     run: Annotated[Path, typer.Argument(help="Run folder with the predictions of several models.")],
     out: Annotated[Path, typer.Argument(help="Folder for the prediction files.")],
     models: Annotated[str | None, typer.Option(help="Models to combine. All but random and majority: omit.")] = None,
-    protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
+    protocol: Annotated[str, typer.Option(help="rigorous, aligned or published.")] = "rigorous",
     data: Annotated[str, typer.Option(help="The tables that the run used.")] = "auto",
 ) -> None:
     """Combine the predictions of a run's models and write them for somb evaluate."""

@@ -23,7 +23,7 @@ def interval(low: float, high: float) -> str:
 
 
 BEST_MARK, CHANCE_MARK = "*", "‡"
-BEST_NOTE = f"{BEST_MARK} not excluded from the best of its task by a multiple comparison with the best (95 %)"
+BEST_NOTE = f"{BEST_MARK} in the best set: a multiple comparison with the best cannot exclude it"
 CHANCE_NOTE = f"{CHANCE_MARK} not above chance (permutation test, q ≥ 0.05 over the table)"
 
 

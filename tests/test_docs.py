@@ -13,6 +13,7 @@ import somb_utils as somb
 from somb_utils.cli.readme import filled
 from somb_utils.errors import UsageError
 from somb_utils.reference import canonical
+from somb_utils.tasks.definitions import PROTOCOLS
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -36,13 +37,13 @@ def test_readme_tables_follow_from_the_canonical_run() -> None:
 
 def test_canonical_scores_are_real_and_complete() -> None:
     scores = canonical.canonical_scores()
-    assert set(scores["source"]) == {"open"} and set(scores["protocol"]) == {"aligned", "published"}
+    assert set(scores["source"]) == {"open"} and set(scores["protocol"]) == set(PROTOCOLS)
     assert scores["failed"].eq(0).all() and scores["task"].nunique() == 17
 
 
 def test_canonical_scores_come_out_of_the_tables(open_data: Path) -> None:
     stored = canonical.canonical_scores()
-    for protocol in ("aligned", "published"):
+    for protocol in PROTOCOLS:
         result = somb.run("A1,C2,F4,G1,H1", ["majority", "logreg"], protocol=protocol, source=open_data / "processed")
         both = result.summary().merge(stored, on=["task", "protocol", "model"], suffixes=("", "_stored"))
         assert len(both) == 10

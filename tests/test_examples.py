@@ -39,7 +39,7 @@ def test_the_command_line_runs_an_example_and_sets_its_parameters(tmp_path: Path
     words += ["--models", "examples.selected_logreg:make"]
     words += ["--model-params", "select__percentile=50", "--out", str(tmp_path)]
     name = "examples.selected_logreg:make(select__percentile=50)"
-    assert f"{name},simulated,macro_f1" in python("-m", "somb_utils.cli", *words)
+    assert f"{name},simulated,macro_auroc" in python("-m", "somb_utils.cli", *words)
     made = {entry["model"]: entry for entry in somb.load_run(tmp_path).provenance["models"]}[name]
     assert made["params"] == {"select__percentile": "50"}
 
@@ -88,7 +88,7 @@ def test_votes_are_counted_and_a_tie_goes_to_the_first_class(run: Path) -> None:
     from examples.ensemble import combine
 
     data = somb.load_task("A1", source="simulated")
-    row = {"fold": "C001", "id": "a", "label": None, "y_score": np.nan}
+    row = {"fold": "C001", "id": "a", "label": None, "y_score": np.nan, "y_proba": None}
     one, two, three = data.task.classes
 
     def voted(*classes: str) -> str:
@@ -105,7 +105,7 @@ def test_an_ensemble_with_a_gap_or_without_models_is_refused(run: Path, tmp_path
     rows = somb.load_run(run).predictions.query("task == 'A1'").iloc[1:]
     with pytest.raises(SombError, match="A1: a model has no prediction for"):
         combine(rows, data)
-    with pytest.raises(UsageError, match="has no aligned predictions of svm"):
+    with pytest.raises(UsageError, match="has no rigorous predictions of svm"):
         main(run, tmp_path, models="svm,logreg", data="simulated")
 
 

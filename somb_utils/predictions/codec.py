@@ -135,6 +135,7 @@ def encode(predictions: pd.DataFrame, data: TaskData, form: Form) -> bytes:
     """
     if form not in FORMS:
         raise UsageError(f"unknown form '{form}'; it is one of {', '.join(FORMS)}")
+    predictions = predictions if "seed" in predictions else predictions.assign(seed=SEED)
     parts = {}
     for number, fold in enumerate(data.folds):
         rows = predictions[predictions["fold"] == fold.label]

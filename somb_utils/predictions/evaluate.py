@@ -90,7 +90,7 @@ def evaluate(
     >>> template(folder, "A1", source="simulated")
     ['A1.json']
     >>> evaluate(folder, source="simulated").summary(0)[["task", "model", "metric"]].values.tolist()
-    [['A1', 'submission', 'macro_f1']]
+    [['A1', 'submission', 'macro_auroc']]
     """
     submissions, notes = validate(folder, tasks, protocol, source, model)
     for note in notes:

@@ -76,7 +76,7 @@ def _weights(weights: Mapping[str, float], groups: pd.Index) -> pd.Series:
         raise UsageError("weights of groups are 0 or more, and finite")
     weight = pd.Series(1.0, groups)
     weight.update(pd.Series(weights, dtype=float))
-    if not weight.any():
+    if len(weight) and not weight.any():
         raise UsageError("every group has weight 0; give one of them a positive weight")
     return weight
 

@@ -231,7 +231,7 @@ def day_accuracy(
     Examples
     --------
     >>> day_accuracy("A1", "logreg", source="simulated", n_jobs=1)
-    (0.9166666666666666, 0.875)
+    (0.9583333333333333, 0.9166666666666666)
     """
     data, chosen, _ = _one(task, model, protocol, source, checked_seed(seed))
     both = loco_day(data)

@@ -54,7 +54,7 @@ class RunResult:
         --------
         >>> import somb_utils as somb
         >>> somb.run("A1", "majority", source="simulated", n_jobs=1).summary(n_bootstrap=0)["mean"].round(2).tolist()
-        [0.2]
+        [0.5]
         """
         from somb_utils.stats.best import with_intervals
 
@@ -85,9 +85,9 @@ class RunResult:
         Examples
         --------
         >>> import somb_utils as somb
-        >>> run = somb.run(["A1", "D1"], "logreg", source="simulated", n_jobs=1)
+        >>> run = somb.run(["A1", "I3"], "logreg", source="simulated", n_jobs=1)
         >>> run.with_p_values(run.summary(n_bootstrap=0), 99)[["task", "p", "shuffled"]].values.tolist()
-        [['A1', nan, None], ['D1', 0.01, 'labels']]
+        [['A1', nan, None], ['I3', 0.01, 'labels']]
         """
         from somb_utils.runs.day_tests import p_of_days
         from somb_utils.stats import with_p_values

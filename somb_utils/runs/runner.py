@@ -134,7 +134,7 @@ def run(
     --------
     >>> result = run("A1", ["majority"], source="simulated", n_jobs=1)
     >>> result.summary()[["task", "model", "metric"]].values.tolist()
-    [['A1', 'majority', 'macro_f1']]
+    [['A1', 'majority', 'macro_auroc']]
     """
     seed = checked_seed(seed)
     where = Where(n_jobs, timeout, memory, cluster)
