@@ -36,7 +36,7 @@ def main() -> None:
     page = f"""# Benchmarks
 
 Written by `python benchmarks` on {platform.platform()} with {os.cpu_count()} cores, Python {platform.python_version()},
-{libraries}. Data: {source.describe().split(" in ")[0]}. All ratios come from one call, on one machine.
+{libraries}. Data: {source.describe().split(" in ")[0]}. The ratios of a section come from one call, on one machine.
 
 {speed.section(tasks, source)}
 {bootstrap.section()}"""

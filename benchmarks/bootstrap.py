@@ -16,7 +16,8 @@ from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from somb_utils.stats import delong_interval, kernels
+from somb_utils.stats import kernels
+from somb_utils.stats.bootstrap import replicate_scores
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 PER = 1000
@@ -35,11 +36,9 @@ def cpu(call: Callable[[], object], times: int = 3) -> float:
 
 def ours(metric: int, n_classes: int, a: np.ndarray, b: np.ndarray, c: np.ndarray, n: int) -> np.ndarray:
     """Return n replicates of one fold whose rows stand in the order that the metric reads."""
-    size = len(a)
-    one = np.array([0, size])
-    given = (part[None] for part in (np.random.default_rng(0).permutation(size).astype(np.int32), a, b, c))
-    unit, a, b, c = given
-    return kernels.bootstrap(metric, n_classes, unit, one, one, a, b, c, n, np.uint64(1))[0]
+    one = np.array([0, len(a)])
+    unit = np.random.default_rng(0).permutation(len(a)).astype(np.int32)
+    return replicate_scores(metric, n_classes, one, one, [part[None] for part in (unit, a, b, c)], n, seed=1)[0]
 
 
 def loop(metric: Metric, first: np.ndarray, second: np.ndarray, n: int) -> list[float]:
@@ -95,18 +94,17 @@ def compare() -> pd.DataFrame:
             if first.ndim == 1
             else np.nan
         )
-        # Read and written once a replicate: counts (set to 0, raised, read: 4 bytes each), unit (4), payload (8 each).
+        # Read and written once per replicate: draws (written, read: 4 bytes each), counts (set to 0, raised, read: 4
+        # each), unit (4), payload (8 each).
         payload = 1 if metric <= kernels.AUPRC else 2 if metric == kernels.MACRO_F1 else 3
-        moved = len(first) * (12 + 4 + 8 * payload) * PER
+        moved = len(first) * (8 + 12 + 4 + 8 * payload) * PER
         rows.append((name, len(first), here, plain / here, scipys / here, here / (moved / limit)))
-    return pd.DataFrame(rows, columns=["metric", "rows", "seconds", "sklearn", "scipy", "memory"]).assign(
-        delong=[cpu(lambda: delong_interval(y, score)) / rows[0][2], *[np.nan] * 3]
-    )
+    return pd.DataFrame(rows, columns=["metric", "rows", "seconds", "sklearn", "scipy", "memory"])
 
 
 def section() -> str:
     """Return the measurements as Markdown."""
-    from somb_utils.cli.console import markdown
+    from somb_utils.labels import markdown
 
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -124,8 +122,7 @@ def section() -> str:
 
 CPU seconds of a thousand resamples of one fold, and how many times as long other ways take. Each replicate equals what
 scikit-learn gives on the resampled rows. The last column is the time over that of moving the same bytes through memory
-once (the working set fits a cache, so it is no hard limit). DeLong's closed form for one AUROC takes
-{1000 * table["delong"][0] * table["seconds"][0]:.1f} ms, {table["delong"][0]:.1%} of the bootstrap.
+once (the working set fits a cache, so it is no hard limit).
 
 {markdown(shown)}
 """

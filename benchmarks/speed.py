@@ -179,7 +179,7 @@ def _fold_seconds(data: Any, model: str) -> float:
 
 def section(tasks: list[str], source: Source) -> str:
     """Return the measurements as Markdown."""
-    from somb_utils.cli.console import markdown
+    from somb_utils.labels import markdown
 
     whole = speed(tasks, source)
     with tempfile.TemporaryDirectory() as cache:

@@ -1,4 +1,4 @@
-"""Seeds: which ones exist, and how the run's seed reaches an estimator that was given none."""
+"""Seeds: which ones are valid, and how the run's seed reaches an estimator that has none."""
 
 import operator
 from typing import Any
@@ -24,10 +24,10 @@ def checked_seed(seed: Any) -> int:
 
 
 def random_states(estimator: Any, seed: int) -> dict[str, int]:
-    """Return a number for each ``random_state`` of an estimator, its own and nested ones, that is None.
+    """Return a seed for each ``random_state`` of an estimator, its own and nested ones, that is None.
 
-    The estimator's own is the seed itself. Nested ones differ from one another, as two forests in a vote should;
-    each depends on the seed and on the names of the parameters alone.
+    The estimator's own is the run's seed. Nested ones differ from one another, as two forests in a vote should, and
+    depend on the seed and on the parameters' names alone.
     """
     if not hasattr(estimator, "get_params"):
         return {}

@@ -1,16 +1,16 @@
-"""The two kinds of failure a user can meet, each with the exit code of the command line."""
+"""The two kinds of error that a user meets, each with its exit code on the command line."""
 
 import unicodedata
 
+_UNSAFE = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format (as for text direction), surrogates, line separators
+
 
 def printable(text: object, most: int | None = 200) -> str:
-    """Return a text that is safe to print: on one line, bounded, without characters that steer a terminal."""
-    whole = str(text)
-    cut = whole if most is None or len(whole) <= most else whole[: most - 1] + "…"
-    return "".join(c if unicodedata.category(c) not in _UNSAFE else ascii(c)[1:-1] for c in cut)
-
-
-_UNSAFE = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # control, format (as for text direction), surrogates, line separators
+    """Return a text that is safe to print: on one line, bounded, without characters that control a terminal."""
+    shown = str(text)
+    if most is not None and len(shown) > most:
+        shown = shown[: most - 1] + "…"
+    return "".join(c if unicodedata.category(c) not in _UNSAFE else ascii(c)[1:-1] for c in shown)
 
 
 class SombError(Exception):
@@ -46,7 +46,7 @@ def reason(error: BaseException) -> str:
         text = " ".join(str(error).split())[:300]
     except Exception:
         text = "(its message cannot be printed)"
-    known = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    message = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if isinstance(error, OSError) and ("libgomp" in text or "libomp" in text):
-        known += "; install the OpenMP library: apt-get install libgomp1 (Debian, Ubuntu), brew install libomp (macOS)"
-    return known
+        return f"{message}; install OpenMP: apt-get install libgomp1 (Debian, Ubuntu), brew install libomp (macOS)"
+    return message

@@ -1,26 +1,15 @@
-"""Names and numbers as a reader sees them: metrics in words, scores with their intervals, tables in Markdown."""
+"""Names and numbers for readers: metrics in words, scores with their intervals, tables in Markdown."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-METRICS = {
-    "macro_f1": "macro F1",
-    "micro_f1": "micro F1",
-    "weighted_f1": "weighted F1",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "f1": "F1",
-    "mean_auroc": "mean AUROC",
-    "hamming_loss": "Hamming loss",
-    "direction_concordance": "direction concordance",
-}
+_WORDS = {"f1": "F1", "auroc": "AUROC", "auprc": "AUPRC", "ndcg": "NDCG", "hamming": "Hamming"}
 
 
 def metric_name(metric: str) -> str:
     """Return a metric's name in words."""
-    return METRICS.get(metric, metric.replace("_at_", " at ").replace("ndcg", "NDCG").replace("_", " "))
+    return " ".join(_WORDS.get(word, word) for word in metric.split("_"))
 
 
 def plus_minus(mean: float, sd: float) -> str:
@@ -34,7 +23,7 @@ def interval(low: float, high: float) -> str:
 
 
 def wide(summary: pd.DataFrame, newline: str = "\n") -> pd.DataFrame:
-    """Return a summary with one row per task and one column per model, as text; an asterisk marks tied scores."""
+    """Return a summary as text, one row per task and one column per model; an asterisk marks tied scores."""
 
     def text(row: Any) -> str:
         counts = {"failed": row.failed, "undefined": row.undefined}
@@ -43,16 +32,15 @@ def wide(summary: pd.DataFrame, newline: str = "\n") -> pd.DataFrame:
         return newline.join(part for part in (score, interval(row.low, row.high), left_out and f"({left_out})") if part)
 
     scores = summary.assign(text=[text(row) for row in summary.itertuples()])
-    table = scores.pivot(index="task", columns="model", values="text").fillna("")
+    table = scores.pivot(index="task", columns="model", values="text").fillna("")[summary["model"].unique()]
     first = scores.drop_duplicates("task").set_index("task")
-    table = table[list(dict.fromkeys(summary["model"]))]
     table.insert(0, "metric", first["metric"])
     table.insert(1, "chance", first["chance"].map("{:.3f}".format))
     return table.reset_index()
 
 
-def markdown(frame: pd.DataFrame, align: Sequence[str] = ()) -> str:
-    """Return a data frame as a GitHub Markdown table; `align` gives the rule below each column's name."""
-    lines = [list(map(str, frame.columns)), list(align) or ["---"] * frame.shape[1]]
+def markdown(frame: pd.DataFrame) -> str:
+    """Return a data frame as a GitHub Markdown table."""
+    lines = [[str(column) for column in frame], ["---"] * frame.shape[1]]
     lines += [[str(value).replace("|", "\\|") for value in row] for row in frame.itertuples(index=False)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -55,10 +55,7 @@ def score_binary(y_true: np.ndarray, y_score: np.ndarray) -> Scores:
 
 
 def precision_at(y_true: np.ndarray, y_score: np.ndarray, k: int) -> float:
-    """Return the expected share of positives among the k best scores, ties broken at random.
-
-    NaN where the fold has fewer than k rows.
-    """
+    """Return the expected share of positives among the k best scores, ties broken at random; NaN with fewer rows."""
     if len(y_true) < k:
         return np.nan
     threshold = np.sort(y_score)[-k]
@@ -67,10 +64,7 @@ def precision_at(y_true: np.ndarray, y_score: np.ndarray, k: int) -> float:
 
 
 def ndcg_at(y_true: np.ndarray, y_score: np.ndarray, k: int) -> float:
-    """Return the normalised discounted cumulative gain at k, averaged over ties (Järvelin & Kekäläinen 2002).
-
-    NaN where the fold has a single row, fewer than k, or no positive.
-    """
+    """Return NDCG at k, averaged over ties (Järvelin & Kekäläinen 2002); NaN for 1 row, under k rows or no positive."""
     if len(y_true) < max(k, 2) or not y_true.any():
         return np.nan
     return float(ndcg_score(y_true[None], y_score[None], k=k))
@@ -107,10 +101,9 @@ def chance(metric: str, train: np.ndarray, test: np.ndarray, n_classes: int) -> 
 
 
 def chance_auprc(n: int, n_positive: int) -> float:
-    """Return the expected average precision of a random ranking without ties.
+    """Return the expected average precision of a random ranking without ties (Bestgen 2015, eq. 5).
 
-    It tends to the prevalence as positives grow, but with few positives lies well above it: 2 positives in
-    3,736 rows give 0.0026, where the prevalence is 0.0005 (Bestgen 2015, eq. 5).
+    With few positives it lies well above the prevalence: 2 in 3,736 rows give 0.0026 where the prevalence is 0.0005.
     """
     if n == 1:
         return float(n_positive)
@@ -130,7 +123,7 @@ def chance_micro_f1(y_true: np.ndarray, prior: np.ndarray) -> float:
 
 
 def _expected_f1(positives: list[int], n: int, priors: list[float]) -> float:
-    """E[2 TP / (positives + predicted)] where each cell is predicted positive with its label's prior."""
+    """E[2 TP / (positives + predicted)] where each entry is predicted positive with its label's prior."""
     hits, false_positives = np.ones(1), np.ones(1)
     for count, prior in zip(positives, priors, strict=True):
         hits = np.convolve(hits, binom.pmf(np.arange(count + 1), count, prior))

@@ -1,4 +1,4 @@
-"""Where the project's own text lives, in a checkout and in an installed wheel, and where caches go."""
+"""The project's folders, in a checkout and in an installed wheel, and writing files whole or not at all."""
 
 import atexit
 import os
@@ -25,10 +25,7 @@ def cache_dir() -> Path:
 
 
 def writable_cache_dir() -> Path:
-    """Return the user cache folder, or one for this process alone, said on standard error, where it cannot be written.
-
-    For what need not be kept. The process's own folder is removed when it ends.
-    """
+    """Return the user cache folder or, where it cannot be written, one that is removed when this process ends."""
     return _writable(cache_dir())
 
 
@@ -49,7 +46,7 @@ def _writable(folder: Path) -> Path:
 
 
 def try_writing(folder: Path) -> None:
-    """Make a folder if it is not there, and write in it, leaving nothing."""
+    """Make a folder if it is missing, and write and remove a file in it."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
@@ -64,41 +61,39 @@ def absolute(path: str | Path) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place, synced to disk, only if the block succeeds."""
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
         temporary = Path(name)
-        yield temporary
-        temporary.chmod(0o644)
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # Windows and some network file systems cannot sync a folder
+            _sync_folder(path.parent)
     except OSError as error:
         raise SombError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # Windows and some network file systems cannot
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """Return the bytes of a file that came from elsewhere."""
+    """Return the bytes of an untrusted file of at most `limit` bytes."""
     try:
         if not path.is_file():
             raise SombError("is not a regular file")
-        size = path.stat().st_size
-        if size > limit:
+        if (size := path.stat().st_size) > limit:
             raise SombError(f"is {size / 2**20:,.4g} MB large; at most {limit / 2**20:g} MB are read")
         return path.read_bytes()
     except OSError as error:

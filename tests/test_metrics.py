@@ -122,7 +122,7 @@ def test_chance_auprc_nears_the_prevalence_with_many_positives() -> None:
     assert metrics.chance_auprc(3736, 2) > 4 * 2 / 3736
 
 
-def test_chance_macro_f1_is_the_mean_over_all_guesses() -> None:
+def test_chance_macro_f1_is_the_mean_over_all_random_labels() -> None:
     y = np.array(["a", "a", "b", "c"])
     prior = {"a": 0.5, "b": 0.3, "c": 0.2}
     expected = sum(
@@ -135,7 +135,7 @@ def test_chance_macro_f1_is_the_mean_over_all_guesses() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(arrays(int, (3, 2), elements=st.integers(0, 1)))
-def test_chance_micro_f1_is_the_mean_over_all_guesses(y: np.ndarray) -> None:
+def test_chance_micro_f1_is_the_mean_over_all_random_labels(y: np.ndarray) -> None:
     prior = np.array([0.3, 0.6])
     expected = 0.0
     for cells in product([0, 1], repeat=6):

@@ -1,7 +1,8 @@
-"""The audit: what the tables and scores show when they are looked at closely.
+"""The audit: faults in rows and features (`census`), scores over seeds (`seeds`), and numbers on the book's pages.
 
-Checks are small functions of a task's data, a table or a run's results; each returns a table and applies to every
-task alike. `pairing` compares the two protocols, `leaks` looks for rows, features and labels that give something
-away, `evidence` compares tables with one another and with their descriptions, `stability` varies seeds and crew.
-`figures` computes the numbers that the book's audit states, and `page` and `show` put them there.
+The checks of the audit notebook alone are beside it, in ``notebooks/audit_checks``.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -19,43 +19,36 @@ Say = Callable[[str], None]
 
 
 def build(
-    data: SourceLike = "auto",
-    out: str | Path = "_build/html",
-    *,
-    jobs: int = -1,
-    parameters: dict[str, Any] | None = None,
-    say: Say = print,
+    data: SourceLike, out: Path, *, jobs: int = -1, parameters: dict[str, Any] | None = None, say: Say = print
 ) -> Path:
     """Execute every notebook of the book on `data` and build the site.
 
-    Folds that `somb run` has finished in ``results/<source>-aligned`` are not fitted again. The site replaces
-    what stood at `out` only when all of it was built.
+    Folds that `somb run` has finished in ``results/<source>-aligned`` are not fitted again. An earlier site at `out` is
+    replaced only when all of the new one was built.
     """
     files.need("jupyter_book")
     if not (CHECKOUT / "_toc.yml").is_file():
-        raise UsageError("the book is built from a checkout of the repository; the installed package holds no pages")
-    target = Path(out).resolve()
+        raise UsageError("the book is built from a checkout of the repository; the installed package has no pages")
+    target = out.resolve()
     _check_target(target)
     source = resolve_source(data)
-    where = str(getattr(source, "folder", source.kind))
     tree = CHECKOUT / "_build" / f"source-{source.kind}"
-    given = {
-        "data_source": str(Path(where).resolve()) if Path(where).is_dir() else where,
-        "results_dir": str(CHECKOUT / "results" / f"{source.kind}-aligned"),
+    values = {
+        "source": str(getattr(source, "folder", source.kind)),
+        "out": str(CHECKOUT / "results" / f"{source.kind}-aligned"),
         "n_jobs": jobs,
         **(parameters or {}),
     }
     say(f"data: {source.describe()}")
     try:
         copy_pages(tree, source.kind)
-        failed = list(_execute_all(tree, given, say))
-        if failed:
+        if failed := list(_execute_all(tree, values, say)):
             raise SombError("the book was not built: " + "; ".join(failed))
         say("building the pages")
-        made = sphinx(tree)
+        site = sphinx(tree)
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(made, target)
+        shutil.move(site, target)
     except OSError as error:
         raise SombError(f"cannot write {error.filename or target}: {error.strerror or error}") from None
     return target / "index.html"
@@ -67,11 +60,11 @@ def _check_target(target: Path) -> None:
         raise UsageError(f"{existing} is not a folder; name another one with --out")
     try:
         try_writing(existing)
-        holds = {path.name for path in target.iterdir()} if existing == target else set()
+        names = {path.name for path in target.iterdir()} if existing == target else set()
     except OSError as error:
         raise SombError(f"cannot write {target}: {error.strerror}; name another folder with --out") from None
-    if holds and "objects.inv" not in holds:
-        raise UsageError(f"{target} holds something other than a built book; name another folder with --out")
+    if names and "objects.inv" not in names:
+        raise UsageError(f"{target} contains something other than a built book; name another folder with --out")
 
 
 def chapters() -> list[str]:
@@ -81,7 +74,7 @@ def chapters() -> list[str]:
 
 
 def notebooks() -> list[str]:
-    """Return the names of the book's notebooks in the order of ``_toc.yml``, those that read others' results last."""
+    """Return the names of the book's notebooks in the order of ``_toc.yml``."""
     return [Path(file).name for file in chapters() if file.startswith("notebooks/")]
 
 
@@ -96,41 +89,35 @@ def copy_pages(tree: Path, kind: str) -> None:
     (tree / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
-def _execute_all(tree: Path, given: dict[str, Any], say: Say) -> Iterator[str]:
-    """Execute the notebooks into `tree`, yielding what failed and where its report is."""
+def _execute_all(tree: Path, values: dict[str, Any], say: Say) -> Iterator[str]:
+    """Execute the notebooks into `tree`, each with the parameters that it has, and yield every failure."""
     names = notebooks()
-    reports = CHECKOUT / "_build" / "reports"
     for number, name in enumerate(names, 1):
         say(f"notebook {number} of {len(names)}: {name}")
         path = files.FOLDER / f"{name}.ipynb"
         if not path.is_file():
             yield f"{path} is missing; make it with: somb notebook --refresh {name}"
             continue
+        report = CHECKOUT / "_build" / "reports" / path.name
         try:
-            files.execute(str(path), _taken(path, given), reports / f"{name}.ipynb", progress=False)
+            taken = {key: values[key] for key in files.default_parameters(path) if key in values}
+            files.execute(str(path), taken, report, progress=False)
         except SombError as error:
             say(f"  failed: {error}")
             yield f"{name}: {error}"
         else:
-            shutil.move(reports / f"{name}.ipynb", tree / "notebooks" / f"{name}.ipynb")
-            _drop_parameters(tree / "notebooks" / f"{name}.ipynb")
+            _drop_parameters(Path(shutil.move(report, tree / "notebooks" / path.name)))
 
 
 def _drop_parameters(path: Path) -> None:
     """Remove what papermill injected: it names folders of this machine, which are nobody else's business."""
     import nbformat
 
-    made = nbformat.read(path, as_version=4)
-    made.cells = [cell for cell in made.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    for part in (made, *made.cells):
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    for part in (notebook, *notebook.cells):
         part.metadata.pop("papermill", None)
-    nbformat.write(made, path)
-
-
-def _taken(path: Path, given: dict[str, Any]) -> dict[str, Any]:
-    """Keep those of `given` that the notebook has a parameter for."""
-    own = files.own_parameters(path)
-    return {key: value for key, value in given.items() if key in own}
+    nbformat.write(notebook, path)
 
 
 def sphinx(tree: Path) -> Path:
@@ -138,12 +125,13 @@ def sphinx(tree: Path) -> Path:
     shutil.rmtree(tree / "_build", ignore_errors=True)
     run = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", run, "build", str(tree), "-n", "-W", "--keep-going", "-q"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"})
-    if done.returncode:
+    process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"})
+    if process.returncode:
+        output = process.stdout + process.stderr
         log = tree / "build.log"
-        log.write_text(done.stdout + done.stderr, encoding="utf-8")
-        found = [line for line in (done.stdout + done.stderr).splitlines() if "WARNING" in line or "ERROR" in line]
-        raise SombError(f"jupyter-book found fault ({log}):\n" + "\n".join(found[:20] or ["see the log"]))
+        log.write_text(output, encoding="utf-8")
+        problems = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
+        raise SombError(f"jupyter-book reported problems ({log}):\n" + "\n".join(problems[:20] or ["see the log"]))
     return tree / "_build" / "html"
 
 

@@ -1,7 +1,7 @@
 """The book's generated parts, as a Sphinx extension: task catalogue, table of tables, data-source banner.
 
-A page holds a marker such as ``<!-- somb:tasks -->``; it is replaced while Sphinx reads the page, so nothing
-generated is stored and plain ``jupyter-book build .`` gives the same pages as ``somb book``.
+A marker in a page, such as ``<!-- somb:tasks -->``, is replaced while Sphinx reads the page, so nothing generated is
+stored and plain ``jupyter-book build .`` gives the same pages as ``somb book``.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ BANNERS = {
 
 
 def task_pages() -> str:
-    """Return the task catalogue: an overview table, then a section a task with the anchor ``task-a1``."""
+    """Return the task catalogue: an overview table, then one section per task with the anchor ``task-a1``."""
     tasks = list(catalogue().values())
     rows = [
         f"| [{t.id}](#task-{t.id.lower()}) | {t.name} | {t.modality} | {_tier(t)} | {_shape(t)} | "
@@ -40,10 +40,10 @@ def task_pages() -> str:
         for t in tasks
     ]
     head = ["| task | name | modality | tier | rows × features | metric | split |", "|---|---|---|---|--:|---|---|"]
-    sections = []
+    parts = ["\n".join(head + rows)]
     for category, members in groupby(tasks, key=lambda task: task.category):
-        sections += [f"## {category}", *map(_task_section, members)]
-    return "\n".join(head + rows) + "\n\n" + "\n\n".join(sections)
+        parts += [f"## {category}", *map(_task_section, members)]
+    return "\n\n".join(parts)
 
 
 def _task_section(task: Task) -> str:
@@ -60,11 +60,10 @@ def _task_section(task: Task) -> str:
         "Ablations": ", ".join(f"`{name}`" for name in task.ablations),
         "Tables": ", ".join(f"[{name}](#table-{name.lower().replace('_', '-')})" for name in task.tables),
     }
+    title = f"(task-{task.id.lower()})=\n### {task.id} · {task.name}"
     lines = [f":{key}: {value}" for key, value in facts.items() if value]
     notes = [f"- {note}" for note in task.notes]
-    return "\n".join(
-        [f"(task-{task.id.lower()})=", f"### {task.id} · {task.name}", "", task.question, "", *lines, "", *notes]
-    )
+    return "\n".join([title, "", task.question, "", *lines, "", *notes])
 
 
 def _tier(task: Task) -> str:
@@ -76,38 +75,26 @@ def _shape(task: Task) -> str:
 
 
 def table_pages() -> str:
-    """Return the open tables, a section a study: file, shape, accession, paper, licence, tasks."""
+    """Return the open tables, one section per study: file, shape, accession, paper, licence, tasks."""
     tables = sorted(registry().values(), key=lambda table: (table.study.split(";")[0], table.name))
+    head = ["| table | rows × columns | accession | paper | licence | tasks |", "|---|--:|---|---|---|---|"]
     parts = [f"{len(tables)} tables, all from commit `{COMMIT[:7]}` of the source repository."]
     for study, members in groupby(tables, key=lambda table: table.study.split(";")[0]):
-        parts += [f"## {study}", "\n".join([*_TABLE_HEAD, *map(_table_row, members)])]
+        parts += [f"## {study}", "\n".join([*head, *map(_table_row, members)])]
     return "\n\n".join(parts)
-
-
-_TABLE_HEAD = [
-    "| table | rows × columns | accession | paper | licence | tasks |",
-    "|---|--:|---|---|---|---|",
-]
 
 
 def _table_row(table: TableInfo) -> str:
     shape = f"{table.rows:,} × {table.columns:,}" if table.rows and table.columns else "not recorded"
-    accession = "<br>".join(f"[{a}](https://osdr.nasa.gov/bio/repo/data/studies/{a})" for a in _parts(table.accession))
+    urls = [f"[{a}](https://osdr.nasa.gov/bio/repo/data/studies/{a})" for a in table.accession.split(";") if a]
     tasks = " ".join(f"[{task}](#task-{task.lower()})" for task in table.tasks)
-    others = _parts(table.study)[1:]
-    name = f"[]{{#table-{table.name.lower().replace('_', '-')}}}`{table.name}`"
-    return (
-        f"| {name}{' (with ' + ', '.join(others) + ')' if others else ''} | {shape} | {accession} | "
-        f"{{cite:t}}`{table.paper}` | {table.licence} | {tasks} |"
-    )
-
-
-def _parts(text: str) -> list[str]:
-    return [part for part in text.split(";") if part]
+    others = f" (with {', '.join(studies)})" if (studies := table.study.split(";")[1:]) else ""
+    name = f"[]{{#table-{table.name.lower().replace('_', '-')}}}`{table.name}`{others}"
+    return f"| {name} | {shape} | {'<br>'.join(urls)} | {{cite:t}}`{table.paper}` | {table.licence} | {tasks} |"
 
 
 def coverage_table() -> str:
-    """Return how often intervals hold the truth, a line a metric and what was sampled."""
+    """Return the coverage of intervals, one row per metric and sampling unit."""
     from somb_utils.studies.coverage import stored, summary
 
     return markdown(summary(stored()))
@@ -117,18 +104,19 @@ MARKERS: dict[str, Callable[[], str]] = {"tasks": task_pages, "tables": table_pa
 
 
 def fill(text: str) -> str:
-    """Return a page's text with each marker replaced by what it stands for."""
+    """Return a page's text with each marker replaced."""
+    from somb_utils.audit import figures
     from somb_utils.book import audit_parts
 
     for name, make in (MARKERS | audit_parts.MARKERS).items():
         marker = f"<!-- somb:{name} -->"
         if marker in text:
             text = text.replace(marker, make())
-    return audit_parts.fill_figures(text)
+    return figures.fill(text)
 
 
 def banner(source: str) -> str:
-    """Return the announcement that stands on every page: which data the book was computed on."""
+    """Return the announcement on every page: which data the book was computed on."""
     return f'<div class="somb-banner somb-{source}">{BANNERS[source]}</div>'
 
 
@@ -138,7 +126,7 @@ def _on_read(app: "Sphinx", page: str, source: list[str]) -> None:
 
 
 def _on_config(app: "Sphinx", config: "Config") -> None:
-    # The theme below would draw a second search field in a bar of its own.
+    # Without this, the theme draws a second search field in an extra bar.
     no_bar: dict[str, list[str]] = {f"navbar_{part}": [] for part in ("start", "center", "end", "persistent")}
     config.html_theme_options = {**config.html_theme_options, **no_bar, "announcement": banner(config.somb_source)}
 
@@ -161,7 +149,7 @@ def _on_finish(app: "Sphinx", error: Exception | None) -> None:
 
 
 def setup(app: "Sphinx") -> dict[str, Any]:
-    """Register with Sphinx; ``somb_source`` says what the notebooks of this build were executed on."""
+    """Register with Sphinx; ``somb_source`` is the kind of data that the notebooks of this build were executed on."""
     app.add_config_value("somb_source", "simulated", "env")
     app.connect("config-inited", _on_config)
     app.connect("source-read", _on_read)

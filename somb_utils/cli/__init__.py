@@ -10,8 +10,8 @@ from typer.core import TyperGroup
 from somb_utils.cli import audit, data, tasks
 from somb_utils.cli.book import book
 from somb_utils.cli.compare import compare
+from somb_utils.cli.console import write_anything
 from somb_utils.cli.evaluate import evaluate, template, validate
-from somb_utils.cli.llm import app as llm_app
 from somb_utils.cli.notebook import notebook
 from somb_utils.cli.power import coverage, power
 from somb_utils.cli.readme import readme
@@ -19,6 +19,7 @@ from somb_utils.cli.runs import ablate, reproduce, run
 from somb_utils.cli.submit import app as submit_app
 from somb_utils.cli.submit import leaderboard
 from somb_utils.errors import SombError
+from somb_utils.llm.commands import app as llm_app
 
 
 class _Group(TyperGroup):
@@ -68,18 +69,8 @@ def somb(
     """
 
 
-app.command()(run)
-app.command()(ablate)
-app.command()(reproduce)
-app.command()(compare)
-app.command()(evaluate)
-app.command()(validate)
-app.command()(template)
-app.command()(notebook)
-app.command()(book)
-app.command()(readme)
-app.command()(power)
-app.command()(coverage)
+for command in (run, ablate, reproduce, compare, evaluate, validate, template, notebook, book, readme, power, coverage):
+    app.command()(command)
 app.command()(leaderboard)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)
@@ -91,8 +82,6 @@ app.add_typer(llm_app, name="llm")
 
 def main() -> None:
     """Run the command line; failures are one message on standard error and an exit code, never a traceback."""
-    from somb_utils.cli.console import write_anything
-
     write_anything()
     try:
         app()

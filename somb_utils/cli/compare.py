@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from somb_utils.cli.runs import Jobs
-from somb_utils.cli.tasks import Format
+from somb_utils.cli.console import print_frame
+from somb_utils.cli.options import Format, Jobs, ModelNames, Print, ProtocolName, TaskNames, read_protocol
 from somb_utils.errors import SombError, UsageError
+from somb_utils.paths import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,97 +18,81 @@ if TYPE_CHECKING:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders of one protocol and data source.")],
-    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids, separated by commas. All: omit.")] = None,
-    models: Annotated[str | None, typer.Option("--models", help="Names, separated by commas. All: omit.")] = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="aligned or published, where the folders hold results of both.")
-    ] = None,
-    against: Annotated[
-        str | None, typer.Option("--against", help="The model to compare with [default: best mean rank].")
-    ] = None,
-    n_bootstrap: Annotated[int, typer.Option(min=1, help="Replicates of each interval.")] = 1000,
-    n_permutations: Annotated[int, typer.Option(min=1, help="Shuffles behind each p-value against chance.")] = 999,
-    seed: Annotated[int, typer.Option(help="Seed of replicates and shuffles.")] = 42,
+    runs: Annotated[list[Path], typer.Argument(help="Run folders with the same protocol and data source.")],
+    tasks: TaskNames = None,
+    models: ModelNames = None,
+    protocol: Annotated[ProtocolName | None, typer.Option(parser=read_protocol, help="If folders have both.")] = None,
+    against: Annotated[str | None, typer.Option(help="Reference model [default: best mean rank].")] = None,
+    n_bootstrap: Annotated[int, typer.Option(min=1, help="Bootstrap replicates per interval.")] = 1000,
+    n_permutations: Annotated[int, typer.Option(min=1, help="Permutations per p-value against chance.")] = 999,
+    seed: Annotated[int, typer.Option(help="Seed of bootstrap and permutations.")] = 42,
     jobs: Jobs = -1,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for tables (CSV) and figures (PNG).")] = None,
-    format: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
+    format: Print = Format.table,
 ) -> None:
     """Compare models: scores against chance, paired differences, ranks over tasks, calibration.
 
-    A model that is the same in two folders counts once; one that differs gets its folder's name in front, and its
-    plain name in --against means the first folder's. `somb run` prints the name of its run folder.
+    A model that is identical in two folders is counted once. If it differs, its name is prefixed with the folder's; the
+    plain name in --against refers to the first folder. `somb run` prints the name of its run folder.
 
     Examples:
 
-    `somb run --tasks A1 --models logreg,rf --out results/base`
+    `somb run --tasks A1 --models logreg,sklearn.svm:SVC --out results/mine`, then
 
-    `somb run --tasks A1 --models logreg,sklearn.svm:SVC --out results/mine`
-
-    `somb compare results/base results/mine --against logreg --out comparison`
+    `somb compare results/open-aligned results/mine --against logreg --out comparison`
     """
-    from somb_utils.runs.compare import against as turned
-    from somb_utils.runs.compare import compare as made_of
-    from somb_utils.runs.compare import gather
-    from somb_utils.runs.names import split_names
+    from somb_utils.runs import compare as comparing
     from somb_utils.runs.workers import count
 
     count(jobs)
-    run = gather(runs, split_names(tasks), split_names(models), protocol)
-    if run.results["model"].nunique() < 2:
-        raise UsageError("a comparison needs two models; name further run folders")
+    run = comparing.gather(runs, tasks or (), models or (), protocol)
+    names = list(run.results["model"].unique())
+    if len(names) < 2:
+        raise UsageError("a comparison needs at least two models; name further run folders")
     if out is not None:
-        from somb_utils import plots  # noqa: F401  # tells at once that figures need the extra
-    made = made_of(run, n_bootstrap, n_permutations, seed, jobs)
-    reference = _reference(against, list(run.results["model"].unique())) if against else _best(made)
-    gaps = turned(made.differences, reference)
-    _print(made, gaps, reference, format)
+        from somb_utils import plots  # noqa: F401  # reports a missing extra before the work
+    comparison = comparing.compare(run, n_bootstrap, n_permutations, seed, jobs)
+    if against is None:
+        against = _best(comparison)
+    elif against not in names:
+        against = next(iter(comparing.named(names, against)), against)
+    differences = comparing.against(comparison.differences, against)
+    _print(comparison, differences, against, format)
     if out is not None:
-        _write(made, gaps, reference, out)
+        _write(comparison, differences, against, out)
         print(f"tables and figures: {out}", file=sys.stderr)
 
 
-def _reference(name: str, models: list[str]) -> str:
-    from somb_utils.runs.compare import named
-
-    return name if name in models else next(iter(named(models, name)), name)
-
-
-def _best(made: "Comparison") -> str:
-    if made.ranks is not None:
-        return str(made.ranks.ranks.index[0])
-    table = made.scores.assign(rank=made.scores.groupby("task")["mean"].rank(ascending=False))
-    return str(table.groupby("model")["rank"].mean().idxmin())
+def _best(comparison: "Comparison") -> str:
+    if comparison.ranks is not None:
+        return str(comparison.ranks.ranks.index[0])
+    ranks = comparison.scores.groupby("task")["mean"].rank(ascending=False)
+    return str(ranks.groupby(comparison.scores["model"]).mean().idxmin())
 
 
-def _print(made: "Comparison", gaps: "pd.DataFrame", reference: str, format: Format) -> None:
-    from somb_utils.cli.console import print_frame
-
-    mark = " (SIMULATED tables)" if made.source == "simulated" else ""
-    scores = made.scores.drop(columns=["protocol", "source", "failed", "undefined"])
+def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str, format: Format) -> None:
+    scores = comparison.scores.drop(columns=["protocol", "source", "failed", "undefined"])
     if format is Format.json:
         print_frame(scores, format)
         return
-    parts = [
-        (f"Scores, 95 % interval, p against chance (permutation), q over the table{mark}", scores),
-        (
-            f"Difference to {reference}, paired; wins: share of replicates above it{mark}",
-            gaps.drop(columns="protocol"),
+    tables = {
+        "Scores, 95 % interval, p against chance (permutation), q over the table": scores,
+        f"Paired difference from {reference}; wins: share of bootstrap replicates above it": differences.drop(
+            columns="protocol"
         ),
-    ]
-    if made.ranks is not None:
-        ranks = made.ranks.ranks.rename("mean rank").reset_index()
-        title = f"Mean rank over {len(made.ranks.scores)} tasks, Friedman p = {made.ranks.p:.2g}{mark}"
-        parts.append((title, ranks))
-    if len(made.calibration):
-        parts.append(
-            (f"Calibration of binary tasks; skill: Brier score against the prevalence{mark}", made.calibration)
-        )
-    for title, frame in parts:
-        print_frame(_rounded(frame), format, title=title)
-    if (gaps["test"] == "sign flip").any() and format is Format.table:
-        floors = sorted({f"{floor:g}" for floor in gaps.loc[gaps["test"] == "sign flip", "floor"]})
-        print(f"A sign flip over so few crew or time points cannot give a p-value below {', '.join(floors)}.")
+    }
+    if comparison.ranks is not None:
+        title = f"Mean rank over {len(comparison.ranks.scores)} tasks, Friedman p = {comparison.ranks.p:.2g}"
+        tables[title] = comparison.ranks.ranks.rename("mean rank").reset_index()
+    if len(comparison.calibration):
+        tables["Calibration of binary tasks; skill: Brier score against the prevalence"] = comparison.calibration
+    mark = " (SIMULATED tables)" if comparison.source == "simulated" else ""
+    for title, table in tables.items():
+        print_frame(_rounded(table), format, title=title + mark)
+    floors = differences.loc[differences["test"] == "sign flip", "floor"]
+    if len(floors) and format is Format.table:
+        shown = ", ".join(sorted({f"{floor:g}" for floor in floors}))
+        print(f"With so few crew or time points, a sign-flip test gives no p-value below {shown}.")
 
 
 def _rounded(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -118,25 +103,25 @@ def _rounded(frame: "pd.DataFrame") -> "pd.DataFrame":
     return shown
 
 
-def _write(made: "Comparison", gaps: "pd.DataFrame", reference: str, out: Path) -> None:
+def _write(comparison: "Comparison", differences: "pd.DataFrame", reference: str, out: Path) -> None:
     from somb_utils._escape import spreadsheet
-    from somb_utils.paths import replacing
     from somb_utils.plots import compare as plots
 
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SombError(f"{out} cannot be made: {error.strerror}; name another folder with --out") from None
-    frames = {"scores": made.scores, "differences": made.differences, "calibration": made.calibration}
-    figures = {"differences": plots.differences(gaps, reference, source=made.source)}
-    if made.ranks is not None:
-        frames["ranks"] = made.ranks.ranks.rename("mean_rank").reset_index()
-        figures["critical_difference"] = plots.critical_difference(made.ranks, source=made.source)
-    for task in dict.fromkeys(made.calibration["task"] if len(made.calibration) else ()):
-        figures[f"calibration_{task}"] = plots.reliability(made.curves, task, source=made.source)
-    for name, frame in frames.items():
+        raise SombError(f"{out} cannot be created: {error.strerror}; name another folder with --out") from None
+    source = comparison.source
+    tables = {"scores": comparison.scores, "differences": comparison.differences, "calibration": comparison.calibration}
+    figures = {"differences": plots.differences(differences, reference, source=source)}
+    if comparison.ranks is not None:
+        tables["ranks"] = comparison.ranks.ranks.rename("mean_rank").reset_index()
+        figures["critical_difference"] = plots.critical_difference(comparison.ranks, source=source)
+    for task in comparison.calibration["task"].unique() if len(comparison.calibration) else ():
+        figures[f"calibration_{task}"] = plots.reliability(comparison.curves, task, source=source)
+    for name, table in tables.items():
         with replacing(out / f"{name}.csv") as temporary:
-            spreadsheet(frame.assign(source=made.source)).to_csv(temporary, index=False)
-    for name, drawn in figures.items():
+            spreadsheet(table.assign(source=source)).to_csv(temporary, index=False)
+    for name, figure in figures.items():
         with replacing(out / f"{name}.png") as temporary:
-            drawn.savefig(temporary, dpi=140, format="png")
+            figure.savefig(temporary, dpi=140, format="png")

@@ -5,10 +5,10 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,25 +17,36 @@ from somb_utils.errors import printable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from somb_utils.runs.results import RunResult
+
 WRAPPED = 24  # columns of text wider than this may be broken into lines, at spaces
 _ASCII = {"±": "+/-", "×": "x", "–": "-", "—": "-", "−": "-", "…": "...", "‘": "'", "’": "'", "“": '"', "”": '"'}
 
 
-def _plainer(error: UnicodeError) -> tuple[str, int]:
-    """Stand in for characters that a stream's encoding lacks, as a codec's error handler."""
-    assert isinstance(error, UnicodeEncodeError)
-    lacking = error.object[error.start : error.end]
-    return "".join(_ASCII.get(character, "?") for character in lacking), error.end
+def _plainer(error: Any) -> tuple[str, int]:
+    """Replace characters that a stream's encoding lacks, as a codec's error handler."""
+    return "".join(_ASCII.get(character, "?") for character in error.object[error.start : error.end]), error.end
 
 
 codecs.register_error("somb-plainer", _plainer)
 
 
 def write_anything() -> None:
-    """Let standard output and error stand in for the characters that their encoding lacks."""
+    """Have standard output and error replace the characters that their encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="somb-plainer")
+
+
+def data_mark(result: "RunResult") -> str:
+    """Return which tables the scores of a run are of."""
+    simulated = result.provenance["source"] == "simulated"
+    return "SIMULATED tables: scores say nothing about real biology" if simulated else "open tables"
+
+
+def fixed(frame: "pd.DataFrame", *columns: str) -> "pd.DataFrame":
+    """Return a data frame whose named columns are text with four decimals."""
+    return frame.assign(**{column: frame[column].map("{:.4f}".format) for column in columns})
 
 
 def print_frame(frame: "pd.DataFrame", format: str, title: str = "") -> None:
@@ -100,7 +111,7 @@ def _keys(frame: "pd.DataFrame") -> int:
 
 
 def _parts(keys: int, needed: Sequence[int], width: int) -> Iterator[list[int]]:
-    """Yield the columns of each table: those that name the row, then as many others as the width holds."""
+    """Yield the columns of each table: those that name the row, then as many others as fit the width."""
     part = list(range(keys))
     for i in range(keys, len(needed)):
         if len(part) > keys and sum(needed[j] for j in (*part, i)) > width:
@@ -111,26 +122,22 @@ def _parts(keys: int, needed: Sequence[int], width: int) -> Iterator[list[int]]:
 
 
 class FitProgress:
-    """A progress bar over fold jobs; its time left goes by expected cost, not by count."""
+    """A progress bar over fold jobs; the time left follows from their expected cost, not from their number."""
 
     def __init__(self, bar: Progress) -> None:
         self.bar = bar
-        self.task = bar.add_task("loading", total=None, left="")
-        self.cost = self.spent = 0.0
+        self.task = bar.add_task("loading", total=None, jobs=0, done=0)
         self.jobs = self.done = 0
 
     def start(self, jobs: int, cost: float) -> None:
         """Set how much there is to do."""
-        self.jobs, self.cost = jobs, cost
-        self.bar.reset(self.task, total=jobs, description="fitting" if jobs else "nothing new to fit", left="")
+        self.jobs = jobs
+        self.bar.reset(self.task, total=cost, description="fitting" if jobs else "nothing new to fit", jobs=jobs)
 
     def advance(self, cost: float, label: str) -> None:
         """Count one finished job."""
-        self.spent += cost
         self.done += 1
-        elapsed = self.bar.tasks[0].elapsed or 0.0
-        left = int(elapsed * (self.cost - self.spent) / self.spent) if self.spent else 0
-        self.bar.update(self.task, completed=self.done, description=label, left=f"{left // 60}:{left % 60:02d} left")
+        self.bar.update(self.task, advance=cost, description=label, done=self.done)
 
 
 @contextmanager
@@ -140,11 +147,12 @@ def fit_progress(what: str = "fold jobs") -> Iterator[FitProgress]:
     columns = (
         TextColumn("{task.description:<26}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[done]}/{task.fields[jobs]}"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
+        TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    disable = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=disable, speed_estimate_period=3600) as bar:
         progress = FitProgress(bar)
         yield progress
     if progress.jobs:

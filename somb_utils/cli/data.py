@@ -5,25 +5,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from somb_utils.cli.console import print_frame
+from somb_utils.cli.options import Data, Tasks
 from somb_utils.errors import SombError
+from somb_utils.paths import replacing
+from somb_utils.tables.registry import file_problem, open_folder, registry, table_info
 
 if TYPE_CHECKING:
     from somb_utils.tables.sources import Source
 
 app = typer.Typer(help="Get, check, simulate and rebuild the tables.", no_args_is_help=True)
 
-Tasks = Annotated[str | None, typer.Option("--tasks", help="Only the tables of these tasks, e.g. A1,F*.")]
-Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
-
 
 @app.command()
 def fetch(tasks: Tasks = None) -> None:
-    """Download the open tables into the user cache, verify each, and continue where an earlier call stopped.
+    """Download the open tables into the user cache and verify each; resumes an interrupted download.
 
     Examples: `somb data fetch`, `somb data fetch --tasks A1,F*`
     """
     from somb_utils.tables.fetch import fetch as fetch_tables
-    from somb_utils.tables.registry import open_folder
 
     names = _names(tasks)
     fetch_tables(names)
@@ -32,64 +32,53 @@ def fetch(tasks: Tasks = None) -> None:
 
 @app.command()
 def status(tasks: Tasks = None, data: Data = "auto") -> None:
-    """List the open tables: size, study, tasks, and which of them are here as published.
+    """List the open tables with size, study and tasks, and which of them are available as published.
 
     Examples: `somb data status`, `somb data status --tasks G1 --data open`
     """
     import pandas as pd
     from rich.filesize import decimal
 
-    from somb_utils.cli.console import print_frame
-    from somb_utils.tables.registry import file_problem, table_info
-    from somb_utils.tables.sources import FolderSource
-
     names = _names(tasks)
     source = _source(data, names)
-    rows = []
-    for info in map(table_info, names):
-        here = "yes" if source.has(info.name) else "no"
-        if here == "yes" and isinstance(source, FolderSource) and file_problem(source.folder / info.file, info):
-            here = "differs"
-        rows.append(
-            {
-                "table": info.name,
-                "size": decimal(info.bytes) if info.bytes else "?",
-                "rows": str(info.rows or "?"),
-                "study": info.study,
-                "tasks": " ".join(info.tasks),
-                "here": here,
-            }
-        )
-    print_frame(pd.DataFrame(rows), "table", title=source.describe())
-    lacking = [row["table"] for row in rows if row["here"] != "yes"]
+    problems = _problems(source, names)
+    tables = [table_info(name) for name in names]
+    columns = {
+        "table": names,
+        "size": [decimal(table.bytes) if table.bytes else "?" for table in tables],
+        "rows": [str(table.rows or "?") for table in tables],
+        "study": [table.study for table in tables],
+        "tasks": [" ".join(table.tasks) for table in tables],
+        "here": ["no" if name not in problems else "differs" if problems[name] else "yes" for name in names],
+    }
+    print_frame(pd.DataFrame(columns), "table", title=source.describe())
+    lacking = [name for name in names if problems.get(name, "no file")]
     print(f"{len(names) - len(lacking)} of {len(names)} tables are available")
     if lacking:
         print(f"Of the others, {source.remedy(lacking)}")
-    if any(row["here"] == "differs" for row in rows):
+    if any(problems.values()):
         print("How they differ: somb data verify")
 
 
 @app.command()
 def verify(tasks: Tasks = None, data: Data = "auto") -> None:
-    """Check the hash of every table that is here against the register.
+    """Check the hash of every available table against the registry.
 
     Examples: `somb data verify`, `somb data verify --tasks A1 --data open`
     """
-    from somb_utils.tables.registry import file_problem, table_info
     from somb_utils.tables.sources import FolderSource
 
     names = _names(tasks)
     source = _source(data, names)
     if not isinstance(source, FolderSource):
         raise SombError(f"there is no file to verify: {source.describe()}. Get them with: somb data fetch")
-    present = [table_info(name) for name in names if source.has(name)]
-    problems = {info.file: file_problem(source.folder / info.file, info) for info in present}
-    wrong = {file: problem for file, problem in problems.items() if problem}
-    for file, problem in wrong.items():
-        print(f"{source.folder / file} {problem}")
-    print(f"{len(present) - len(wrong)} of {len(present)} tables in {source.folder} are as published")
+    problems = _problems(source, names)
+    wrong = {name: problem for name, problem in problems.items() if problem}
+    for name, problem in wrong.items():
+        print(f"{source.folder / table_info(name).file} {problem}")
+    print(f"{len(problems) - len(wrong)} of {len(problems)} tables in {source.folder} are as published")
     if wrong:
-        raise SombError(f"of the tables named above, {source.remedy(Path(file).stem for file in wrong)}")
+        raise SombError(f"of the tables named above, {source.remedy(wrong)}")
 
 
 @app.command()
@@ -97,14 +86,13 @@ def simulate(
     out: Annotated[Path, typer.Argument(help="Folder for the CSV files.")],
     seed: int = 42,
     crew: Annotated[int, typer.Option(help="Number of crew members.")] = 4,
-    effect: Annotated[float, typer.Option(help="Size of the planted signal; 0 for none.")] = 1.0,
-    timepoints: Annotated[int, typer.Option(help="Timepoints a crew member in the clinical tables.")] = 7,
+    effect: Annotated[float, typer.Option(help="Size of the simulated effect; 0 for none.")] = 1.0,
+    timepoints: Annotated[int, typer.Option(help="Time points per crew member in the clinical tables.")] = 7,
 ) -> None:
-    """Write the simulated tables as CSV, to look at them or to try other tools on them.
+    """Write the simulated tables as CSV, to inspect them or to try other tools on them.
 
     Examples: `somb data simulate simulated/`, `somb data simulate null/ --effect 0`
     """
-    from somb_utils.paths import replacing
     from somb_utils.tables.simulate import SIMULATED, simulate_table
 
     for name in SIMULATED:
@@ -125,7 +113,6 @@ def derive(
     """
     from pandas.testing import assert_frame_equal
 
-    from somb_utils.paths import replacing
     from somb_utils.tables.derive import DERIVED, derive_all
 
     source = _source(data, [*DERIVED, *(name for rule in DERIVED.values() for name in rule.inputs)])
@@ -147,19 +134,24 @@ def derive(
         raise SombError(f"{len(different)} rebuilt tables differ from the published ones")
 
 
+def _problems(source: "Source", names: list[str]) -> dict[str, str | None]:
+    """Return how the file of each available table differs from the published one; None if it does not."""
+    from somb_utils.tables.sources import FolderSource
+
+    tables = [table_info(name) for name in names if source.has(name)]
+    folder = source.folder if isinstance(source, FolderSource) else None
+    return {table.name: file_problem(folder / table.file, table) if folder else None for table in tables}
+
+
 def _source(data: str, names: list[str]) -> "Source":
-    """Return the source; ``auto`` is the cache if it holds any of the tables, since files are asked for here."""
-    from somb_utils.tables.registry import open_folder
+    """Return the source; ``auto`` is the cache if it has any of the tables, since these commands are about files."""
     from somb_utils.tables.sources import FolderSource, resolve_source
 
-    kept = FolderSource(open_folder())
-    return resolve_source(data, [name for name in names if kept.has(name)] or names)
+    cached = FolderSource(open_folder())
+    return resolve_source(data, [name for name in names if cached.has(name)] or names)
 
 
 def _names(tasks: str | None) -> list[str]:
-    from somb_utils.tables.registry import registry
-    from somb_utils.tasks.definitions import select_tasks
+    from somb_utils.tasks.definitions import select_tasks, task_tables
 
-    if tasks is None:
-        return list(registry())
-    return list(dict.fromkeys(name for task in select_tasks(tasks) for name in task.tables))
+    return list(registry()) if tasks is None else task_tables(select_tasks(tasks))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somb_utils.cli.runs import Data, Print
-from somb_utils.cli.tasks import Format
+from somb_utils.cli.console import data_mark, fixed, print_frame
+from somb_utils.cli.options import Data, Format, Print, Protocol, ProtocolName, Tasks
 from somb_utils.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,13 +15,8 @@ if TYPE_CHECKING:
 
     from somb_utils.predictions.evaluate import Submission
 
-Folder = Annotated[
-    Path,
-    typer.Argument(metavar="DIR", help="One file a task: A1.json, .parquet, .csv or .csv.gz. Or a run folder."),
-]
-Model = Annotated[str | None, typer.Option("--model", help="Which model of a run folder.")]
-Tasks = Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All that have a file: omit.")]
-Protocol = Annotated[str, typer.Option(help="aligned or published: whose folds the predictions are for.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Files A1.json, .parquet, .csv, .csv.gz; or a run folder.")]
+Model = Annotated[str | None, typer.Option("--model", help="Model of a run folder.")]
 
 
 def evaluate(
@@ -30,48 +25,43 @@ def evaluate(
     protocol: Protocol = "aligned",
     model: Model = None,
     data: Data = "auto",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write results and predictions here.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for results and predictions.")] = None,
     format: Print = Format.table,
 ) -> None:
-    """Check predictions, score them with every metric of their tasks, and set them beside the best baseline.
+    """Check predictions, score them with every metric of their tasks, and compare them with the best baseline.
 
-    Nothing is scored before every file is valid; all that is wrong is told at once.
+    Nothing is scored until every file is valid; the check reports every problem at once.
 
     Examples: `somb template mypredictions --tasks "A*"` writes files to fill, then
     `somb evaluate mypredictions --out results/mine`. `somb evaluate results/mine` scores a run's own predictions.
     """
-    from somb_utils.cli.console import print_frame
     from somb_utils.metrics import confusion
     from somb_utils.predictions.evaluate import score, standing
 
     if out is not None and out.resolve() == folder.resolve():
-        raise UsageError("--out must be another folder than the predictions'")
+        raise UsageError("--out must be another folder than that of the predictions")
     submissions = _validated(folder, tasks, protocol, data, model)
     result = score(submissions, out)
     table = standing(result)
     if format is not Format.table:
         print_frame(table, format)
         return
-    simulated = result.provenance["source"] == "simulated"
-    mark = "SIMULATED tables: no score says anything of real biology" if simulated else "open tables"
-    print_frame(_shown(table), format, title=f"Primary metric, mean ± SD over folds ({mark})")
-    print_frame(_every_metric(result.results), format, title="Every metric")
+    print_frame(_shown(table), format, title=f"Primary metric, mean ± SD over folds ({data_mark(result)})")
+    values = result.results.groupby(["task", "metric"], sort=False)["value"]
+    metrics = values.agg(mean="mean", sd=lambda folds: folds.std(ddof=0), folds="count").reset_index()
+    print_frame(fixed(metrics, "mean", "sd"), format, title="All metrics")
     for submission in submissions.values():
         task = submission.data.task
         if task.type == "multiclass":
             rows = result.predictions[result.predictions["task"] == task.id]
             counts = confusion(rows["y_true"].to_numpy(), rows["y_pred"].to_numpy(), task.classes)
-            print_frame(counts.reset_index(names="true \\ predicted"), format, title=f"{task.id}: tested rows by class")
+            print_frame(counts.reset_index(names="true \\ predicted"), format, title=f"{task.id}: confusion matrix")
 
 
 def validate(
-    folder: Folder,
-    tasks: Tasks = None,
-    protocol: Protocol = "aligned",
-    model: Model = None,
-    data: Data = "auto",
+    folder: Folder, tasks: Tasks = None, protocol: Protocol = "aligned", model: Model = None, data: Data = "auto"
 ) -> None:
-    """Check predictions without scoring them; all that is wrong is told at once.
+    """Check predictions without scoring them, and report every problem at once.
 
     Example: `somb template mypredictions`, then `somb validate mypredictions`
     """
@@ -81,14 +71,12 @@ def validate(
 
 def template(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All: omit.")] = None,
+    tasks: Tasks = None,
     protocol: Protocol = "aligned",
     data: Data = "auto",
-    form: Annotated[
-        str, typer.Option(help="json; or parquet, csv or csv.gz (with ids, so that nothing can be misaligned).")
-    ] = "json",
+    form: Annotated[str, typer.Option(help="json; or, with ids of the rows, parquet, csv or csv.gz.")] = "json",
 ) -> None:
-    """Write valid example predictions, the most common answer everywhere, to fill with your own.
+    """Write valid example predictions (the majority class everywhere) to replace with your own.
 
     Examples: `somb template mypredictions`, `somb template mypredictions --tasks A1 --form parquet`
     """
@@ -98,14 +86,16 @@ def template(
 
     source = resolve_source(data, task_tables(select_tasks(tasks)))
     print(f"data: {source.describe()}", file=sys.stderr)
-    files = write_template(folder, tasks, protocol, source, form)  # type: ignore[arg-type]
+    files = write_template(folder, tasks, protocol, source, form)  # type: ignore[arg-type]  # which checks the form
     print(f"{len(files)} files are in {folder}; score them with: somb evaluate {folder}")
 
 
-def _validated(folder: Path, tasks: str | None, protocol: str, data: str, model: str | None) -> "dict[str, Submission]":
+def _validated(
+    folder: Path, tasks: str | None, protocol: ProtocolName, data: str, model: str | None
+) -> "dict[str, Submission]":
     from somb_utils.predictions.evaluate import validate as check
 
-    submissions, notes = check(folder, tasks, protocol, data, model)  # type: ignore[arg-type]
+    submissions, notes = check(folder, tasks, protocol, data, model)
     print(f"data: {next(iter(submissions.values())).data.provenance['described']}", file=sys.stderr)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
@@ -115,24 +105,20 @@ def _validated(folder: Path, tasks: str | None, protocol: str, data: str, model:
 def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
-    from somb_utils.labels import plus_minus
+    from somb_utils.labels import interval, plus_minus
 
-    def cells(row: Any) -> dict[str, str]:
-        return {
-            "task": row.task,
-            "metric": row.metric,
-            "score": plus_minus(row.mean, row.sd) + (f" ({row.undefined} undefined)" if row.undefined else ""),
-            "95 % interval": "" if pd.isna(row.low) else f"{row.low:.3f} to {row.high:.3f}",
-            "chance": f"{row.chance:.3f}",
-            "best baseline": ""
-            if pd.isna(row.baseline_mean)
-            else f"{row.baseline_mean:.3f} [{row.baseline_low:.3f}, {row.baseline_high:.3f}] ({row.best_baseline})",
-        }
-
-    return pd.DataFrame([cells(row) for row in table.itertuples()])
-
-
-def _every_metric(results: "pd.DataFrame") -> "pd.DataFrame":
-    grouped = results.groupby(["task", "metric"], sort=False)["value"]
-    table = grouped.agg(mean="mean", sd=lambda values: values.std(ddof=0), folds="count").reset_index()
-    return table.assign(**{column: table[column].map("{:.4f}".format) for column in ("mean", "sd")})
+    rows = []
+    row: Any
+    for row in table.itertuples():
+        baseline = interval(row.baseline_low, row.baseline_high)
+        rows.append(
+            {
+                "task": row.task,
+                "metric": row.metric,
+                "score": plus_minus(row.mean, row.sd) + (f" ({row.undefined} undefined)" if row.undefined else ""),
+                "95 % interval": interval(row.low, row.high),
+                "chance": f"{row.chance:.3f}",
+                "best baseline": baseline and f"{row.baseline_mean:.3f} {baseline} ({row.best_baseline})",
+            }
+        )
+    return pd.DataFrame(rows)

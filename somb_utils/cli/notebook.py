@@ -6,58 +6,56 @@ from typing import Annotated, Any
 
 import typer
 
-from somb_utils.cli.runs import Data, Jobs, Models, Params, Seed, parse_params
+from somb_utils.cli.options import Bootstrap, Data, Jobs, Models, Params, Protocol, Seed, TaskNames, parse_params
 from somb_utils.errors import UsageError
 
 
 def notebook(
-    names: Annotated[list[str] | None, typer.Argument(help="A letter (A to I), a notebook's name or its path.")] = None,
-    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids of the notebook's tasks. All: omit.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="A notebook's name, its first letter or its path.")] = None,
+    tasks: TaskNames = None,
     models: Models = None,
     model_params: Params = None,
-    protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
+    protocol: Protocol = "aligned",
     data: Data = "auto",
-    n_bootstrap: Annotated[int, typer.Option("--n-bootstrap", min=0, help="Replicates of each interval.")] = 1000,
+    n_bootstrap: Bootstrap = 1000,
     seed: Seed = 42,
-    results_dir: Annotated[Path | None, typer.Option(help="Folder that keeps finished folds.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Run folder that keeps finished folds.")] = None,
     jobs: Jobs = 1,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Executed notebook [default: NAME.out.ipynb].")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A new file [default: NAME.out.ipynb].")] = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Execute the stored ones on simulated tables.")] = False,
 ) -> None:
     """Run a notebook with your models and data, into a new file.
 
     Example: `somb notebook A --models logreg,sklearn.svm:SVC --model-params logreg.C=0.1 --out out.ipynb`
     """
-    from somb_utils import notebook as nb
-    from somb_utils.runs.names import split_names
+    from somb_utils.notebook import files
+    from somb_utils.notebook.parameters import Parameters
 
     if refresh:
-        for path in nb.refresh(names or ()):
+        for path in files.refresh(names or ()):
             print(path)
         return
     if not names or len(names) > 1:
         raise UsageError("name one notebook, e.g. somb notebook A")
-    sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
-    given: dict[str, Any] = {
+    sys.path.insert(0, str(Path.cwd()))  # where a user's own model is
+    folder = Path(data).expanduser()
+    parameters: dict[str, Any] = {
         "protocol": protocol,
-        "data_source": data if not Path(data).expanduser().is_dir() else str(Path(data).expanduser().resolve()),
+        "source": str(folder.resolve()) if folder.is_dir() else data,
         "n_bootstrap": n_bootstrap,
         "seed": seed,
         "n_jobs": jobs,
-        "results_dir": str(results_dir.resolve()) if results_dir else None,
-        "tasks": split_names(tasks) or None,
-        "models": split_names(models) or None,
-        "model_params": parse_params(model_params or [], models),
+        "out": str(results.resolve()) if results else None,
+        "tasks": tasks or None,
+        "models": models or None,
+        "model_params": parse_params(model_params, models),
     }
-    path = nb.notebook_path(names[0])
-    taken = nb.own_parameters(path)
-    usual = {"protocol": "aligned", "data_source": "auto", "n_bootstrap": 1000, "seed": 42, "n_jobs": 1}
+    path = files.notebook_path(names[0])
+    accepted = files.default_parameters(path)
     changed = {
         key: value
-        for key, value in given.items()
+        for key, value in parameters.items()
         # The evaluation of language models takes none of these; only what was asked for is refused.
-        if value not in (None, {}) and (key in taken or value != usual.get(key))
+        if value not in (None, {}) and (key in accepted or value != Parameters.model_fields[key].default)
     }
-    print(nb.execute(names[0], changed, out or Path(f"{path.stem}.out.ipynb")))
+    print(files.execute(names[0], changed, out or Path(f"{path.stem}.out.ipynb")))

@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from somb_utils.errors import SombError, UsageError
+from somb_utils.paths import replacing
 
 
 def readme(
-    update: Annotated[bool, typer.Option("--update", help="Write the tables; without it, only compare.")] = False,
-    store: Annotated[
-        list[Path] | None, typer.Option("--store", help="First make these run folders the canonical run.")
-    ] = None,
+    update: Annotated[bool, typer.Option("--update", help="Write the tables [default: only compare].")] = False,
+    store: Annotated[list[Path] | None, typer.Option(help="First store these runs as the canonical run.")] = None,
     file: Annotated[Path, typer.Option(help="The README.")] = Path("README.md"),
 ) -> None:
     """Compare the README's result tables with the stored canonical run, or write them.
@@ -20,7 +19,6 @@ def readme(
     Examples: `somb readme`, `somb readme --update`,
     `somb readme --store results/open-aligned --store results/open-published --update`
     """
-    from somb_utils.paths import replacing
     from somb_utils.reference.canonical import store as store_runs
 
     if store:

@@ -2,298 +2,201 @@
 
 import math
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from somb_utils.cli.tasks import Format
+from somb_utils.cli import options
+from somb_utils.cli.console import data_mark, fit_progress, fixed, print_frame
+from somb_utils.cli.options import Format, parse_params
 from somb_utils.errors import SombError, UsageError, printable
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from somb_utils.runs.plan import Plan
     from somb_utils.runs.results import RunResult
     from somb_utils.tables.sources import Source
-    from somb_utils.tasks.task_data import TaskData
-
-Models = Annotated[
-    str | None, typer.Option("--models", help="Baselines or package.module:object, separated by commas.")
-]
-Params = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model-params",
-        help="model.key=value, or key=value for a single model; may be repeated. Values as in YAML: 0.1, 1e2, true, "
-        "null or None, [1, 2], {a: b}, '\"text\"'.",
-    ),
-]
-Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder of the published CSV files.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Fold jobs at once; -1: one a core.")]
-Cluster = Annotated[
-    str | None, typer.Option("--cluster", help="A Dask scheduler, tls://host:8786, or local:N for N processes here.")
-]
-Timeout = Annotated[float | None, typer.Option(help="Seconds that a fit may take; one that takes longer has failed.")]
-Memory = Annotated[float | None, typer.Option(help="GiB that a fit may allocate (Linux); beyond it, it fails.")]
-Seed = Annotated[
-    int,
-    typer.Option(
-        help="Seed of every model; in your own, of each random_state that is None. Folds do not depend on it."
-    ),
-]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [default: results/DATA-PROTOCOL].")]
-Print = Annotated[Format, typer.Option("--format", help="How to print the summary.")]
 
 
 def run(
-    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards, e.g. A1,F*. All: omit.")] = None,
-    models: Models = None,
-    model_params: Params = None,
-    protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
-    data: Data = "auto",
-    jobs: Jobs = -1,
-    timeout: Timeout = None,
-    memory: Memory = None,
-    cluster: Cluster = None,
-    seed: Seed = 42,
-    out: Out = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, count the fits, and fit nothing.")
-    ] = False,
-    format: Print = Format.table,
+    tasks: options.Tasks = None,
+    models: options.Models = None,
+    model_params: options.Params = None,
+    protocol: options.Protocol = "aligned",
+    data: options.Data = "auto",
+    jobs: options.Jobs = -1,
+    timeout: options.Timeout = math.inf,
+    memory: options.Memory = None,
+    cluster: options.Cluster = None,
+    seed: options.Seed = 42,
+    out: options.Out = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, count the fits, fit nothing.")] = False,
+    format: options.Print = Format.table,
 ) -> None:
     """Fit models on tasks, score them, and print the summary.
 
-    Results, predictions and provenance go to the run folder; the same command continues an interrupted run.
-    `--format csv > summary.csv` keeps the summary as CSV; `pandas.read_parquet` reads `results.parquet`, a row a fold.
+    Results, predictions and provenance are written to the run folder; the same command resumes an interrupted run.
+    `--format csv > summary.csv` saves the summary as CSV; `results.parquet` has one row per fold and metric.
 
     Examples:
 
-    `somb run --tasks A1,A2`
+    `somb run --tasks A1,A2 --dry-run`
 
-    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (called `rf(n_estimators=300)`)
+    `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (listed as `rf(n_estimators=300)`)
 
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
-
-    `somb run --dry-run`
     """
-    params = parse_params(model_params or [], models)
+    params = parse_params(model_params, models)
+    settings = {**_begin(tasks, protocol, data, out), "model_params": params, "seed": seed, "n_jobs": jobs}
     if dry_run:
-        from somb_utils.cli.plan import print_plan
         from somb_utils.runs.plan import plan
 
-        source, folder = _begin(tasks, protocol, data, out)
-        options: Any = {"protocol": protocol, "source": source, "seed": seed, "n_jobs": jobs, "out": folder}
-        print_plan(plan(tasks, models, model_params=params, **options), format)
+        _print_plan(plan(tasks, models, **settings), format)
         return
-    result = _execute(tasks, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
+    result = _fit(tasks, models, **settings, timeout=timeout, memory=memory, cluster=cluster)
     _print_summary(result, jobs, format)
-    _say_missing(tasks, data)
-    _report_failures(result)
+    _report_gaps(result, tasks, settings["source"])
 
 
 def ablate(
     task: Annotated[str, typer.Argument(help="A task that defines ablations, e.g. B1.")],
-    models: Models = None,
-    model_params: Params = None,
-    protocol: Annotated[str, typer.Option(help="aligned or published.")] = "aligned",
-    data: Data = "auto",
-    jobs: Jobs = -1,
-    timeout: Timeout = None,
-    memory: Memory = None,
-    cluster: Cluster = None,
-    seed: Seed = 42,
-    out: Out = None,
-    format: Print = Format.table,
+    models: options.Models = None,
+    model_params: options.Params = None,
+    protocol: options.Protocol = "aligned",
+    data: options.Data = "auto",
+    jobs: options.Jobs = -1,
+    timeout: options.Timeout = math.inf,
+    memory: options.Memory = None,
+    cluster: options.Cluster = None,
+    seed: options.Seed = 42,
+    out: options.Out = None,
+    format: options.Print = Format.table,
 ) -> None:
-    """Fit models on a task with all of its features and on each of its feature subsets.
+    """Fit models on a task with all of its features, and with each of its feature subsets.
 
     Example: `somb ablate B1 --models logreg,lightgbm`
     """
-    from somb_utils.tables.sources import resolve_source
     from somb_utils.tasks.definitions import get_task
     from somb_utils.tasks.task_data import load_task
 
     definition = get_task(task.upper())
     if not definition.ablations:
         raise UsageError(f"{definition.id} defines no ablation; B1 does")
-    source = resolve_source(data, definition.tables)
-    loaded = [load_task(definition, protocol, source, a) for a in (None, *definition.ablations)]  # type: ignore[arg-type]
-    params = parse_params(model_params or [], models)
-    result = _execute(loaded, models, params, protocol, data, _where(jobs, timeout, memory, cluster), seed, out)
+    params = parse_params(model_params, models)
+    settings = {**_begin(definition.id, protocol, data, out), "model_params": params, "seed": seed, "n_jobs": jobs}
+    loaded = [load_task(definition, protocol, settings["source"], name) for name in (None, *definition.ablations)]
+    result = _fit(loaded, models, **settings, timeout=timeout, memory=memory, cluster=cluster)
     _print_summary(result, jobs, format)
-    _report_failures(result)
+    _report_gaps(result, definition.id, settings["source"])
 
 
 def reproduce(
-    tasks: Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards. All: omit.")] = None,
-    data: Data = "auto",
-    jobs: Jobs = -1,
-    timeout: Timeout = None,
-    memory: Memory = None,
-    cluster: Cluster = None,
-    out: Out = None,
-    format: Print = Format.table,
+    tasks: options.Tasks = None,
+    data: options.Data = "auto",
+    jobs: options.Jobs = -1,
+    timeout: options.Timeout = math.inf,
+    memory: options.Memory = None,
+    cluster: options.Cluster = None,
+    out: options.Out = None,
+    format: options.Print = Format.table,
 ) -> None:
-    """Run the published protocol on the real tables and set every score beside the published one.
+    """Run the published protocol on the real tables and compare every score with the published one.
 
     Example: `somb reproduce --tasks A1` (after `somb data fetch`)
     """
-    from somb_utils.cli.console import print_frame
     from somb_utils.reference.published import compare
-    from somb_utils.tables.sources import resolve_source
-    from somb_utils.tasks.definitions import select_tasks, task_tables
 
-    if resolve_source(data, task_tables(select_tasks(tasks))).kind != "open":
+    settings = _begin(tasks, "published", data, out)
+    if settings["source"].kind != "open":
         raise SombError("only real tables can reproduce the published scores; get them with: somb data fetch")
-    result = _execute(tasks, None, {}, "published", data, _where(jobs, timeout, memory, cluster), 42, out)
+    result = _fit(tasks, None, **settings, n_jobs=jobs, timeout=timeout, memory=memory, cluster=cluster)
     table = compare(result.summary(n_jobs=jobs))
-    shown = table.assign(**{c: table[c].map("{:.4f}".format) for c in ("published", "here", "difference")})
-    print_frame(shown, format, title="Primary metric, published and here")
-    _say_missing(tasks, data)
-    _report_failures(result)
+    shown = fixed(table, "published", "here", "difference")
+    print_frame(shown, format, title="Primary metric, published and reproduced")
+    _report_gaps(result, tasks, settings["source"])
     wrong = table[table["verdict"] == "DIFFERS"]
     print(f"{len(table) - len(wrong)} of {len(table)} scores are within their tolerance", file=sys.stderr)
     if len(wrong):
         raise SombError(f"{len(wrong)} scores differ from the published ones by more than their tolerance")
 
 
-def parse_params(pairs: list[str], models: str | None) -> dict[str, dict[str, Any]]:
-    """Read ``model.key=value`` pairs, with values in YAML's spelling."""
-    from somb_utils.cli.values import read_value
-    from somb_utils.runs.names import split_names
-
-    names = split_names(models)
-    parsed: dict[str, dict[str, Any]] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        owner = next((n for n in sorted(names, key=len, reverse=True) if key.startswith(f"{n}.")), None)
-        if owner is None and len(names) == 1:
-            owner, parameter = names[0], key
-        elif owner is None:
-            owner, _, parameter = key.partition(".")
-        else:
-            parameter = key.removeprefix(f"{owner}.")
-        if not equals or not parameter:
-            raise UsageError(f"--model-params '{pair}' is not of the form model.key=value, e.g. logreg.C=0.1")
-        parsed.setdefault(owner, {})[parameter] = read_value(text, f"--model-params '{pair}'")
-    return parsed
-
-
-def _where(jobs: int, timeout: float | None, memory: float | None, cluster: str | None) -> dict[str, Any]:
-    if jobs == 0 or jobs < -1:
-        raise UsageError(f"--jobs {jobs}: give a number of jobs, or -1 for one a core")
-    # Without a time limit, an infinite one: a fit is then done in a process of its own, also with one job.
-    return {
-        "n_jobs": jobs,
-        "timeout": math.inf if timeout is None else timeout,
-        "memory": None if memory is None else int(memory * 2**30),
-        "cluster": cluster,
-    }
-
-
-def _begin(tasks: "str | list[TaskData] | None", protocol: str, data: str, out: Path | None) -> "tuple[Source, Path]":
-    """Say which tables and which folder a run uses."""
+def _begin(tasks: str | None, protocol: str, data: str, out: Path | None) -> dict[str, Any]:
+    """Print which tables and which folder a run uses; return them and the protocol."""
     from somb_utils.tables.sources import resolve_source
-    from somb_utils.tasks.definitions import PROTOCOLS, select_tasks, task_tables
+    from somb_utils.tasks.definitions import select_tasks, task_tables
 
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
-    sys.path.insert(0, str(Path.cwd()))  # where a user's own model lives
+    sys.path.insert(0, str(Path.cwd()))  # where a user's own model is
     try:
-        chosen = [loaded.task for loaded in tasks] if isinstance(tasks, list) else select_tasks(tasks)
+        tables = task_tables(select_tasks(tasks))
     except UsageError:
-        chosen = []  # whoever uses the source says that a task is unknown
-    source = resolve_source(data, task_tables(chosen) or None)
+        tables = None  # the run or its plan reports the unknown task
+    source = resolve_source(data, tables)
     folder = out or Path("results") / f"{source.kind}-{protocol}"
     print(f"data: {source.describe()}\nrun folder: {folder}", file=sys.stderr)
-    return source, folder
+    return {"protocol": protocol, "source": source, "out": folder}
 
 
-def _execute(
-    tasks: "str | list[TaskData] | None",
-    models: str | None,
-    params: dict[str, dict[str, Any]],
-    protocol: str,
-    data: str,
-    where: dict[str, Any],
-    seed: int,
-    out: Path | None,
-) -> "RunResult":
-    from somb_utils.cli.console import fit_progress
+def _fit(tasks: Any, models: list[str] | None, **settings: Any) -> "RunResult":
+    """Run with a progress bar; an interrupted run says how to resume."""
     from somb_utils.runs.runner import run as run_models
 
-    source, folder = _begin(tasks, protocol, data, out)
     try:
         with fit_progress() as progress:
-            return run_models(
-                tasks,
-                models,
-                model_params=params,
-                protocol=protocol,  # type: ignore[arg-type]
-                source=source,
-                seed=seed,
-                out=folder,
-                **where,
-                on_start=progress.start,
-                on_done=progress.advance,
-            )
+            return run_models(tasks, models, **settings, on_start=progress.start, on_done=progress.advance)
     except KeyboardInterrupt:
         print(
-            f"\nstopped; {progress.done} of {progress.jobs} fold jobs are kept in {folder}. "
-            "The same command continues from there.",
+            f"\nstopped; {progress.done} of {progress.jobs} fold jobs are kept in {settings['out']}. "
+            "The same command resumes the run.",
             file=sys.stderr,
         )
         raise typer.Exit(130) from None
 
 
+def _print_plan(plan: "Plan", format: Format) -> None:
+    """Print the tasks of a dry run to standard output, the rest to standard error."""
+    print_frame(plan.tasks.assign(gaps=plan.tasks["gaps"].map("{:.1%}".format)), format, title="Planned run")
+    for message in plan.left_out:
+        print(f"left out: {message}", file=sys.stderr)
+    rate = "from the models' finished folds" if plan.measured else "a rough estimate; finished folds give a better one"
+    print(
+        f"{plan.fits} fits to do, {plan.finished} finished; about {timedelta(seconds=round(plan.seconds))} h ({rate}); "
+        "nothing was fitted",
+        file=sys.stderr,
+    )
+    if plan.problems:
+        raise SombError(f"{len(plan.problems)} problems:\n" + "\n".join(f"  {problem}" for problem in plan.problems))
+
+
 def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
-    from somb_utils.cli.console import print_frame
     from somb_utils.labels import wide
-
-    summary = result.summary(n_jobs=jobs)
-    if format is Format.table:
-        mark = "SIMULATED tables: no score says anything of real biology" if _simulated(result) else "open tables"
-        title = f"Primary metric, mean ± SD over folds, 95 % interval; * the task's best or tied with it ({mark})"
-        print_frame(wide(summary), format, title=title)
-        composite = result.composite().round(3).reset_index() if _has_composite(summary) else None
-        if composite is not None:
-            note = "share of the way from chance to perfect, averaged in groups, then over them"
-            print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")
-    else:
-        print_frame(summary, format)
-
-
-def _has_composite(summary: "pd.DataFrame") -> bool:
-    aligned = set(summary["protocol"]) == {"aligned"}
     from somb_utils.runs.baselines import RANDOM
 
-    random = summary.loc[summary["model"] == RANDOM, "task"]
-    return aligned or set(summary["task"]) == set(random)
+    summary = result.summary(n_jobs=jobs)
+    if format is not Format.table:
+        print_frame(summary, format)
+        return
+    title = "Primary metric, mean ± SD over folds, 95 % interval; * best of the task or tied with it"
+    print_frame(wide(summary), format, title=f"{title} ({data_mark(result)})")
+    with_random = set(summary.loc[summary["model"] == RANDOM, "task"])
+    if set(summary["protocol"]) == {"aligned"} or set(summary["task"]) == with_random:
+        note = "scores rescaled to 0 at chance and 1 if perfect, averaged within groups, then over groups"
+        composite = result.composite().round(3).reset_index()
+        print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")
 
 
-def _simulated(result: "RunResult") -> bool:
-    return bool(result.provenance["source"] == "simulated")
-
-
-def _say_missing(tasks: str | None, data: str) -> None:
+def _report_gaps(result: "RunResult", tasks: str | None, source: "Source") -> None:
+    """Name the tasks that were left out for want of tables, and fail if any fold has failed."""
     from somb_utils.runs.runner import unavailable
-    from somb_utils.tables.sources import resolve_source
-    from somb_utils.tasks.definitions import select_tasks, task_tables
+    from somb_utils.tasks.definitions import select_tasks
 
-    chosen = select_tasks(tasks)
-    for message in unavailable(chosen, resolve_source(data, task_tables(chosen))).values():
+    for message in unavailable(select_tasks(tasks), source).values():
         print(f"left out: {message}", file=sys.stderr)
-
-
-def _report_failures(result: "RunResult") -> None:
     failures = result.failures()
+    for row in failures.itertuples():
+        line = f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}"
+        print(printable(line, most=None), file=sys.stderr)
     if len(failures):
-        for row in failures.itertuples():
-            print(
-                printable(f"failed: {row.model} on {row.task}, fold {row.fold}: {row.reason}", most=None),
-                file=sys.stderr,
-            )
         raise SombError(
             f"{len(failures)} fold jobs failed and are left out of the means; fix the model and run the same command"
         )

@@ -1,36 +1,32 @@
 """``somb tasks`` and ``somb doctor``: what there is to run, and whether it can run here."""
 
 import json
-from enum import StrEnum
+import os
+import platform
+from importlib import import_module
+from importlib.metadata import distributions, metadata, requires, version
 from typing import Annotated
 
 import typer
 
-
-class Format(StrEnum):
-    """How a table is printed."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    markdown = "markdown"
+from somb_utils.cli.console import print_frame
+from somb_utils.cli.options import Format, Print
+from somb_utils.errors import reason
 
 
 def tasks(
-    task: Annotated[str | None, typer.Argument(help="A task's id; all tasks when omitted.")] = None,
-    format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
+    task: Annotated[str | None, typer.Argument(help="Task id [default: all tasks].")] = None,
+    format: Print = Format.table,
 ) -> None:
-    """Show the task catalogue, or one task whole.
+    """Show the task catalogue, or one task in full.
 
     Examples: `somb tasks`, `somb tasks B1`, `somb tasks --format csv`
     """
     import pandas as pd
 
-    from somb_utils.cli.console import print_frame
     from somb_utils.tasks.definitions import get_task, select_tasks
 
     if task is None:
-        chosen = select_tasks()
         rows = [
             {
                 "task": t.id,
@@ -43,7 +39,7 @@ def tasks(
                 "metric": t.metrics.primary,
                 "split": t.split.upper(),
             }
-            for t in chosen
+            for t in select_tasks()
         ]
         print_frame(pd.DataFrame(rows), format, title=f"{len(rows)} tasks (* supplementary: not in the composite)")
         return
@@ -70,14 +66,10 @@ def tasks(
 
 
 def doctor() -> None:
-    """Say what is installed, which data is in use, which tasks can run, and how to get what is missing.
+    """Report what is installed, which data are in use, which tasks can run, and how to get what is missing.
 
     Example: `somb doctor`
     """
-    import os
-    import platform
-    from importlib.metadata import metadata, version
-
     from somb_utils._extras import missing_extra
     from somb_utils.paths import DATA, cache_dir
     from somb_utils.runs.cache import library_versions
@@ -110,8 +102,6 @@ def doctor() -> None:
 
 def _unmet(extra: str) -> list[str]:
     """Return a sentence for each requirement of the package, or of one of its extras, that is not met."""
-    from importlib.metadata import PackageNotFoundError, requires, version
-
     from packaging.requirements import Requirement
 
     problems = []
@@ -119,22 +109,14 @@ def _unmet(extra: str) -> list[str]:
         marker = requirement.marker
         if (marker is None) == bool(extra) or (marker is not None and not marker.evaluate({"extra": extra})):
             continue
-        try:
-            installed = version(requirement.name)
-        except PackageNotFoundError:
-            problems.append(f"{requirement.name}{requirement.specifier} is not installed")
-            continue
-        if not requirement.specifier.contains(installed, prereleases=True):
-            problems.append(f"{requirement.name}{requirement.specifier} is needed, {installed} is installed")
+        installed = next((package.version for package in distributions(name=requirement.name)), None)
+        if installed is None or not requirement.specifier.contains(installed, prereleases=True):
+            problems.append(f"{requirement.name}{requirement.specifier} is needed, {installed or 'none'} is installed")
     return problems
 
 
 def _load_problem(name: str) -> str:
     """Return why an installed library cannot be loaded, and what helps; empty if it can."""
-    from importlib import import_module
-
-    from somb_utils.errors import reason
-
     try:
         import_module({"scikit-learn": "sklearn"}.get(name, name))
     except (ImportError, OSError) as error:

@@ -1,3 +1,1 @@
-"""The leaderboard: submissions are packed, checked and listed, and shown beside the baselines. Its face is ``somb``."""
-
-__all__: list[str] = []
+"""The leaderboard: submissions are packed, checked and listed, and shown beside the baselines."""

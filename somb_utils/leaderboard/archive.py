@@ -6,6 +6,7 @@ Nothing is ever extracted to disk. Each member is read into memory up to its lim
 import re
 import stat
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -29,16 +30,15 @@ _LOCATOR_SIZE = 20
 
 def write(members: Mapping[str, bytes], path: Path) -> None:
     """Write the members to `path`, all or nothing; equal members give equal bytes."""
-    with replacing(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
+    with replacing(path) as temporary, ZipFile(temporary, "w") as archive:
         for name, content in members.items():
             info = ZipInfo(name)
-            info.compress_type = ZIP_DEFLATED
             info.external_attr = (stat.S_IFREG | 0o644) << 16
-            archive.writestr(info, content)
+            archive.writestr(info, content, ZIP_DEFLATED)
 
 
 def read(path: Path) -> dict[str, bytes]:
-    """Return the members of a submission's file, or refuse it, naming every reason."""
+    """Return the members of a submission's file, or refuse it with every reason."""
     if not path.exists():
         raise UsageError(f"there is no file {path}; `somb submit pack RUN` makes one")
     try:
@@ -56,20 +56,19 @@ def read(path: Path) -> dict[str, bytes]:
 
 
 def _check_end(content: bytes) -> None:
-    """Refuse what is no plain zip, or lists so many members that reading the list alone would take long."""
+    """Refuse what is no plain zip, or has so many members that reading their list alone would take long."""
     end = content[-_END_SIZE:]
     if not content.startswith(b"PK") or not end.startswith(_END) or len(end) != _END_SIZE:
         raise SombError("is not a zip archive as `somb submit pack` writes it")
-    if content[-_END_SIZE - _LOCATOR_SIZE :].startswith(_LOCATOR_64) or int.from_bytes(end[12:16], "little") > (
-        MAX_DIRECTORY
-    ):
+    is_zip64 = content[-_END_SIZE - _LOCATOR_SIZE :].startswith(_LOCATOR_64)
+    if is_zip64 or int.from_bytes(end[12:16], "little") > MAX_DIRECTORY:
         raise SombError(f"lists too many members; a submission has {len(LIMITS)}: {', '.join(LIMITS)}")
 
 
 def _member_problems(members: list[ZipInfo]) -> list[str]:
     names = [info.orig_filename for info in members]
     lines = [f"{name} is missing" for name in LIMITS if name not in names]
-    lines += [f"{name!r} is there {names.count(name)} times" for name in dict.fromkeys(names) if names.count(name) > 1]
+    lines += [f"{name!r} is there {n} times" for name, n in Counter(names).items() if n > 1]
     for info in members:
         name = info.orig_filename
         kind = stat.S_IFMT(info.external_attr >> 16)
@@ -90,7 +89,7 @@ def _member_problems(members: list[ZipInfo]) -> list[str]:
 
 def _unpacked(archive: ZipFile, name: str, limit: int) -> bytes:
     with archive.open(name) as stream:
-        content = stream.read(limit + 1)  # unpacks no more than that, and checks the CRC at the declared end
+        content = stream.read(limit + 1)  # unpacks no more, and checks the CRC at the declared end
     if len(content) > limit:
         raise SombError(f"{name} unpacks to more than {limit / MB:g} MB")
     return content

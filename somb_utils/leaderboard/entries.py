@@ -1,9 +1,9 @@
-"""The leaderboard's folder: what is kept of each checked submission, one small text file each."""
+"""The leaderboard's folder: one small text file per checked submission."""
 
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,7 +13,7 @@ from somb_utils.leaderboard.model_card import Card, described, slug
 from somb_utils.paths import CHECKOUT, read_file
 from somb_utils.tasks.definitions import Protocol
 
-# In an installed wheel there is no leaderboard beside the package: then it is one in the folder where the user works.
+# An installed wheel has no leaderboard beside the package; then it is one in the current folder.
 FOLDER = CHECKOUT / "leaderboard" if (CHECKOUT / "pyproject.toml").is_file() else Path("leaderboard")
 MAX_ENTRY = 32 * 2**20
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -55,12 +55,12 @@ class Entry(BaseModel):
     def label(self, model: str) -> str:
         """Return what the leaderboard calls a model: the card's name, and the model's if the card describes several.
 
-        A card's name holds no colon, so labels of different entries differ.
+        A card's name has no colon, so labels of different entries differ.
         """
         return f"{self.card.name}: {model}" if len({score.model for score in self.scores}) > 1 else self.card.name
 
     def marked(self, model: str) -> str:
-        """Return a model's label where it stands among others that are no submissions."""
+        """Return a model's label where baselines are listed too."""
         return f"† {self.label(model)}"
 
 
@@ -70,7 +70,7 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def read_entry(file: Path) -> Entry:
-    """Return what a file of the leaderboard's folder states, unchecked; see ``register.checked``."""
+    """Return what a file of the leaderboard's folder states, unchecked."""
     try:
         return Entry.model_validate_json(read_file(file, MAX_ENTRY))
     except ValidationError as error:
@@ -79,8 +79,21 @@ def read_entry(file: Path) -> Entry:
         raise SombError(f"{file} {error}") from None
 
 
+def scores_beside_run(listed: Sequence[Entry], protocol: str) -> list[dict[str, Any]]:
+    """Return the entries' scores under one protocol, with the columns of a run's summary; none of single labels."""
+    rows = []
+    for entry in listed:
+        for score in entry.scores:
+            if score.protocol == protocol and "[" not in score.metric:
+                folds = sum(value is not None for value in score.values.values())
+                counts = {"folds": folds, "failed": 0, "undefined": len(score.values) - folds}
+                facts = {"model": entry.marked(score.model), "source": "open", "tied": False}
+                rows.append({**score.model_dump(), **facts, **counts})
+    return rows
+
+
 def table(listed: Sequence[Entry]) -> pd.DataFrame:
-    """Return one row a submission, protocol and task: the primary metric, best first within a task."""
+    """Return one row per submission, protocol and task: the primary metric, best first within a task."""
     rows = [
         {
             **score.model_dump(exclude={"primary", "values", "model"}),

@@ -12,44 +12,32 @@ from somb_utils.leaderboard.entries import Entry
 from somb_utils.tasks.definitions import catalogue
 
 _SHOWN = ("mean", "sd", "low", "high", "chance")
+_FACTS = {"name", "question", "category", "modality", "missions", "tier", "supplementary", "split", "notes"}
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def document(sources: list[dict[str, Any]], listed: Sequence[Entry]) -> dict[str, Any]:
-    """Return sources of rows, and what the page must know of the tasks, metrics, models and submissions in them."""
+    """Return sources of scores with the facts that the page shows of their tasks, metrics, models and submissions."""
     used = {row["metric"] for source in sources for row in source["rows"]}
+    metrics = dict.fromkeys(m for task in catalogue().values() for m in (task.metrics.primary, *task.metrics.secondary))
     models = dict.fromkeys(row["model"] for source in sources for row in source["rows"])
     return {
         "sources": sources,
         "models": list(models),
         "submissions": [_card(entry) for entry in listed if any(entry.marked(s.model) in models for s in entry.scores)],
-        "metrics": {metric: metric_name(metric) for metric in _metric_order() if metric in used},
+        "metrics": {metric: metric_name(metric) for metric in metrics if metric in used},
         "tasks": {
             task.id: {
-                "name": task.name,
-                "question": task.question,
-                "category": task.category,
-                "modality": task.modality,
-                "missions": task.missions,
-                "tier": task.tier,
-                "supplementary": task.supplementary,
+                **task.model_dump(include=_FACTS),
                 "rows": task.n_rows,
                 "features": task.n_features,
                 "classes": task.class_counts if len(task.classes) <= 4 else {"classes": len(task.classes)},
-                "split": task.split,
                 "metric": task.metrics.primary,
                 "metrics": [task.metrics.primary, *task.metrics.secondary],
-                "notes": task.notes,
             }
             for task in catalogue().values()
         },
     }
-
-
-def _metric_order() -> list[str]:
-    return list(
-        dict.fromkeys(m for task in catalogue().values() for m in (task.metrics.primary, *task.metrics.secondary))
-    )
 
 
 def _card(entry: Entry) -> dict[str, Any]:
@@ -61,7 +49,7 @@ def _card(entry: Entry) -> dict[str, Any]:
 def html(data: Mapping[str, Any]) -> str:
     """Return the leaderboard page: one piece of HTML that needs no other file and no other host.
 
-    Its tables stand in the page itself, so that they can be read without a script; the script adds filters and figures.
+    Its tables are readable without a script; the script adds filters and figures.
     """
     parts = {suffix: (TEMPLATES / f"leaderboard.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js")}
     page = Template((TEMPLATES / "leaderboard.html").read_text(encoding="utf-8"))
@@ -72,12 +60,7 @@ def _static(data: Mapping[str, Any]) -> dict[str, str]:
     """Return the first source's badge, composite and scores on primary metrics, and the submissions' cards, as HTML."""
     source, tasks = data["sources"][0], data["tasks"]
     scores = [
-        (
-            row["task"],
-            row["model"],
-            data["metrics"].get(row["metric"], row["metric"]),
-            *map(_fixed, map(row.get, _SHOWN)),
-        )
+        (row["task"], row["model"], metric_name(row["metric"]), *(_fixed(row[column]) for column in _SHOWN))
         for row in source["rows"]
         if row["metric"] == tasks[row["task"]]["metric"]
     ]

@@ -1,4 +1,4 @@
-"""The model card of a submission: what the leaderboard must know that scores do not tell."""
+"""The model card of a submission: authors, licence, training data and whatever else scores do not show."""
 
 import hashlib
 import re
@@ -14,8 +14,6 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import read_file
 
 MAX_BYTES = 64 * 1024
-_SHOWN = 20
-_EMPTY = {"string_too_short", "too_short"}
 
 TEMPLATE = """\
 # Model card of a submission to the leaderboard. All of it is published. The first seven fields are required.
@@ -32,12 +30,11 @@ tuning: ""          # which choices were made by looking at scores, and on which
 # previous_key: ""  # to replace an entry of this name: the key that its card had
 # The key lets you alone replace this entry: keep this file. Packing writes a hash of it, never the key.
 """
-_DEEPEST = 4  # of a card's lists and mappings
 
 
 def _printable(text: str) -> str:
     if any(unicodedata.category(sign)[0] == "C" and sign != "\n" for sign in text):
-        raise ValueError("holds control characters")
+        raise ValueError("has control characters")
     return text
 
 
@@ -51,7 +48,7 @@ def _named(text: str) -> str:
     if not slug(text):
         raise ValueError("needs a letter or a digit of a to z, 0 to 9")
     if ":" in text:
-        raise ValueError("holds a colon, which on the leaderboard separates it from the names of models")
+        raise ValueError("has a colon, which on the leaderboard separates it from the names of models")
     return text
 
 
@@ -99,7 +96,7 @@ class Card(BaseModel):
 
 
 def lock_of(key: str) -> str:
-    """Return the hash that is published of a key."""
+    """Return the hash of a key, which is published."""
     return hashlib.sha256(f"somb-entry:{key}".encode()).hexdigest()
 
 
@@ -111,8 +108,8 @@ def template() -> str:
 def skeleton(name: str) -> str:
     """Return what a name looks like: equal for names that a reader could take for one another.
 
-    Accents, invisible signs, punctuation and capitals are dropped, and each sign of Unicode's table of confusables
-    becomes one representative of those that look like it.
+    Accents, invisible signs, punctuation and case are dropped, and each sign of Unicode's table of confusables is
+    replaced by one representative of those that look like it.
     """
     alike = _alike()
     signs = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
@@ -136,13 +133,13 @@ def _alike() -> dict[str, str]:
 
 
 def slug(name: str) -> str:
-    """Return a name as a file's: small letters, digits and hyphens."""
+    """Return a name in small letters, digits and hyphens, as a file's."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def read_card(path: Path) -> Card:
-    """Read a model card, YAML or JSON; a missing or wrong field is an error that names every one of them."""
+    """Read a model card, YAML or JSON; the error names every missing or wrong field."""
     import yaml
 
     try:
@@ -151,24 +148,21 @@ def read_card(path: Path) -> Card:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             merges = isinstance(event, yaml.ScalarEvent) and event.value == "<<"
-            if merges or getattr(event, "anchor", None) or depth > _DEEPEST:
-                raise UsageError(f"{path} is not YAML as a card holds it: write it without anchors, `<<` and nesting")
+            if merges or getattr(event, "anchor", None) or depth > 4:
+                raise ValueError("write it without anchors, `<<` and nesting")
         return Card.model_validate(yaml.safe_load(text))
-    except UsageError:
-        raise
     except SombError as error:
         raise UsageError(f"{path} {error}; `somb submit card` prints a template") from None
     except ValidationError as error:
         raise UsageError(f"{path} is no model card; `somb submit card` prints a template\n{described(error)}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from None
+        raise UsageError(f"{path} is not YAML that a card may use: {' '.join(str(error).split())[:300]}") from None
 
 
 def described(error: ValidationError) -> str:
-    """Return one line a field that is missing or wrong."""
-    lines = [
+    """Return one line per field that is missing or wrong."""
+    return "\n".join(
         f"{'.'.join(map(str, problem['loc']))[:80] or 'card'}: "
-        + ("is empty" if problem["type"] in _EMPTY else problem["msg"].removeprefix("Value error, "))
-        for problem in error.errors(include_url=False)[:_SHOWN]
-    ]
-    return "\n".join(lines)
+        + ("is empty" if problem["type"].endswith("too_short") else problem["msg"].removeprefix("Value error, "))
+        for problem in error.errors(include_url=False)[:20]
+    )

@@ -1,4 +1,4 @@
-"""The provenance that a submission holds, with bounds on all that it lists."""
+"""The provenance of a submission, with a bound on every list in it."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,16 +11,12 @@ MAX_MODELS = 10
 MAX_TASKS = len(PROTOCOLS) * len(catalogue())
 
 
-class _Entry(BaseModel):
-    """What a submission's provenance says of one task."""
-
+class _Task(BaseModel):
     tables: dict[str, str]
     data_sha256: str
 
 
 class _Model(BaseModel):
-    """How the rows of one task, protocol and model were made."""
-
     task: str
     protocol: str
     model: str
@@ -36,11 +32,11 @@ class _Run(BaseModel):
 
 
 class Provenance(BaseModel):
-    """What a submission says of how its rows were made: the form of a run's provenance, format 2."""
+    """How a submission's rows were made, as a run's provenance of format 2 states it."""
 
     format: Literal[2]
     source: Line
-    tasks: Annotated[dict[str, _Entry], Field(max_length=MAX_TASKS)]
+    tasks: Annotated[dict[str, _Task], Field(max_length=MAX_TASKS)]
     models: Annotated[tuple[_Model, ...], Field(max_length=MAX_TASKS * MAX_MODELS)]
     runs: Annotated[dict[Line, _Run], Field(max_length=MAX_TASKS * MAX_MODELS)]
 

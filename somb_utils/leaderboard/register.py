@@ -1,4 +1,4 @@
-"""Listing submissions: check them, keep each file with its scores, and make the index and the page of all."""
+"""Listing submissions: check them, keep each file with its scores, and write the index and the page of all."""
 
 import hashlib
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from somb_utils.tables.sources import SourceLike
 
 INDEX = "index.csv"
 PAGE = "index.html"
+TITLE = "SpaceOmicsBench: submissions"
 
 
 @dataclass(frozen=True)
@@ -42,30 +43,29 @@ def add(files: Sequence[Path], folder: Path, source: SourceLike = "auto") -> Lis
     added: dict[str, tuple[Entry, bytes]] = {}
     lines: list[str] = []
     notes: list[str] = []
-    with FileLock(_made(folder) / ".lock"):
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
         listed = {skeleton(entry.card.name): entry for entry in entries(folder)}
         for file in files:
             try:
                 packed, scores = check(file, source)
                 content = file.read_bytes()
+                entry = _entry(packed, scores, content, datetime.now(UTC).date())
+                look = skeleton(entry.card.name)
+                earlier = listed.get(look)
+                if look in added:
+                    raise SombError(f"{file}: refused\nanother of these files has the name '{entry.card.name}'")
+                if earlier and earlier.sha256 == entry.sha256:
+                    notes.append(f"{entry.card.name} is listed already, with this very file")
+                    continue
+                if earlier:
+                    _check_replacing(earlier, packed.card, file)
+                    notes += _changes(earlier, entry)
+                added[look] = (entry, content)
             except UsageError:
                 raise
             except SombError as error:
                 lines.append(str(error))
-                continue
-            entry = _entry(packed, scores, content, datetime.now(UTC).date())
-            look = skeleton(packed.card.name)
-            holder = listed.get(look)
-            if look in added:
-                lines.append(f"{file}: refused\nanother of these files has the name '{packed.card.name}'")
-            elif holder and holder.sha256 == entry.sha256:
-                notes.append(f"{packed.card.name} is listed already, with this very file")
-                continue
-            elif holder and (why := _not_replacing(holder, packed.card)):
-                lines.append(f"{file}: refused\n{why}")
-            elif holder:
-                notes += changes(holder, entry)
-            added[look] = (entry, content)
         if lines:
             raise SombError("nothing was added\n" + "\n".join(lines))
         for entry, content in added.values():
@@ -78,24 +78,24 @@ def add(files: Sequence[Path], folder: Path, source: SourceLike = "auto") -> Lis
         return Listing(new, rebuild(folder, source, new), tuple(notes))
 
 
-def _not_replacing(holder: Entry, card: Card) -> str:
-    """Return why a submission may not take an entry's place, or nothing."""
-    if slug(holder.card.name) != slug(card.name):
-        return f"the name '{card.name}' looks like '{holder.card.name}', which is listed; choose another in the card"
-    if not card.opens(holder.card):
-        return (
+def _check_replacing(earlier: Entry, card: Card, file: Path) -> None:
+    """Refuse a submission that may not take an entry's place."""
+    if slug(earlier.card.name) != slug(card.name):
+        why = f"the name '{card.name}' looks like '{earlier.card.name}', which is listed; choose another in the card"
+    elif not card.opens(earlier.card):
+        why = (
             f"the name '{card.name}' is taken; if the entry is yours, give the key of its card as `previous_key`, "
             "else choose another name in the card"
         )
-    if card.lock == holder.card.lock:
-        return (
-            "this file shows the key that it repeats; give a new `key` for the next time (`somb submit card` draws one)"
-        )
-    return ""
+    elif card.lock == earlier.card.lock:
+        why = "this file repeats a key that it shows; give a new `key` for the next time (`somb submit card` draws one)"
+    else:
+        return
+    raise SombError(f"{file}: refused\n{why}")
 
 
-def changes(before: Entry, now: Entry) -> list[str]:
-    """Return a line for what a submission that replaces another changes: fields of the card, and scores."""
+def _changes(before: Entry, now: Entry) -> list[str]:
+    """Return one line per field of the card and score that a submission changes by replacing another."""
     lines = [f"{now.card.name} replaces the entry of {before.added}"]
     old, new = (entry.card.model_dump(exclude={"key", "previous_key"}) for entry in (before, now))
     lines += [f"  {field}: {old[field]!r} becomes {new[field]!r}" for field in old if old[field] != new[field]]
@@ -108,14 +108,6 @@ def changes(before: Entry, now: Entry) -> list[str]:
     return lines
 
 
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SombError(f"cannot write {folder}: {error.strerror}") from None
-    return folder
-
-
 def _entry(packed: Packed, scores: pd.DataFrame, content: bytes, added: date) -> Entry:
     rows = scores.astype(object).where(scores.notna(), None).to_dict("records")
     for row in rows:
@@ -124,7 +116,7 @@ def _entry(packed: Packed, scores: pd.DataFrame, content: bytes, added: date) ->
         card=packed.card.model_copy(update={"previous_key": None}),
         sha256=hashlib.sha256(content).hexdigest(),
         added=added,
-        versions={run: told["versions"] for run, told in packed.run.provenance["runs"].items()},
+        versions={run: record["versions"] for run, record in packed.run.provenance["runs"].items()},
         scores=tuple(Score.model_validate(row) for row in rows),
     )
 
@@ -132,27 +124,26 @@ def _entry(packed: Packed, scores: pd.DataFrame, content: bytes, added: date) ->
 def checked(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = ()) -> tuple[list[Entry], list[str]]:
     """Score the submissions of a folder again from their files.
 
-    Nothing that an entry states is shown but the day it was added: card and scores are those of its file.
-    `known` are entries that were just checked. Also returns why each other entry is not shown.
+    Of what an entry states, only the day it was added is shown: card and scores are those of its file. `known` are
+    entries that were just checked. Also returns why each other entry is not shown.
     """
-    found, reasons = [], []
+    confirmed, reasons = [], []
     for file in sorted(folder.glob("*.json")):
         try:
             stated = read_entry(file)
-            packed_file = file.with_suffix(".zip")
-            content = read_file(packed_file, MAX_BYTES)
+            content = read_file(file.with_suffix(".zip"), MAX_BYTES)
             if hashlib.sha256(content).hexdigest() != stated.sha256:
-                raise SombError(f"{packed_file.name} is not the file that was listed")
+                raise SombError(f"{file.stem}.zip is not the file that was listed")
             entry = next((one for one in known if one == stated), None)
             if entry is None:
-                packed, scores = check(packed_file, source)
+                packed, scores = check(file.with_suffix(".zip"), source)
                 entry = _entry(packed, scores, content, stated.added)
             if slug(entry.card.name) != file.stem:
                 raise SombError(f"its name is '{entry.card.name}'")
-            found.append(entry)
+            confirmed.append(entry)
         except SombError as error:
             reasons.append(f"{file.name} is no checked submission: {error}; restore or remove it")
-    return found, reasons
+    return confirmed, reasons
 
 
 def rebuild(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = ()) -> pd.DataFrame:
@@ -169,11 +160,10 @@ def rebuild(folder: Path, source: SourceLike = "auto", known: Sequence[Entry] = 
 
 
 def page(listed: Sequence[Entry]) -> str:
-    """Return the interactive page: submissions among the canonical run's models, each protocol apart."""
+    """Return the interactive page: submissions among the canonical run's models, by protocol."""
     used = {score.protocol for entry in listed for score in entry.scores} or {"aligned"}
     protocols = [protocol for protocol in ("aligned", "published") if protocol in used]
     shown = html(document([*canonical_sources(listed, protocols), published_source()], listed))
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    head += "<title>SpaceOmicsBench: submissions</title><style>body { font: 1rem sans-serif; margin: 1rem }</style>"
-    body = f"<h1>SpaceOmicsBench: submissions</h1>\n{shown}"
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
+    head += f"<title>{TITLE}</title><style>body {{ font: 1rem sans-serif; margin: 1rem }}</style>"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n<h1>{TITLE}</h1>\n{shown}\n</body></html>\n'

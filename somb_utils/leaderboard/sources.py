@@ -1,13 +1,13 @@
-"""What the leaderboard page shows, as plain data: a run, the canonical run and the published scores."""
+"""The scores that the leaderboard page shows, as plain data: a run, the canonical run and the published scores."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from somb_utils.leaderboard.entries import Entry
-from somb_utils.reference.canonical import SCORES, canonical_scores
+from somb_utils.leaderboard.entries import Entry, scores_beside_run
+from somb_utils.reference.canonical import canonical_scores
 from somb_utils.reference.published import published_scores, shared_names
 from somb_utils.runs.results import composite_of
 from somb_utils.tasks.definitions import catalogue
@@ -16,7 +16,7 @@ NOTE = (
     "Models marked † are submissions, scored again by the maintainers from the predictions sent in. The labels are "
     "public, so the check proves the arithmetic and not the model: read what each says of itself."
 )
-NO_SUBMISSIONS = "Submissions are scored on the published tables and stand beside no other scores: none is shown here."
+NO_SUBMISSIONS = "Submissions are scored on the published tables and compare with no other scores: none is shown here."
 
 
 def run_source(
@@ -25,36 +25,26 @@ def run_source(
     """Return the scores of one run, and the submissions on its tasks and protocol beside them."""
     kind, protocol = str(summary["source"].iloc[0]), str(summary["protocol"].iloc[0])
     badge = {"simulated": "SIMULATED DATA", "open": "Open data", "custom": "Custom data"}[kind]
-    said = {"simulated": "No score says anything about real biology."}.get(kind, "Computed in this book.")
-    tasks = set(summary["task"])
-    rows = [row for row in submission_rows(listed, protocol) if row["task"] in tasks]
+    origin = "No score says anything about real biology." if kind == "simulated" else "Computed in this book."
+    rows = [row for row in _submission_rows(listed, protocol) if row["task"] in set(summary["task"])]
+    submissions = NO_SUBMISSIONS if kind != "open" else NOTE if rows else ""
     return {
         "id": "run",
         "kind": kind,
         "label": f"this run, {protocol} protocol",
         "badge": badge,
-        "note": f"{said} {protocol.capitalize()} protocol; intervals from {n_bootstrap} bootstrap replicates. "
-        + (NO_SUBMISSIONS if kind != "open" else _said_of(rows)),
+        "note": f"{origin} {protocol.capitalize()} protocol; intervals from {n_bootstrap} bootstrap replicates. "
+        + submissions,
         "rows": _rows(results, summary) + rows,
         "composite": _composite(composite),
     }
 
 
-def _said_of(rows: list[dict[str, Any]]) -> str:
-    return NOTE if rows else ""
-
-
-def submission_rows(listed: Sequence[Entry], protocol: str) -> list[dict[str, Any]]:
-    """Return the scores of checked submissions under one protocol; intervals and chance are those of the check."""
-    rows = []
-    for entry in listed:
-        for score in entry.scores:
-            if score.protocol == protocol and "[" not in score.metric:
-                values = [value for value in score.values.values() if value is not None]
-                counts = {"folds": len(values), "failed": 0, "undefined": len(score.values) - len(values)}
-                facts = {**score.model_dump(exclude={"values"}), **counts, "model": entry.marked(score.model)}
-                rows.append(_row(facts, values if score.primary else ()))
-    return rows
+def _submission_rows(listed: Sequence[Entry], protocol: str) -> list[dict[str, Any]]:
+    return [
+        _row(score, [value for value in score["values"].values() if value is not None] if score["primary"] else ())
+        for score in scores_beside_run(listed, protocol)
+    ]
 
 
 def _rows(results: pd.DataFrame, summary: pd.DataFrame) -> list[dict[str, Any]]:
@@ -67,7 +57,9 @@ def _rows(results: pd.DataFrame, summary: pd.DataFrame) -> list[dict[str, Any]]:
         values = part["value"].dropna()
         primary = metric == catalogue()[task].metrics.primary
         facts: dict[Any, Any] = {
-            **{"task": task, "model": model, "metric": metric},
+            "task": task,
+            "model": model,
+            "metric": metric,
             "mean": values.mean(),
             "sd": np.std(values) if len(values) else np.nan,
             "chance": chance[task] if primary else 0.5 if metric == "auroc" else np.nan,
@@ -81,7 +73,7 @@ def _rows(results: pd.DataFrame, summary: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _row(facts: Mapping[Any, Any], values: Iterable[float] = ()) -> dict[str, Any]:
-    """Return one score as the page reads it; what its source does not state is null."""
+    """Return one score as the page reads it; null where its source states nothing."""
     return {
         **{key: facts[key] for key in ("task", "model", "metric")},
         **{key: _number(facts.get(key)) for key in ("mean", "sd", "low", "high", "chance")},
@@ -91,27 +83,21 @@ def _row(facts: Mapping[Any, Any], values: Iterable[float] = ()) -> dict[str, An
     }
 
 
-def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the canonical run under each protocol, with the submissions among its models."""
-    if not SCORES.is_file():
-        return []
+def canonical_sources(listed: Sequence[Entry], protocols: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the canonical run under each protocol, with the submissions among its models."""
     scores = canonical_scores()
-    sources = []
     for protocol in protocols:
-        table, rows = scores[scores["protocol"] == protocol], submission_rows(listed, protocol)
-        sources.append(
-            {
-                "id": "canonical" if protocol == "aligned" else f"canonical-{protocol}",
-                "kind": "open",
-                "label": f"canonical run, {protocol} protocol",
-                "badge": "Canonical run",
-                "note": f"The project's own run on the published tables, {protocol} protocol, as stored in "
-                f"data/reference. {_said_of(rows)}",
-                "rows": [_row(row) for row in table.to_dict("records")] + rows,
-                "composite": _composite(composite_of(table)),
-            }
-        )
-    return sources
+        table, rows = scores[scores["protocol"] == protocol], _submission_rows(listed, protocol)
+        yield {
+            "id": "canonical" if protocol == "aligned" else f"canonical-{protocol}",
+            "kind": "open",
+            "label": f"canonical run, {protocol} protocol",
+            "badge": "Canonical run",
+            "note": f"The project's own run on the published tables, {protocol} protocol, as stored in "
+            f"data/reference. {NOTE if rows else ''}",
+            "rows": [_row(row) for row in table.to_dict("records")] + rows,
+            "composite": _composite(composite_of(table)),
+        }
 
 
 def published_source() -> dict[str, Any]:

@@ -5,7 +5,7 @@ so it cannot prove that a model made the predictions: that takes the code, which
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from somb_utils.predictions.evaluate import Submission as Predictions
 from somb_utils.predictions.evaluate import score, standing
 from somb_utils.predictions.parquet_form import from_parquet, to_parquet
 from somb_utils.predictions.problems import Problems
-from somb_utils.runs.folder import load_run
+from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.record import KEY, PREDICTION_COLUMNS, RESULT_COLUMNS
 from somb_utils.runs.results import RunResult
 from somb_utils.tables.registry import table_info
@@ -57,35 +57,28 @@ def pack(
     """
     run = load_run(folder)
     try:
-        told = Provenance.model_validate(run.provenance).model_dump()
+        provenance = Provenance.model_validate(run.provenance).model_dump()
     except ValidationError as error:
         raise SombError(f"{folder / 'provenance.json'} is not a run's\n{described(error)}") from None
-    for frame, columns in ((run.results, RESULT_COLUMNS), (run.predictions, PREDICTION_COLUMNS)):
-        if lacking := sorted(set(columns) - set(frame.columns)):
-            raise SombError(f"{folder}: a table lacks the column {lacking[0]}; write it with somb run or somb evaluate")
     present = list(dict.fromkeys(run.results["model"]))
-    unknown = [name for name in models or () if name not in present]
-    if unknown:
+    if unknown := [name for name in models or () if name not in present]:
         raise UsageError(f"{folder} has no model '{unknown[0]}'; it has {', '.join(present)}")
     chosen = list(models or present)
 
-    def kept(frame: pd.DataFrame) -> pd.DataFrame:
+    def selected(frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["model"].isin(chosen) & frame["task"].isin(list(catalogue()))].reset_index(drop=True)
 
-    told["tasks"] = {key: entry for key, entry in told["tasks"].items() if key.split("/")[0] in catalogue()}
-    told["models"] = [
-        record for record in told["models"] if record["model"] in chosen and record["task"] in catalogue()
-    ]
-    told["runs"] = {run: told["runs"][run] for run in dict.fromkeys(record["run"] for record in told["models"])}
-    card = card.sealed()
-    packed = Packed(card, RunResult(kept(run.results), kept(run.predictions), told))
-    scores = score_again(packed, source, str(folder))
+    tasks = {key: entry for key, entry in provenance["tasks"].items() if key.split("/")[0] in catalogue()}
+    records = [entry for entry in provenance["models"] if entry["model"] in chosen and entry["task"] in catalogue()]
+    provenance = joined_provenance([{**provenance, "tasks": tasks, "models": records}])
+    packed = Packed(card.sealed(), RunResult(selected(run.results), selected(run.predictions), provenance))
+    scores = _score_again(packed, source, str(folder))
     archive.write(
         {
             "results.parquet": to_parquet(packed.run.results[RESULT_COLUMNS]),
             "predictions.parquet": to_parquet(packed.run.predictions[PREDICTION_COLUMNS]),
-            "provenance.json": json.dumps(told, indent=1).encode(),
-            "card.json": card.model_dump_json(indent=1, exclude_none=True).encode(),
+            "provenance.json": json.dumps(provenance, indent=1).encode(),
+            "card.json": packed.card.model_dump_json(indent=1, exclude_none=True).encode(),
         },
         out,
     )
@@ -99,11 +92,11 @@ def read(path: Path) -> Packed:
     try:
         card = Card.model_validate_json(members["card.json"])
         if card.key:
-            lines.append("card.json: holds its own key; pack it with somb submit pack, which writes the key's hash")
+            lines.append("card.json: contains its key; pack it with somb submit pack, which writes the key's hash")
     except ValidationError as error:
         lines += [f"card.json: {line}" for line in described(error).splitlines()]
     try:
-        told = Provenance.model_validate_json(members["provenance.json"])
+        provenance = Provenance.model_validate_json(members["provenance.json"])
     except ValidationError as error:
         lines += [f"provenance.json: {line}" for line in described(error).splitlines()]
     frames = {}
@@ -115,18 +108,18 @@ def read(path: Path) -> Packed:
             lines.append(str(error))
     if lines:
         raise _refused(str(path), lines)
-    run = RunResult(frames["results.parquet"], frames["predictions.parquet"], told.model_dump())
+    run = RunResult(frames["results.parquet"], frames["predictions.parquet"], provenance.model_dump())
     return Packed(card, run)
 
 
 def _too_much(frame: pd.DataFrame, name: str) -> Iterator[str]:
-    """Say which limits of tasks, protocols, models, folds and scores a table exceeds, before any work is done on it."""
+    """Name the limits of tasks, protocols, models, folds and scores that a table exceeds, before any work on it."""
     limits = {"task": MAX_TASKS, "protocol": len(PROTOCOLS) + 1, "model": MAX_MODELS, "fold": MAX_FOLDS}
     for column, limit in limits.items():
         if (n := frame[column].nunique()) > limit:
-            yield f"{name} holds {n:,} {column}s; at most {limit} are read"
+            yield f"{name} has {n:,} {column}s; at most {limit} are read"
     if name == "results.parquet" and len(frame) > MAX_SCORES:
-        yield f"{name} holds {len(frame):,} scores; at most {MAX_SCORES:,} are read"
+        yield f"{name} has {len(frame):,} scores; at most {MAX_SCORES:,} are read"
 
 
 def check(path: Path, source: SourceLike = "auto") -> tuple[Packed, pd.DataFrame]:
@@ -136,34 +129,34 @@ def check(path: Path, source: SourceLike = "auto") -> tuple[Packed, pd.DataFrame
     and high (95 % interval of the primary metric), chance, ``values`` by fold, and whether the features are its own.
     """
     packed = read(path)
-    return packed, score_again(packed, source, str(path))
+    return packed, _score_again(packed, source, str(path))
 
 
-def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
+def _score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
     """Return the scores that follow from a submission's predictions (see :func:`check`)."""
-    kinds = {packed.run.provenance["source"], *packed.run.results["source"].unique()} - {"open"}
-    if kinds:
-        told = " and ".join(str(kind)[:40] for kind in sorted(kinds, key=str)[:3])
-        raise _refused(name, [f"was run on {told} tables; only results of the published ones are listed"])
-    n_models = packed.run.results["model"].nunique()
-    if n_models > MAX_MODELS:
-        raise _refused(name, [f"holds {n_models} models; a card describes at most {MAX_MODELS}"])
+    run = packed.run
+    if kinds := {run.provenance["source"], *run.results["source"].unique()} - {"open"}:
+        listed_kinds = " and ".join(str(kind)[:40] for kind in sorted(kinds, key=str)[:3])
+        raise _refused(name, [f"was run on {listed_kinds} tables; only results of the published ones are listed"])
+    models = [str(model) for model in run.results["model"].dropna().unique()]
+    if len(models) > MAX_MODELS:
+        raise _refused(name, [f"has {len(models)} models; a card describes at most {MAX_MODELS}"])
     looks: dict[str, str] = {}
-    for model in map(str, packed.run.results["model"].dropna().unique()):
+    for model in models:
         if (other := looks.setdefault(skeleton(model), model)) != model:
             raise _refused(name, [f"the models {other[:60]!r} and {model[:60]!r} look alike; rename one"])
-    named = [catalogue()[task] for task in packed.run.results["task"].unique() if task in catalogue()]
-    where = resolve_source(source, task_tables(named))
-    if where.kind != "open":
+    known = [catalogue()[task] for task in run.results["task"].unique() if task in catalogue()]
+    published = resolve_source(source, task_tables(known))
+    if published.kind != "open":
         raise SombError(
             "a submission is checked on the published tables, which are not available; get them with: somb data fetch, "
             "or name their folder with --data"
         )
-    lines = list(_run_problems(packed.run))
-    runs = []
-    predictions = dict(iter(packed.run.predictions.groupby(KEY, sort=False)))
-    load = cache(partial(load_task, source=where))
-    for key, results in packed.run.results.groupby(KEY, sort=False):
+    lines = list(_run_problems(run))
+    tables = []
+    predictions = dict(iter(run.predictions.groupby(KEY, sort=False)))
+    load = cache(partial(load_task, source=published))
+    for key, results in run.results.groupby(KEY, sort=False):
         task, protocol, model = map(str, key)
         if task not in catalogue() or protocol not in PROTOCOLS:
             continue
@@ -172,20 +165,21 @@ def score_again(packed: Packed, source: SourceLike, name: str) -> pd.DataFrame:
         except SombError as error:
             lines.append(f"{task} cannot be checked: {error}")
             continue
-        own_features = _own_features(packed.run, data)
+        entry = run.provenance["tasks"].get(f"{task}/{protocol}")
+        own_features = entry is not None and entry["data_sha256"] != data.fingerprint
         if own_features and not packed.card.features:
             lines.append(
                 f"{task}/{protocol}: data_sha256 is not that of the task's own features; run it again with this "
                 "version, or say in the card's `features` what yours are made from"
             )
-        rows = predictions.get(key, packed.run.predictions.iloc[:0])
-        found, again = _model_again(data, model, results, rows, load)
-        lines += found
-        runs.append((model, own_features, again))
+        rows = predictions.get(key, run.predictions.iloc[:0])
+        problems, again = _model_again(data, model, results, rows, load)
+        lines += problems
+        if again is not None and not lines:
+            tables.append(_rows(again, model).assign(own_features=own_features))
     if lines:
         raise _refused(name, list(dict.fromkeys(lines)))
-    parts = [_rows(again, model).assign(own_features=own) for model, own, again in runs if again is not None]
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _refused(name: str, lines: list[str]) -> SombError:
@@ -195,7 +189,7 @@ def _refused(name: str, lines: list[str]) -> SombError:
 def _run_problems(run: RunResult) -> Iterator[str]:
     """Say what is wrong with tasks, protocols, models and table hashes."""
     if run.results.empty:
-        yield "results.parquet holds no score"
+        yield "results.parquet has no score"
     for frame, name in ((run.results, "results.parquet"), (run.predictions, "predictions.parquet")):
         for task in sorted(set(frame["task"].dropna()) - set(catalogue())):
             yield f"{name}: unknown task {task[:40]!r}; the leaderboard lists {', '.join(catalogue())}"
@@ -211,25 +205,19 @@ def _run_problems(run: RunResult) -> Iterator[str]:
     described = {tuple(record[part] for part in KEY) for record in run.provenance["models"]}
     for task, protocol, model in sorted(scored - described, key=str):
         yield f"provenance.json does not say how {task} {protocol} {str(model)[:60]!r} was made"
-    for task, protocol in sorted({(str(key[0]), str(key[1])) for key in scored}):
+    for task, protocol in sorted({(str(task), str(protocol)) for task, protocol, _ in scored}):
         if task in catalogue() and protocol in PROTOCOLS:
-            yield from _hash_problems(run, task, f"{task}/{protocol}")
+            yield from _hash_problems(run.provenance["tasks"].get(f"{task}/{protocol}"), task, f"{task}/{protocol}")
 
 
-def _hash_problems(run: RunResult, task: str, key: str) -> Iterator[str]:
-    if key not in run.provenance["tasks"]:
+def _hash_problems(entry: Mapping[str, Any] | None, task: str, key: str) -> Iterator[str]:
+    if entry is None:
         yield f"provenance.json has no entry {key}"
         return
-    given = run.provenance["tasks"][key]["tables"]
-    for table in sorted({*given, *catalogue()[task].tables}):
-        due = f"git:{table_info(table).git_blob}" if table in catalogue()[task].tables else None
-        if given.get(table) != due:
-            yield f"{key}: table {table[:60]} has the hash {str(given.get(table))[:60]}, the published one is {due}"
-
-
-def _own_features(run: RunResult, data: TaskData) -> bool:
-    told = run.provenance["tasks"].get(f"{data.name}/{data.protocol}")
-    return told is not None and told["data_sha256"] != data.fingerprint
+    for table in sorted({*entry["tables"], *catalogue()[task].tables}):
+        expected = f"git:{table_info(table).git_blob}" if table in catalogue()[task].tables else None
+        if (sha := entry["tables"].get(table)) != expected:
+            yield f"{key}: table {table[:60]} has the hash {str(sha)[:60]}, the published one is {expected}"
 
 
 def _model_again(
@@ -240,26 +228,25 @@ def _model_again(
     lines = []
     failed = results[results["status"].str.startswith("failed", na=False)]
     if len(failed):
-        lost = ", ".join(dict.fromkeys(failed["fold"].astype(str)))
-        lines.append(f"{name}: failed on fold {lost}; a listed mean is over all folds: fix it, or leave the task out")
+        folds = ", ".join(dict.fromkeys(failed["fold"].astype(str)))
+        lines.append(f"{name}: failed on fold {folds}; a listed mean is over all folds: fix it, or leave the task out")
     problems = Problems(name)
     other = partial(load, data.task.id, other_protocol(data.protocol))
-    folds = check_columns(
-        {name: predictions[name].tolist() for name in PREDICTION_COLUMNS if name != "model"}, data, other, problems
-    )
+    columns = {column: predictions[column].tolist() for column in PREDICTION_COLUMNS}
+    checked = check_columns(columns, data, other, problems)
     if problems:
         return lines + problems.lines(), None
-    again = score({name: Predictions(data, tuple(folds), "")})
+    again = score({name: Predictions(data, tuple(checked), "")})
     return lines + [f"{name}: {line}" for line in _differences(results, again.results)], again
 
 
 def _differences(stated: pd.DataFrame, again: pd.DataFrame) -> Iterator[str]:
     """Say which stated scores do not follow from the predictions."""
     keys = ["fold", "metric"]
-    twice = stated.duplicated(keys)
-    for fold, metric in stated.loc[twice, keys].itertuples(index=False):
+    repeated = stated.duplicated(keys)
+    for fold, metric in stated.loc[repeated, keys].itertuples(index=False):
         yield f"fold {fold}: {metric} is duplicated"
-    both = stated[~twice].merge(again, how="outer", on=keys, suffixes=("", "_again"), indicator="side")
+    both = stated[~repeated].merge(again, how="outer", on=keys, suffixes=("", "_again"), indicator="side")
     row: Any
     for row in both.itertuples():
         place = f"fold {str(row.fold)[:40]}: {str(row.metric)[:60]}"

@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from html import escape
+from inspect import cleandoc
 from typing import Any
 
 
@@ -40,17 +41,19 @@ class Bar:
 
 
 def show(thing: Any) -> None:
-    """Display an object in the cell; a figure as PNG, with its titles as the text for those who see no image.
+    """Display an object in the cell.
 
     Parameters
     ----------
-    thing : a matplotlib figure, or anything that IPython can display
+    thing
+        A sentence, as Markdown; a figure, as PNG with its titles as the text for those who see no image; or anything
+        that IPython can display.
     """
-    from IPython.display import display
+    from IPython.display import Markdown, display
     from PIL import Image
 
     if not hasattr(thing, "savefig"):
-        display(thing)
+        display(Markdown(cleandoc(thing)) if isinstance(thing, str) else thing)
         return
     raw, stream = io.BytesIO(), io.BytesIO()
     thing.savefig(raw, dpi=140, metadata={"Software": None})

@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import os
-import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from somb_utils._extras import missing_extra
 from somb_utils.errors import SombError, UsageError
-from somb_utils.notebook.parameters import check
+from somb_utils.notebook.parameters import NAMES, check
 from somb_utils.paths import CHECKOUT, cache_dir, replacing, try_writing
 
 QUIET = ["--IPKernelApp.log_level=50"]  # a kernel complains of its own transport and shutdown
@@ -19,13 +18,7 @@ FOLDER = CHECKOUT / "notebooks"
 
 
 def need(module: str) -> Any:
-    """Return a module that comes with the extra ``book``.
-
-    Raises
-    ------
-    UsageError
-        If it is not installed, with the way to get it.
-    """
+    """Return a module that comes with the extra ``book``."""
     try:
         return import_module(module)
     except ImportError as error:
@@ -33,77 +26,47 @@ def need(module: str) -> Any:
 
 
 def notebook_path(name: str) -> Path:
-    """Return the notebook that a letter, a name or a path means.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
-    """
+    """Return the notebook that a name, its first part or a path means."""
     if Path(name).suffix == ".ipynb" and Path(name).is_file():
         return Path(name)
     known = sorted(path.stem for path in FOLDER.glob("*.md"))
-    found = [
-        stem
-        for stem in known
-        if stem.casefold() == name.casefold() or stem.casefold().startswith(f"{name.casefold()}_")
-    ]
-    if len(found) != 1:
+    matches = [stem for stem in known if name.casefold() in (stem.casefold(), stem.casefold().partition("_")[0])]
+    if len(matches) != 1:
         remedy = f"there are {', '.join(known)}" if known else "notebooks come with a checkout, not with the package"
         raise UsageError(f"no notebook '{name}'; {remedy}")
-    return FOLDER / f"{found[0]}.ipynb"
+    return FOLDER / f"{matches[0]}.ipynb"
 
 
-def category_of(path: Path) -> str:
-    """Return the letter of a category's notebook, empty for the others."""
-    return path.stem[0] if re.match(r"[A-I]_", path.stem) else ""
-
-
-def own_parameters(path: Path) -> dict[str, str]:
-    """Return the parameters that a notebook takes, each with the text of its own value."""
+def default_parameters(path: Path) -> dict[str, str]:
+    """Return the parameters that a notebook takes, each with the text of its default."""
     papermill = need("papermill")
     try:
-        found = papermill.inspect_notebook(str(path))
+        parameters = papermill.inspect_notebook(str(path))
     except (ValueError, KeyError, AttributeError) as error:
         raise SombError(f"{path} is not a readable notebook: {error}") from None
-    return {key: entry["default"] for key, entry in found.items()}
+    return {key: entry["default"] for key, entry in parameters.items()}
 
 
 def execute(
     name: str, parameters: Mapping[str, Any] | None = None, output: str | Path = "out.ipynb", progress: bool = True
 ) -> Path:
-    """Run a notebook with papermill into a new file.
-
-    Parameters
-    ----------
-    name : letter, name or path
-    parameters : what differs from the notebook's own values
-    output : where the executed notebook goes; what ran is kept there if a cell fails
-    progress : whether to show a bar on standard error
-
-    Raises
-    ------
-    UsageError
-        If a parameter is unknown, its value cannot be, or `output` would overwrite the notebook.
-    SombError
-        If a cell fails or its kernel dies, naming the cell; if there is no kernel, or `output` cannot be written.
-    """
+    """Run a notebook with papermill into a new file."""
     papermill = need("papermill")
-    path, output, given = notebook_path(name), Path(output), dict(parameters or {})
+    path, output, changed = notebook_path(name), Path(output), dict(parameters or {})
     if output.resolve() == path.resolve():
         raise UsageError(f"{output} is the notebook itself; name another file to write to")
-    own = own_parameters(path)
-    unknown = sorted(set(given) - set(own))
+    defaults = {key: ast.literal_eval(text) for key, text in default_parameters(path).items()}
+    unknown = sorted(set(changed) - set(defaults))
     if unknown:
-        raise UsageError(f"unknown parameter '{unknown[0]}'; {path.name} takes {', '.join(own)}")
-    if category_of(path):
-        check(category_of(path), {**{key: ast.literal_eval(text) for key, text in own.items()}, **given})
+        raise UsageError(f"unknown parameter '{unknown[0]}'; {path.name} takes {', '.join(defaults)}")
+    if set(NAMES) <= set(defaults):
+        check({**defaults, **changed}, defaults["tasks"])
     _check_writable(output)
     try:
         papermill.execute_notebook(
             str(path),
             str(output),
-            given,
+            changed,
             kernel_name="python3",
             progress_bar=progress,
             cwd=str(Path.cwd()),
@@ -154,13 +117,7 @@ def to_text(path: Path) -> str:
 
 
 def refresh(names: Iterable[str] = ()) -> Iterable[Path]:
-    """Execute the text notebooks on simulated tables and store text and outputs as a pair, yielding each.
-
-    Raises
-    ------
-    SombError
-        If a cell fails or its kernel dies, naming it; the stored notebook stays as it was.
-    """
+    """Execute the text notebooks on simulated tables and store text and outputs as a pair, yielding each."""
     jupytext, nbformat, nbclient = need("jupytext"), need("nbformat"), need("nbclient")
     failures = (need("nbclient.exceptions").CellControlSignal, need("jupyter_client.kernelspec").NoSuchKernel)
     paths = [notebook_path(name) for name in names] or [p.with_suffix(".ipynb") for p in sorted(FOLDER.glob("*.md"))]

@@ -1,7 +1,7 @@
 """The parameters that every notebook takes, checked."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -10,7 +10,7 @@ from somb_utils._seeds import MAX_SEED
 from somb_utils.errors import UsageError
 from somb_utils.runs.models import resolve_models
 from somb_utils.runs.names import split_names
-from somb_utils.tasks.definitions import Protocol, catalogue, select_tasks
+from somb_utils.tasks.definitions import Protocol, select_tasks
 
 
 class Parameters(BaseModel):
@@ -22,10 +22,10 @@ class Parameters(BaseModel):
     models: list[str]
     model_params: dict[str, dict[str, Any]] = Field(default_factory=dict)
     protocol: Protocol = "aligned"
-    data_source: str = "auto"
+    source: str = "auto"
     n_bootstrap: int = Field(1000, ge=0, le=100_000)
     seed: int = Field(42, ge=0, le=MAX_SEED)
-    results_dir: str | None = None
+    out: str | None = None
     n_jobs: int = Field(1, ge=-1)
 
     @field_validator("tasks", "models", "model_params", mode="before")
@@ -41,30 +41,24 @@ class Parameters(BaseModel):
     @classmethod
     def _some_jobs(cls, value: int) -> int:
         if value == 0:
-            raise ValueError("give a number of jobs, or -1 for one a core")
+            raise ValueError("give a number of jobs, or -1 for one per core")
         return value
 
 
 NAMES = tuple(Parameters.model_fields)
 
 
-def check(category: str, parameters: Mapping[str, Any]) -> Parameters:
-    """Return the parameters of a category's notebook, checked.
-
-    Raises
-    ------
-    UsageError
-        Naming the parameter that is unknown or whose value cannot be, and what would do.
-    """
+def check(parameters: Mapping[str, Any], tasks: Collection[str] = ()) -> Parameters:
+    """Return a notebook's parameters, checked; `tasks` are those that the notebook is about, any when empty."""
     try:
         checked = Parameters.model_validate(dict(parameters))
     except ValidationError as error:
         raise UsageError("; ".join(_problem(problem) for problem in error.errors())) from None
     chosen = [task.id for task in select_tasks(checked.tasks)]
-    others = [task for task in chosen if category and not task.startswith(category)]
+    others = set(chosen).difference(task.id for task in select_tasks(tasks or None))
     if others:
-        own = ", ".join(task for task in catalogue() if task.startswith(category))
-        raise UsageError(f"tasks: {', '.join(others)} is not of this notebook, which is about {own}")
+        wrong, right = ", ".join(sorted(others)), ", ".join(tasks)
+        raise UsageError(f"tasks: {wrong} is not of this notebook, which is about {right}")
     resolve_models(checked.models, checked.model_params)
     return checked.model_copy(update={"tasks": chosen})
 

@@ -7,10 +7,10 @@ simulated tables are marked so.
 from somb_utils._extras import missing_extra
 
 try:
-    from somb_utils.plots.features import counts, distribution, heatmap, scatter, volcano
-    from somb_utils.plots.samples import missing, pca, timeline, trajectories
+    from somb_utils.plots.features import counts, heatmap, scatter, volcano
+    from somb_utils.plots.samples import missing, pca, timeline
     from somb_utils.plots.scores import coefficients, folds, scores
-    from somb_utils.plots.style import colours_of, figure, new
+    from somb_utils.plots.style import colours_of, figure
 except ImportError as error:
     raise missing_extra("a figure", "book", error) from None
 
@@ -18,16 +18,13 @@ __all__ = [
     "coefficients",
     "colours_of",
     "counts",
-    "distribution",
     "figure",
     "folds",
     "heatmap",
     "missing",
-    "new",
     "pca",
     "scatter",
     "scores",
     "timeline",
-    "trajectories",
     "volcano",
 ]

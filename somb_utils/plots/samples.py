@@ -38,37 +38,44 @@ def timeline(samples: pd.DataFrame, what: str = "samples") -> Figure:
 
     Parameters
     ----------
-    samples : columns crew, timepoint, timepoint_days, phase; a row a sample
-    what : what a sample is, for the title
+    samples
+        Columns crew, timepoint, timepoint_days, phase; a row a sample.
+    what
+        What a sample is, for the title.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     times, crew = mission_order(samples), sorted(samples["crew"].unique())
-    made, axes = new(8, 1.6 + 0.4 * len(crew))
+    fig, ax = new(8, 1.6 + 0.4 * len(crew))
     absent = [(t, c) for t in times for c in crew if not ((samples.timepoint == t) & (samples.crew == c)).any()]
     if absent:
         x, y = [times.index(t) for t, _ in absent], [crew.index(c) for _, c in absent]
-        axes.scatter(x, y, marker="x", color=QUIET, s=50, label="no sample")
+        ax.scatter(x, y, marker="x", color=QUIET, s=50, label="no sample")
     for phase in in_order(samples["phase"]):
         rows = samples[samples["phase"] == phase]
         column, line = rows["timepoint"].map(times.index), rows["crew"].map(crew.index)
-        axes.scatter(column, line, s=130, color=COLOURS.get(phase, QUIET), label=words(phase), zorder=2)
-    _flight(axes, samples, times)
+        ax.scatter(column, line, s=130, color=COLOURS.get(phase, QUIET), label=words(phase), zorder=2)
+    draw_flight(ax, samples, times)
     per_time = samples["timepoint"].value_counts()
-    axes.set_xticks(range(len(times)), [f"{t}\nn = {per_time[t]}" for t in times])
-    axes.set_yticks(range(len(crew)), [f"{c} (n = {(samples.crew == c).sum()})" for c in crew])
-    axes.set(
+    ax.set_xticks(range(len(times)), [f"{t}\nn = {per_time[t]}" for t in times])
+    ax.set_yticks(range(len(crew)), [f"{c} (n = {(samples.crew == c).sum()})" for c in crew])
+    ax.set(
         xlabel="day before launch (L) or after return (R)", xlim=(-0.5, len(times) - 0.5), ylim=(len(crew) - 0.5, -0.5)
     )
-    axes.set_title(f"N = {len(samples)} {what}, {len(crew)} crew")
-    axes.grid(False)
-    legend_below(axes)
-    return made
+    ax.set_title(f"N = {len(samples)} {what}, {len(crew)} crew")
+    ax.grid(False)
+    legend_below(ax)
+    return fig
 
 
-def _flight(axes: Axes, samples: pd.DataFrame, times: list[str]) -> None:
+def draw_flight(ax: Axes, samples: pd.DataFrame, times: list[str]) -> None:
     """Mark a flight that was not sampled, between the last time point before launch and the first after return."""
     before = samples.loc[samples["phase"] == "pre_flight", "timepoint"].nunique()
     if 0 < before < len(times) and "in_flight" not in set(samples["phase"]):
-        axes.axvspan(before - 0.62, before - 0.38, color="#E69F00", alpha=0.35, lw=0, label="flight", zorder=0)
+        ax.axvspan(before - 0.62, before - 0.38, color="#E69F00", alpha=0.35, lw=0, label="flight", zorder=0)
 
 
 @figure
@@ -77,24 +84,31 @@ def missing(X: pd.DataFrame, what: str = "features") -> Figure:
 
     Parameters
     ----------
-    X : rows are samples; NaN where missing
-    what : what the columns are
+    X
+        Rows are samples; NaN where missing.
+    what
+        What the columns are.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     lacking = X.isna().sum().sort_values(ascending=False, kind="stable")
     absent = X[lacking.index[lacking > 0]].isna()
     n, cells = absent.shape[1], X.isna().to_numpy().mean()
-    made, axes = new(8, (1.8 + 0.12 * len(X)) if n else 0.9)
-    axes.grid(False)
-    axes.set_title(f"{cells:.1%} of cells missing (dark), in {n:,} of {X.shape[1]:,} {what}; N = {len(X)} samples")
+    fig, ax = new(8, (1.8 + 0.12 * len(X)) if n else 0.9)
+    ax.grid(False)
+    ax.set_title(f"{cells:.1%} of cells missing (dark), in {n:,} of {X.shape[1]:,} {what}; N = {len(X)} samples")
     if n == 0:
-        axes.set_axis_off()
-        return made
-    axes.imshow(absent, aspect="auto", cmap="Greys", vmin=0, vmax=1.3, interpolation="nearest")
-    axes.set_yticks(range(len(X)), X.index, fontsize=6.5)
-    axes.set_xlabel(f"{what} that lack any (n = {n:,}), most often missing first")
+        ax.set_axis_off()
+        return fig
+    ax.imshow(absent, aspect="auto", cmap="Greys", vmin=0, vmax=1.3, interpolation="nearest")
+    ax.set_yticks(range(len(X)), X.index, fontsize=6.5)
+    ax.set_xlabel(f"{what} that lack any (n = {n:,}), most often missing first")
     if n <= 40:
-        axes.set_xticks(range(n), [words(c) for c in absent], rotation=30, ha="right", fontsize=7.5)
-    return made
+        ax.set_xticks(range(n), [words(c) for c in absent], rotation=30, ha="right", fontsize=7.5)
+    return fig
 
 
 @figure
@@ -103,72 +117,37 @@ def pca(X: pd.DataFrame, samples: pd.DataFrame, what: str = "features", colour: 
 
     Parameters
     ----------
-    X : samples × features, numbers
-    samples : columns crew and `colour`, same index
-    what : what the columns are
+    X
+        Samples × features, numbers.
+    samples
+        Columns crew and `colour`, same index.
+    what
+        What the columns are.
+    colour
+        Column that colours points.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     filled = StandardScaler().fit_transform(SimpleImputer().fit_transform(X.loc[:, X.notna().any()]))
     fitted = PCA(2, random_state=42).fit(filled)
     points = fitted.transform(filled)
     points *= np.sign(points[np.abs(points).argmax(axis=0), [0, 1]])
-    made, axes = new(7, 4.6)
+    fig, ax = new(7, 4.6)
     colours = colours_of(in_order(samples[colour]))
     for group, crew in sorted({(str(g), str(c)) for g, c in zip(samples[colour], samples["crew"], strict=True)}):
         at = ((samples[colour] == group) & (samples["crew"] == crew)).to_numpy()
-        axes.scatter(*points[at].T, color=colours[group], marker=MARKERS.get(crew, "o"), s=60, ec="white", lw=0.6)
+        ax.scatter(*points[at].T, color=colours[group], marker=MARKERS.get(crew, "o"), s=60, ec="white", lw=0.6)
     for group, tint in colours.items():
-        axes.scatter(
+        ax.scatter(
             [], [], color=tint, marker="o", s=60, label=f"{words(group)} (n = {(samples[colour] == group).sum()})"
         )
     for crew in sorted(set(samples["crew"]) & set(MARKERS)):
-        axes.scatter([], [], color="white", ec="black", marker=MARKERS[crew], s=50, label=crew)
-    for axis, k in ((axes.xaxis, 0), (axes.yaxis, 1)):
+        ax.scatter([], [], color="white", ec="black", marker=MARKERS[crew], s=50, label=crew)
+    for axis, k in ((ax.xaxis, 0), (ax.yaxis, 1)):
         axis.set_label_text(f"component {k + 1} ({fitted.explained_variance_ratio_[k]:.0%} of variance)")
-    axes.set_title(f"N = {len(X)} samples, {X.shape[1]:,} {what}")
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return made
-
-
-@figure
-def trajectories(X: pd.DataFrame, samples: pd.DataFrame, unit: str = "%", n: int = 6) -> Figure:
-    """Draw the features that changed most alike in all crew the day after return, each against its own baseline.
-
-    Parameters
-    ----------
-    X : samples × features, positive numbers
-    samples : columns crew, timepoint, timepoint_days, phase; same index
-    n : how many features
-    """
-    change = relative_change(X, samples)
-    chosen = consistent_changes(change, samples).index[:n]
-    times, colours = mission_order(samples), colours_of(sorted(samples["crew"].unique()))
-    rows = -(-len(chosen) // 3)
-    made, grid = new(9, 0.8 + 2.1 * rows, rows, 3, sharex=True, squeeze=False)
-    for axes, feature in zip(grid.flat, chosen, strict=False):
-        for crew, tint in colours.items():
-            own = samples[samples["crew"] == crew].sort_values("timepoint_days")
-            x, y = own["timepoint"].map(times.index), change.loc[own.index, feature]
-            axes.plot(x, y, color=tint, marker=MARKERS.get(crew, "o"), ms=4, lw=1.2, label=crew)
-        _flight(axes, samples, times)
-        axes.axhline(0, color="black", lw=0.7)
-        axes.set_title(words(feature), fontsize=10)
-        axes.set_xticks(range(len(times)), times, rotation=90, fontsize=8)
-    made.supylabel(f"change from own pre-flight mean ({unit})", fontsize=10)
-    made.supxlabel(f"day of the mission; N = {len(samples)} samples of {len(colours)} crew", fontsize=10)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    made.legend(handles, labels, loc="outside upper left", ncols=6)
-    return made
-
-
-def relative_change(X: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
-    """Return each value's change, in per cent, from the mean of the same person's pre-flight values."""
-    before = X[samples["phase"] == "pre_flight"].groupby(samples["crew"]).mean()
-    own = before.reindex(samples["crew"]).set_axis(X.index)
-    return 100 * (X / own.where(own != 0) - 1)
-
-
-def consistent_changes(change: pd.DataFrame, samples: pd.DataFrame) -> pd.Series:
-    """Return, best first, the mean over crew of the change after return divided by its spread over crew."""
-    after = change[samples["phase"] == "post_flight"].groupby(samples["crew"]).mean().dropna(axis=1)
-    ratio = after.mean() / (after.std() + after.abs().mean().median() * 0.1)
-    return ratio.sort_values(key=np.abs, ascending=False, kind="stable")
+    ax.set_title(f"N = {len(X)} samples, {X.shape[1]:,} {what}")
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return fig

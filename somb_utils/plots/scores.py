@@ -8,21 +8,27 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from somb_utils.labels import metric_name
 from somb_utils.plots.style import colours_of, figure, in_order, new, short, words
 from somb_utils.tasks.task_data import TaskData
 
-METRICS = {
-    "macro_f1": "macro F1",
-    "micro_f1": "micro F1",
-    "auroc": "area under the ROC curve",
-    "auprc": "area under the precision-recall curve",
-}
 _TRAIN, _TEST = "#DDE3E8", "#37424A"
 
 
 @figure
 def folds(data: TaskData) -> Figure:
-    """Draw which rows each fold trains and tests on, over the rows' labels, rows sorted by group and label."""
+    """Draw which rows each fold trains and tests on, over the rows' labels, rows sorted by group and label.
+
+    Parameters
+    ----------
+    data
+        The task.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
+    """
     label = _label(data)
     keys = pd.DataFrame({"group": data.groups if data.groups is not None else "", "label": label})
     order = keys.reset_index(drop=True).sort_values(["group", "label"], kind="stable").index.to_numpy()
@@ -31,21 +37,21 @@ def folds(data: TaskData) -> Figure:
         row[fold.train], row[fold.test] = 0, 1
     classes = in_order(label)
     tints = colours_of(classes)
-    made, (top, axes) = new(8, 1.9 + 0.24 * len(data.folds), 2, 1, height_ratios=[1, len(data.folds)], sharex=True)
+    fig, (top, ax) = new(8, 1.9 + 0.24 * len(data.folds), 2, 1, height_ratios=[1, len(data.folds)], sharex=True)
     codes = label.map(classes.index).to_numpy()[order][None]
     top.imshow(codes, aspect="auto", cmap=ListedColormap([tints[c] for c in classes]), interpolation="nearest")
-    axes.imshow(role[:, order], aspect="auto", cmap=ListedColormap([_TRAIN, _TEST]), interpolation="nearest")
+    ax.imshow(role[:, order], aspect="auto", cmap=ListedColormap([_TRAIN, _TEST]), interpolation="nearest")
     top.set_yticks([0], ["label"])
-    axes.set_yticks(range(len(data.folds)), [f"{fold.label} (n = {len(fold.test):,})" for fold in data.folds])
-    axes.set_ylabel("held out" if data.groups is not None else "repetition")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel(f"rows (N = {len(data.X):,})" + (", sorted by " + _grouping(data)))
+    ax.set_yticks(range(len(data.folds)), [f"{fold.label} (n = {len(fold.test):,})" for fold in data.folds])
+    ax.set_ylabel("held out" if data.groups is not None else "repetition")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel(f"rows (N = {len(data.X):,})" + (", sorted by " + _grouping(data)))
     top.set_title(f"{data.name}: folds")
-    for part in (top, axes):
+    for part in (top, ax):
         part.grid(False)
     columns = {2: 4, 3: 5, 4: 3}.get(len(classes), 4)  # rows of equal length, train beside or above test
-    made.legend(handles=_patches(label, classes, tints), loc="outside lower center", ncols=columns)
-    return made
+    fig.legend(handles=_patches(label, classes, tints), loc="outside lower center", ncols=columns)
+    return fig
 
 
 def _label(data: TaskData) -> pd.Series:
@@ -71,46 +77,53 @@ def scores(table: pd.DataFrame, per_fold: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    table : task, model, metric, mean, low, high, chance, published (missing if none), rows, folds; see
-        :meth:`somb_utils.notebook.Session.scores`
-    per_fold : task, model, fold, value of the primary metric
+    table
+        Task, model, metric, mean, low, high, chance, published (missing if none), rows, folds; see
+        :meth:`somb_utils.notebook.Session.scores`.
+    per_fold
+        Task, model, fold, value of the primary metric.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     names, models = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["model"]))[::-1]
     columns = min(2, len(names))
     lines = -(-len(names) // columns)
     height = 0.9 + lines * (1.1 + 0.3 * len(models))
-    made, grid = new(9 if columns > 1 else 7, height, lines, columns, squeeze=False, sharey=True)
-    for axes in grid.flat[len(names) :]:
-        axes.set_visible(False)
-    for axes, name in zip(grid.flat, names, strict=False):
-        _score_panel(axes, table[table["task"] == name], per_fold[per_fold["task"] == name], models)
+    fig, grid = new(9 if columns > 1 else 7, height, lines, columns, squeeze=False, sharey=True)
+    for ax in grid.flat[len(names) :]:
+        ax.set_visible(False)
+    for ax, name in zip(grid.flat, names, strict=False):
+        _score_panel(ax, table[table["task"] == name], per_fold[per_fold["task"] == name], models)
     grid[0, 0].set_yticks(range(len(models)), models)
     grid[0, 0].set_ylim(-0.6, len(models) - 0.4)
-    made.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return made
+    fig.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
 
 
-def _score_panel(axes: Axes, table: pd.DataFrame, per_fold: pd.DataFrame, models: list[str]) -> None:
+def _score_panel(ax: Axes, table: pd.DataFrame, per_fold: pd.DataFrame, models: list[str]) -> None:
     tints = colours_of(models)
     first = table.iloc[0]
-    axes.axvline(first["chance"], color="black", ls="--", lw=1, label="chance level", zorder=1)
+    ax.axvline(first["chance"], color="black", ls="--", lw=1, label="chance level", zorder=1)
     for place, model in enumerate(models):
         points = per_fold.loc[per_fold["model"] == model, "value"].dropna()
-        axes.scatter(points, np.full(len(points), place - 0.22), s=12, color=tints[model], alpha=0.6, lw=0)
+        ax.scatter(points, np.full(len(points), place - 0.22), s=12, color=tints[model], alpha=0.6, lw=0)
         row = table[table["model"] == model]
-        axes.hlines(place, row["low"], row["high"], color=tints[model], lw=3)
-        axes.scatter(row["mean"], [place] * len(row), s=55, color=tints[model], ec="white", zorder=3)
-        axes.scatter(row["published"], [place + 0.24] * len(row), s=40, color="black", marker="|", lw=2, zorder=3)
-    axes.scatter([], [], s=12, color="#444444", alpha=0.6, lw=0, label="one fold")
-    axes.scatter([], [], s=55, color="#444444", label="mean over folds")
-    axes.plot([], [], color="#444444", lw=3, label="95 % bootstrap interval")
-    axes.scatter([], [], s=40, color="black", marker="|", lw=2, label="published (real tables)")
+        ax.hlines(place, row["low"], row["high"], color=tints[model], lw=3)
+        ax.scatter(row["mean"], [place] * len(row), s=55, color=tints[model], ec="white", zorder=3)
+        ax.scatter(row["published"], [place + 0.24] * len(row), s=40, color="black", marker="|", lw=2, zorder=3)
+    ax.scatter([], [], s=12, color="#444444", alpha=0.6, lw=0, label="one fold")
+    ax.scatter([], [], s=55, color="#444444", label="mean over folds")
+    ax.plot([], [], color="#444444", lw=3, label="95 % bootstrap interval")
+    ax.scatter([], [], s=40, color="black", marker="|", lw=2, label="published (real tables)")
     end = _axis_end(np.nanmax([*per_fold["value"], *table[["high", "chance", "published"]].to_numpy(float).ravel()]))
     cut = "" if end == 1 else f"; axis ends at {end:g}"
-    axes.set_xlabel(f"{METRICS.get(first['metric'], first['metric'])} ({first['folds']} folds)")
-    axes.set_title(f"{first['task']} (N = {first['rows']:,} rows{cut})")
-    axes.set_xlim(-0.03 * end, 1.03 * end)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    ax.set_xlabel(f"{metric_name(first['metric'])} ({first['folds']} folds)")
+    ax.set_title(f"{first['task']} (N = {first['rows']:,} rows{cut})")
+    ax.set_xlim(-0.03 * end, 1.03 * end)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def _axis_end(largest: float) -> float:
@@ -124,29 +137,37 @@ def coefficients(data: TaskData, table: pd.DataFrame, n: int = 12) -> Figure:
 
     Parameters
     ----------
-    data : the task
-    table : see :func:`somb_utils.runs.coefficients.coefficients`
-    n : how many features, by the largest absolute mean
+    data
+        The task.
+    table
+        See :func:`somb_utils.runs.coefficients.coefficients`.
+    n
+        How many features, by the largest absolute mean.
+
+    Returns
+    -------
+    Figure
+        Of matplotlib.
     """
     mean = table.groupby(["feature", "output"], sort=False)["coefficient"].mean().unstack("output")
     chosen = mean.abs().max(axis=1).sort_values(ascending=False, kind="stable").index[:n]
     outputs = in_order(mean.columns)
     tints = colours_of(outputs)
     step = 0.8 / len(outputs)
-    made, axes = new(8, 1.5 + len(chosen) * max(0.26, 0.13 * len(outputs)))
+    fig, ax = new(8, 1.5 + len(chosen) * max(0.26, 0.13 * len(outputs)))
     for k, output in enumerate(outputs):
         places = np.arange(len(chosen)) + (k - (len(outputs) - 1) / 2) * step
-        axes.barh(
+        ax.barh(
             places, mean.loc[chosen, output], step * 0.9, color=tints[output], alpha=0.75, label=short(words(output))
         )
         rows = table[(table["output"] == output) & table["feature"].isin(chosen)]
-        axes.scatter(rows["coefficient"], places[rows["feature"].map(chosen.get_loc)], s=7, color="black", zorder=3)
-    axes.scatter([], [], s=7, color="black", label="one fold's model")
-    axes.axvline(0, color="black", lw=0.8)
-    axes.set_yticks(range(len(chosen)), [short(words(f), 46) for f in chosen], fontsize=8.5)
-    axes.set_ylim(len(chosen) - 0.4, -0.6)
-    axes.set_xlabel("logistic-regression coefficient\n(log odds for one standard deviation)")
-    axes.set_title(f"{data.name}: {len(chosen)} of {mean.shape[0]:,} features, N = {len(data.X):,} rows")
-    axes.grid(False, axis="y")
-    made.legend(loc="outside lower center", ncols=2 if max(map(len, outputs)) > 16 else 4)
-    return made
+        ax.scatter(rows["coefficient"], places[rows["feature"].map(chosen.get_loc)], s=7, color="black", zorder=3)
+    ax.scatter([], [], s=7, color="black", label="one fold's model")
+    ax.axvline(0, color="black", lw=0.8)
+    ax.set_yticks(range(len(chosen)), [short(words(f), 46) for f in chosen], fontsize=8.5)
+    ax.set_ylim(len(chosen) - 0.4, -0.6)
+    ax.set_xlabel("logistic-regression coefficient\n(log odds for one standard deviation)")
+    ax.set_title(f"{data.name}: {len(chosen)} of {mean.shape[0]:,} features, N = {len(data.X):,} rows")
+    ax.grid(False, axis="y")
+    fig.legend(loc="outside lower center", ncols=2 if max(map(len, outputs)) > 16 else 4)
+    return fig

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
+from somb_utils.runs.baselines import BASELINES
+
 # Okabe & Ito (2008), without the yellow that vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5195", "#8C564B", "#7F7F7F")
 QUIET = "#B8B8B8"
@@ -26,13 +28,7 @@ COLOURS = {
     "C002": "#E69F00",
     "C003": "#56B4E9",
     "C004": "#CC79A7",
-    "random": "#7F7F7F",
-    "majority": "#B8B8B8",
-    "logreg": "#0072B2",
-    "rf": "#009E73",
-    "mlp": "#CC79A7",
-    "xgboost": "#D55E00",
-    "lightgbm": "#E69F00",
+    **dict(zip(BASELINES, ("#7F7F7F", "#B8B8B8", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#E69F00"), strict=True)),
     **dict.fromkeys(("other", "unchanged", "not changed", "has none", "missing", "not_de", "i4_only"), QUIET),
     **dict.fromkeys(("responsive", "changed", "has a label", "hemoglobin", "conserved", "de"), "#D55E00"),
 }
@@ -54,30 +50,50 @@ _STYLE: dict[str, Any] = {
 }
 
 
+_source = "open"
+
+
+def mark_figures(source: str) -> None:
+    """Take figures of this process to be of this kind of tables where none is given; ``simulated`` ones are marked."""
+    global _source
+    _source = source
+
+
 def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Make a drawing function use the style and take ``source``; figures of simulated tables are marked."""
+    """Make a drawing function use the style and take ``source``; figures of simulated tables are marked.
+
+    Parameters
+    ----------
+    draw
+        Returns a figure.
+
+    Returns
+    -------
+    callable
+        Takes ``source`` too; without it, the kind of tables of the notebook's session.
+    """
 
     @wraps(draw)
-    def styled(*args: Any, source: str = "open", **options: Any) -> Figure:
+    def styled(*args: Any, source: str | None = None, **options: Any) -> Figure:
         with mpl.rc_context(sns.axes_style("whitegrid") | _STYLE):
-            made = draw(*args, **options)
-            _take_literally(made)
-            if source == "simulated":
-                made.suptitle("SIMULATED DATA", x=0.995, ha="right", color="#B00020", size=10, weight="bold")
-                made.text(0.5, 0.45, "SIMULATED", size=46, color="#B00020", alpha=0.08, rotation=18, ha="center")
-        return made
+            fig = draw(*args, **options)
+            _take_literally(fig)
+            if (source or _source) == "simulated":
+                fig.suptitle("SIMULATED DATA", x=0.995, ha="right", color="#B00020", size=10, weight="bold")
+                fig.text(0.5, 0.45, "SIMULATED", size=46, color="#B00020", alpha=0.08, rotation=18, ha="center")
+        return fig
 
     return styled
 
 
-def _take_literally(drawn: Figure) -> None:
+def _take_literally(fig: Figure) -> None:
     """Show each text as it is: names of models and columns may hold dollar signs, and are no formulas."""
-    ticks = {id(text) for tick in drawn.findobj(Tick) for text in tick.findobj(Text)}
-    for text in drawn.findobj(Text):
+    ticks = {id(text) for tick in fig.findobj(Tick) for text in tick.findobj(Text)}
+    for text in fig.findobj(Text):
         if id(text) not in ticks:
             text.set_parse_math(False)
-    for axes in drawn.axes:
-        for axis in (axes.xaxis, axes.yaxis):
+    for ax in fig.axes:
+        for axis in (ax.xaxis, ax.yaxis):
             formatter = axis.get_major_formatter()
             if isinstance(formatter, FixedFormatter | FuncFormatter | StrCategoryFormatter):
                 axis.set_major_formatter(FuncFormatter(partial(_escaped, formatter)))
@@ -89,13 +105,24 @@ def _escaped(formatter: Formatter, value: float, place: int | None = None) -> st
 
 def new(width: float = 8.0, height: float = 4.0, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
     """Return a figure and its axes; it belongs to no window, so it shows once, where it is returned."""
-    made = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    FigureCanvasAgg(made)
-    return made, made.subplots(rows, columns, **options)
+    fig = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(fig)
+    return fig, fig.subplots(rows, columns, **options)
 
 
 def colours_of(names: Iterable[str]) -> dict[str, str]:
-    """Return a colour a name: the fixed one of phases, crew and baselines, else the palette in order."""
+    """Return the colour of each name: the fixed one of phases, crew and baselines, else the palette in order.
+
+    Parameters
+    ----------
+    names
+        Of models, classes or crew.
+
+    Returns
+    -------
+    dict
+        Name to colour.
+    """
     wanted = list(dict.fromkeys(names))
     spare = [colour for colour in PALETTE if colour not in {COLOURS.get(name) for name in wanted}]
     others = [name for name in wanted if name not in COLOURS]
@@ -122,12 +149,12 @@ def words(name: object) -> str:
     return str(name).replace("_", " ")
 
 
-def legend_below(axes: Axes, columns: int = 6, **options: Any) -> None:
+def legend_below(ax: Axes, columns: int = 6, **options: Any) -> None:
     """Put the legend under the axes, where it hides nothing."""
-    axes.figure.legend(*_unique_handles(axes), loc="outside lower center", ncols=columns, handletextpad=0.4, **options)
+    ax.figure.legend(*_unique_handles(ax), loc="outside lower center", ncols=columns, handletextpad=0.4, **options)
 
 
-def _unique_handles(axes: Axes) -> tuple[list[Any], list[str]]:
-    handles, labels = axes.get_legend_handles_labels()
+def _unique_handles(ax: Axes) -> tuple[list[Any], list[str]]:
+    handles, labels = ax.get_legend_handles_labels()
     kept = dict(zip(labels, handles, strict=True))
     return list(kept.values()), list(kept)

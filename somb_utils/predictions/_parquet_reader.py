@@ -15,13 +15,13 @@ MAX_SECONDS = 20
 
 
 def read(content: bytes, known: list[str], max_rows: int, max_bytes: int) -> pa.Table:
-    """Return the `known` columns, text as dictionaries; the schema's metadata holds the names of all columns."""
+    """Return the `known` columns, text as dictionaries; the schema's metadata has the names of all columns."""
     with pq.ParquetFile(pa.BufferReader(content)) as file:
         schema, n_rows = file.schema_arrow, file.metadata.num_rows
     fields = [field for field in schema if field.name in known]
-    odd = next((field for field in fields if not (_is_text(field.type) or _is_number(field.type))), None)
-    if odd:
-        raise ValueError(f"column '{odd.name}' is of type {odd.type}; write text or numbers")
+    for field in fields:
+        if not (_is_text(field.type) or _is_number(field.type)):
+            raise ValueError(f"column '{field.name}' is of type {field.type}; write text or numbers")
     if n_rows > max_rows:
         raise ValueError(f"has {n_rows:,} rows; at most {max_rows:,} are read")
     texts = [field.name for field in fields if _is_text(field.type)]

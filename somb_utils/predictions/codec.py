@@ -1,11 +1,11 @@
-"""Prediction files, one a task: read and checked to the last value, and written.
+"""Prediction files, one per task: read and checked to the last value, and written.
 
-The published form is JSON, ``{"predictions": [{"split_idx": 0, "y_pred": […], "y_score": […]}]}``: an entry a fold,
+The published form is JSON, ``{"predictions": [{"split_idx": 0, "y_pred": […], "y_score": […]}]}``: one entry per fold,
 counted from 0 (``split_idx`` for LOCO and LOTO, ``rep`` for the others), values in the order of the fold's test rows.
-The Parquet and CSV forms have one row a tested id (and label, if multilabel) with the columns ``id, fold, y_pred,
+The Parquet and CSV forms have one row per tested id (and label, if multilabel) with the columns ``id, fold, y_pred,
 y_score``, so that nothing can be misaligned. `y_pred` is a class name, 0 or 1 in binary tasks, 0/1 by label in
 multilabel ones; `y_score`, any finite number, is that of the positive class or of each label. No metric of a multiclass
-task takes scores: they may be left out there; the JSON form may hold one a class. A binary task may leave out `y_pred`.
+task takes scores: they may be left out, or be one per class in JSON. A binary task may leave out `y_pred`.
 Its F1 is that of `y_score` at 0.5 if all scores lie within 0 and 1, else that of `y_pred`, and is left out without it.
 
 All forms may carry ``task``, ``protocol`` and ``y_true``, which are then checked.
@@ -15,7 +15,7 @@ import gzip
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any, Literal
 
@@ -41,9 +41,9 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class FoldPredictions:
-    """Predictions of one fold in the order of its test rows, as :class:`somb_utils.runs.fit.Outcome` holds them.
+    """Predictions of one fold in the order of its test rows, as in :class:`somb_utils.runs.fit.Outcome`.
 
-    `y_pred` of a binary task is empty if it was not given and the scores, not being within 0 and 1, do not tell it.
+    `y_pred` of a binary task is empty if the file lacks it and the scores, not being within 0 and 1, do not imply it.
     """
 
     y_pred: np.ndarray
@@ -55,8 +55,8 @@ def decode(
 ) -> list[FoldPredictions]:
     """Return the predictions of one task, one entry for each of ``data.folds``; meaningless if there are problems.
 
-    `other` returns the same task in the other protocol, to recognise predictions made for its folds. Everything that is
-    wrong goes to `problems`, and what the user should know though it is not wrong to `notes`.
+    `other` returns the same task in the other protocol, to recognise predictions made for its folds. Errors go to
+    `problems`, and what the user should know though it is not wrong to `notes`.
     """
     try:
         if form == "json":
@@ -87,16 +87,14 @@ def are_probabilities(folds: Sequence[FoldPredictions]) -> bool:
 def _folds(cells: list[Cells], data: TaskData, problems: Problems) -> list[FoldPredictions]:
     folds = [_fold_predictions(one, data, problems) for one in cells]
     if problems or data.task.type != "binary":
-        return folds if not problems else []
-    absent = [fold for fold, read in zip(data.folds, folds, strict=True) if not len(read.y_pred)]
-    if absent and are_probabilities(folds):
-        return [
-            fold if len(fold.y_pred) else FoldPredictions((fold.y_score >= 0.5).astype(np.int64), fold.y_score)
-            for fold in folds
-        ]
+        return [] if problems else folds
+    if are_probabilities(folds):
+        return [f if len(f.y_pred) else replace(f, y_pred=(f.y_score >= 0.5).astype(np.int64)) for f in folds]
+    absent = [one.fold.label for one, fold in zip(cells, folds, strict=True) if not len(fold.y_pred)]
     if 0 < len(absent) < len(folds):
-        problems.add("y_pred is missing; give it in every fold, or in none", absent[0].label)
-    return folds if not problems else []
+        problems.add("y_pred is missing; give it in every fold, or in none", absent[0])
+        return []
+    return folds
 
 
 def encode(predictions: pd.DataFrame, data: TaskData, form: Form) -> bytes:
@@ -122,19 +120,15 @@ def encode(predictions: pd.DataFrame, data: TaskData, form: Form) -> bytes:
         table = pa.Table.from_pandas(pd.concat(parts)[columns], preserve_index=False)
         pq.write_table(table, stream, compression="zstd", write_page_checksum=True)
         return stream.getvalue()
-    key = fold_key(data)
-    entries = [{key: number, **_json_values(rows, data)} for number, rows in enumerate(parts)]
+    entries = [{fold_key(data): number, **_json_values(rows, data)} for number, rows in enumerate(parts)]
     return json.dumps({"task": data.task.id, "protocol": data.protocol, "predictions": entries}).encode()
 
 
 def _ordered(predictions: pd.DataFrame, data: TaskData, fold: Fold) -> pd.DataFrame:
     rows = predictions[predictions["fold"] == fold.label]
-    ids = data.X.index[fold.test]
-    keys: Any = ids
-    names = ["id"]
+    names, keys = ["id"], data.X.index[fold.test]
     if data.task.type == "multilabel":
-        keys = pd.MultiIndex.from_product([ids, data.task.classes])
-        names = ["id", "label"]
+        names, keys = ["id", "label"], pd.MultiIndex.from_product([keys, data.task.classes])
     try:
         return rows.set_index(names).loc[keys].rename_axis(names).reset_index()
     except KeyError:
@@ -147,11 +141,8 @@ def _json_values(rows: pd.DataFrame, data: TaskData) -> dict[str, Any]:
         return {"y_pred": rows["y_pred"].tolist()}
     if data.task.type == "binary":
         return {"y_pred": [classes.index(name) for name in rows["y_pred"]], "y_score": rows["y_score"].tolist()}
-    shape = (-1, len(classes))
-    return {
-        "y_pred": rows["y_pred"].astype(int).to_numpy().reshape(shape).tolist(),
-        "y_score": rows["y_score"].to_numpy().reshape(shape).tolist(),
-    }
+    values = {"y_pred": rows["y_pred"].astype(int), "y_score": rows["y_score"]}
+    return {name: column.to_numpy().reshape(-1, len(classes)).tolist() for name, column in values.items()}
 
 
 def _fold_predictions(cells: Cells, data: TaskData, problems: Problems) -> FoldPredictions:
@@ -159,16 +150,15 @@ def _fold_predictions(cells: Cells, data: TaskData, problems: Problems) -> FoldP
     codes: dict[Any, int] = {} if task.type == "multilabel" else {name: i for i, name in enumerate(task.classes)}
     if task.type != "multiclass":
         codes |= {0: 0, 1: 1, "0": 0, "1": 1}
-    due = "0 or 1" if task.type == "multilabel" else f"one of {', '.join(task.classes)}"
+    answers = "0 or 1" if task.type == "multilabel" else f"one of {', '.join(task.classes)}"
     y_pred = [codes.get(v) if isinstance(v, str | int | float) else None for v in cells.values.get("y_pred", ())]
     for i, code in enumerate(y_pred):
         if code is None:
-            shown = show(cells.values["y_pred"][i])
-            problems.add(f"y_pred is {shown}, not {due}", fold.label, cells.place(i))
+            problems.add(f"y_pred is {show(cells.values['y_pred'][i])}, not {answers}", fold.label, cells.place(i))
     for i, score in enumerate(cells.values.get("y_score", ())):
         if not _is_score(score, task.type == "multiclass", len(task.classes)):
-            due_score = f"{len(task.classes)} finite numbers" if task.type == "multiclass" else "a finite number"
-            problems.add(f"y_score is {show(score)}, not {due_score}", fold.label, cells.place(i))
+            numbers = f"{len(task.classes)} finite numbers" if task.type == "multiclass" else "a finite number"
+            problems.add(f"y_score is {show(score)}, not {numbers}", fold.label, cells.place(i))
     for i, value in enumerate(cells.values.get("y_true", ())):
         if not isinstance(value, str | int | float) or codes.get(value) != cells.truth[i]:
             problems.add(f"y_true is {show(value)}, which is not the task's label there", fold.label, cells.place(i))

@@ -1,10 +1,10 @@
-"""Score predictions made elsewhere: check every file of a folder, then score them as a run's are."""
+"""Score predictions made elsewhere: check every file of a folder, then score them as those of a run."""
 
 import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -15,17 +15,8 @@ from sklearn.metrics import f1_score
 from somb_utils._escape import listed
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import read_file
-from somb_utils.predictions.codec import (
-    FORMS,
-    MAX_BYTES,
-    FoldPredictions,
-    Form,
-    are_probabilities,
-    decode,
-    encode,
-    other_protocol,
-)
-from somb_utils.predictions.codec import check as check_columns
+from somb_utils.predictions import codec
+from somb_utils.predictions.codec import FORMS, FoldPredictions, Form
 from somb_utils.predictions.parquet_form import TABLES, from_parquet
 from somb_utils.predictions.problems import Problems
 from somb_utils.reference.canonical import canonical_scores
@@ -68,7 +59,7 @@ def evaluate(
     Parameters
     ----------
     folder
-        Holds one file per task, such as ``A1.json`` or ``A1.csv``; or a run folder, or its ``predictions.parquet``.
+        With one file per task, such as ``A1.json`` or ``A1.csv``; or a run folder, or its ``predictions.parquet``.
     tasks
         Ids or wildcards; every task with a file when omitted. One named by id must have a file.
     protocol, source
@@ -93,6 +84,7 @@ def evaluate(
     Examples
     --------
     >>> import tempfile
+    >>> from somb_utils.predictions.evaluate import template
     >>> folder = tempfile.mkdtemp()
     >>> template(folder, "A1", source="simulated")
     ['A1.json']
@@ -121,30 +113,34 @@ def validate(
     if table.name == _TABLE and table.is_file():
         return _of_run(table, selected, protocol, resolve_source(source, task_tables(selected)), model)
     if model is not None:
-        raise UsageError(f"--model picks from a run, and {folder} holds no {_TABLE}")
+        raise UsageError(f"--model picks from a run, and {folder} has no {_TABLE}")
     if not folder.is_dir():
         raise UsageError(f"'{folder}' is not a folder of prediction files; `somb template {folder}` writes one")
     lines: list[str] = []
     notes: list[str] = []
     submissions = {}
     files = _files(folder, selected, tasks, lines)
-    where = resolve_source(source, task_tables(files.values()))
-    for path, task in files.items():
+    where = resolve_source(source, task_tables([task for task, _ in files.values()]))
+    for path, (task, form) in files.items():
         problems = Problems(path.name)
         try:
             data = load_task(task, protocol, where)
-            content = read_file(path, MAX_BYTES)
+            content = read_file(path, codec.MAX_BYTES)
         except SombError as error:
             problems.add(str(error))
         else:
-            other = cache(partial(load_task, task, other_protocol(protocol), where))
-            folds = decode(content, _form(path), data, other, problems, notes)
+            folds = codec.decode(content, form, data, _other(task, protocol, where), problems, notes)
             submissions[path.name] = Submission(data, tuple(folds), hashlib.sha256(content).hexdigest())
         lines += problems.lines()
     _refuse(folder, lines)
     if not files:
-        raise SombError(f"{folder} holds no predictions such as A1.json or A1.parquet; `somb template` writes examples")
+        raise SombError(f"{folder} has no predictions such as A1.json or A1.parquet; `somb template` writes examples")
     return submissions, notes
+
+
+def _other(task: Task, protocol: Protocol, source: Source) -> Callable[[], TaskData]:
+    """Return a function that loads the task in the other protocol, once."""
+    return cache(partial(load_task, task, codec.other_protocol(protocol), source))
 
 
 def _of_run(
@@ -159,10 +155,10 @@ def _of_run(
     frame = frame[(frame["protocol"] == protocol) & frame["task"].isin([task.id for task in selected])]
     present = list(frame["model"].unique())
     if not present:
-        raise SombError(f"{file} holds no prediction of these tasks in protocol {protocol}")
+        raise SombError(f"{file} has no prediction of these tasks in protocol {protocol}")
     if model not in present and (model or len(present) > 1):
         shown = ", ".join(map(str, present[:20]))
-        raise UsageError(f"{file} holds predictions of {shown}; name one of them with --model")
+        raise UsageError(f"{file} has predictions of {shown}; name one of them with --model")
     frame = frame[frame["model"] == (model or present[0])]
     lines: list[str] = []
     submissions = {}
@@ -171,8 +167,8 @@ def _of_run(
         if len(rows):
             problems = Problems(f"{_TABLE}, {task.id}")
             data = load_task(task, protocol, where)
-            other = cache(partial(load_task, task, other_protocol(protocol), where))
-            folds = check_columns({name: rows[name].tolist() for name in PREDICTION_COLUMNS}, data, other, problems)
+            columns = {name: rows[name].tolist() for name in PREDICTION_COLUMNS}
+            folds = codec.check(columns, data, _other(task, protocol, where), problems)
             submissions[task.id] = Submission(data, tuple(folds), hashlib.sha256(content).hexdigest())
             lines += problems.lines()
     _refuse(file, lines)
@@ -181,9 +177,9 @@ def _of_run(
 
 def _refuse(folder: Path, lines: list[str]) -> None:
     if lines:
-        few = f"{len(lines)} problems" if len(lines) > 1 else "one problem"
-        told = listed(lines, MAX_LINES)
-        raise SombError(f"{folder}: {few}, nothing was scored (positions and rows count from 0)\n{told}")
+        count = f"{len(lines)} problems" if len(lines) > 1 else "one problem"
+        listing = listed(lines, MAX_LINES)
+        raise SombError(f"{folder}: {count}, nothing was scored (positions and rows count from 0)\n{listing}")
 
 
 def score(submissions: Mapping[str, Submission], out: str | Path | None = None) -> RunResult:
@@ -194,7 +190,7 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
     model = Model(MODEL, MODEL, {name: submission.sha256 for name, submission in submissions.items()})
     scored = []
     for submission in submissions.values():
-        probabilities = are_probabilities(submission.folds)
+        probabilities = codec.are_probabilities(submission.folds)
         for number, fold in enumerate(submission.folds):
             job = Job(submission.data, model, number)
             scored.append((job, _outcome(job, fold, probabilities)))
@@ -213,7 +209,16 @@ def standing(result: RunResult, n_bootstrap: int = 1000) -> pd.DataFrame:
 
     `best_baseline` and its mean and interval are missing unless the tables are the real ones.
     """
-    return result.summary(n_bootstrap).merge(_best_baselines(), how="left", on=["task", "protocol", "source", "metric"])
+    columns = {"model": "best_baseline", "mean": "baseline_mean", "low": "baseline_low", "high": "baseline_high"}
+    keys = ["task", "protocol", "source", "metric"]
+    try:
+        scores = canonical_scores()
+    except SombError:
+        best = pd.DataFrame(columns=[*keys, *columns.values()])
+    else:
+        rows = scores.dropna(subset="mean").groupby(["task", "protocol"])["mean"].idxmax()
+        best = scores.loc[rows].rename(columns=columns)[[*keys, *columns.values()]]
+    return result.summary(n_bootstrap).merge(best, how="left", on=keys)
 
 
 def template(
@@ -232,9 +237,10 @@ def template(
         raise UsageError(f"unknown form '{form}'; it is one of {', '.join(FORMS)}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
-    files = {}
-    for data in load_tasks(tasks, protocol, source):
-        files[f"{data.task.id}.{form}"] = encode(run([data], MAJORITY, n_jobs=1).predictions, data, form)
+    files = {
+        f"{data.task.id}.{form}": codec.encode(run([data], MAJORITY, n_jobs=1).predictions, data, form)
+        for data in load_tasks(tasks, protocol, source)
+    }
     temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -251,34 +257,29 @@ def template(
     return list(files)
 
 
-def _files(folder: Path, selected: list[Task], tasks: str | None, lines: list[str]) -> dict[Path, Task]:
-    """Return the prediction file of each task; note those that are of no task, duplicated or missing."""
+def _files(folder: Path, selected: list[Task], tasks: str | None, lines: list[str]) -> dict[Path, tuple[Task, Form]]:
+    """Return the task and form of each prediction file; note those that are of no task, duplicated or missing."""
     try:
-        found = sorted(p for p in folder.iterdir() if not (p.name.startswith(".") or p.suffix in (".md", ".txt")))
+        paths = sorted(p for p in folder.iterdir() if not (p.name.startswith(".") or p.suffix in (".md", ".txt")))
     except OSError as error:
         raise SombError(f"{folder} cannot be read: {error.strerror}") from None
     names = {f"{task}.{form}" for task in catalogue() for form in FORMS}
     lines += [
         f"{path.name!r}: not a prediction file; they are named after their task and form, e.g. A1.json, A1.csv"
-        for path in found
+        for path in paths
         if path.name not in names and (path.suffix or not path.is_dir())
     ]
-    present = {path.name: path for path in found}
-    files = {}
+    files: dict[Path, tuple[Task, Form]] = {}
     words = {word.strip().upper() for word in (tasks or "").split(",")}
     for task in selected:
-        given = [f"{task.id}.{form}" for form in FORMS if f"{task.id}.{form}" in present]
-        if len(given) > 1:
-            lines.append(f"{', '.join(given)}: {len(given)} files for one task; keep one")
-        elif given:
-            files[present[given[0]]] = task
+        of_task = {path: (task, form) for form in FORMS for path in paths if path.name == f"{task.id}.{form}"}
+        if len(of_task) > 1:
+            lines.append(f"{', '.join(path.name for path in of_task)}: {len(of_task)} files for one task; keep one")
+        elif of_task:
+            files |= of_task
         elif task.id in words:
             lines.append(f"{task.id}: there is no {' or '.join(f'{task.id}.{form}' for form in FORMS)}")
     return files
-
-
-def _form(path: Path) -> Form:
-    return next(form for form in FORMS if path.name.endswith(f".{form}"))
 
 
 def _outcome(job: Job, fold: FoldPredictions, probabilities: bool) -> Outcome:
@@ -290,14 +291,3 @@ def _outcome(job: Job, fold: FoldPredictions, probabilities: bool) -> Outcome:
         if len(fold.y_pred):
             scores["f1"] = float(f1_score(data.codes[test], fold.y_pred, zero_division=0))
     return Outcome(fold.y_pred, fold.y_score, scores, 0.0)
-
-
-def _best_baselines() -> pd.DataFrame:
-    columns = {"model": "best_baseline", "mean": "baseline_mean", "low": "baseline_low", "high": "baseline_high"}
-    keys = ["task", "protocol", "source", "metric"]
-    try:
-        scores = canonical_scores()
-    except SombError:
-        return pd.DataFrame(columns=[*keys, *columns.values()])
-    best = scores.loc[scores.dropna(subset="mean").groupby(["task", "protocol"])["mean"].idxmax()]
-    return best.rename(columns=columns)[[*keys, *columns.values()]]

@@ -1,4 +1,4 @@
-"""Prediction files in the published form: JSON, an entry a fold, values in the order of its test rows."""
+"""Prediction files in the published form: JSON, one entry per fold, values in the order of its test rows."""
 
 import json
 from collections import Counter
@@ -6,16 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from somb_utils.errors import SombError
-from somb_utils.predictions.problems import (
-    Cells,
-    OtherProtocol,
-    Problems,
-    check_stated,
-    clipped,
-    other_folds,
-    show,
-    tested_ids,
-)
+from somb_utils.predictions.problems import Cells, OtherProtocol, Problems, check_stated, clipped, show, tested_ids
 from somb_utils.tasks.splits import Fold
 from somb_utils.tasks.task_data import TaskData
 
@@ -30,17 +21,16 @@ def read_json(
     document = _parse_json(content)
     if not isinstance(document, dict) or not isinstance(document.get("predictions"), list):
         raise SombError('is not of the form {"predictions": [ … ]}')
-    stated = {key: [_unboxed(document[key])] for key in ("task", "protocol") if key in document}
-    if "task_id" in document:
-        stated.setdefault("task", []).append(_unboxed(document["task_id"]))
-    check_stated(stated, data, problems)
+    stated = {key: _unboxed(document[key]) for key in ("task", "task_id", "protocol") if key in document}
+    tasks = [value for key, value in stated.items() if key != "protocol"]
+    check_stated({"task": tasks, "protocol": [stated["protocol"]] if "protocol" in stated else []}, data, problems)
     if len(document["predictions"]) > 2 * len(data.folds):
         raise SombError(f"has {len(document['predictions']):,} entries; {data.task.id} has {len(data.folds)} folds")
     entries = _by_fold(document["predictions"], data, problems)
     values = {n: e.get("y_pred") or e.get("y_score") for n, e in entries.items()}
-    lengths = {n: len(given) for n, given in values.items() if isinstance(given, list)}
+    lengths = {n: len(value) for n, value in values.items() if isinstance(value, list)}
     if lengths != _lengths(data) and lengths == _lengths(other()):
-        problems.add(other_folds(data, other()))
+        problems.add_other_protocol(other().protocol, data)
         return []
     if "protocol" not in document and tested_ids(data) != tested_ids(other()):
         notes.append(
@@ -62,11 +52,10 @@ def _parse_json(content: bytes) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise ValueError(f"the key {show(twice)} is duplicated in one object")
-    return document
+    duplicated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if duplicated:
+        raise ValueError(f"the key {show(duplicated[0])} is duplicated in one object")
+    return dict(pairs)
 
 
 def _unboxed(value: Any) -> Any:
@@ -75,7 +64,7 @@ def _unboxed(value: Any) -> Any:
 
 
 def _by_fold(entries: list[Any], data: TaskData, problems: Problems) -> dict[int, dict[str, Any]]:
-    found: dict[int, dict[str, Any]] = {}
+    entry_of: dict[int, dict[str, Any]] = {}
     for position, entry in enumerate(entries):
         place = f"entry {position}"
         if not isinstance(entry, dict):
@@ -91,45 +80,46 @@ def _by_fold(entries: list[Any], data: TaskData, problems: Problems) -> dict[int
         if type(number) is not int or not 0 <= number < len(data.folds):
             known = f"0 to {len(data.folds) - 1} ({', '.join(fold.label for fold in data.folds)})"
             problems.add(f"unknown fold {show(number)}; {data.task.id} has {known}", place=place)
-        elif number in found:
+        elif number in entry_of:
             problems.add("the fold is duplicated", data.folds[number].label, place)
         else:
-            found[number] = entry
+            entry_of[number] = entry
             for key in sorted(set(entry) - _ENTRY_KEYS):
                 problems.add(f"unknown key {show(key)}; an entry has {', '.join(sorted(_ENTRY_KEYS))}", place=place)
     for number, fold in enumerate(data.folds):
-        if number not in found:
+        if number not in entry_of:
             problems.add("the fold is missing", fold.label)
-    return found
+    return entry_of
 
 
 def _json_cells(entry: dict[str, Any], data: TaskData, fold: Fold, problems: Problems) -> Cells:
     n, n_labels = len(fold.test), len(data.task.classes)
     values: dict[str, Sequence[Any]] = {}
     for name in ("y_pred", "y_score", "y_true"):
-        given = entry.get(name)
-        if n == 1 and isinstance(given, str | int | float):  # jsonlite may write a vector of one as its value
-            given = [given]
+        column = entry.get(name)
+        if n == 1 and isinstance(column, str | int | float):  # jsonlite may write a vector of one as its value
+            column = [column]
         optional = (name, data.task.type) in _OPTIONAL or name == "y_true"
-        if given is None or (optional and given == []):
+        if column is None or (optional and column == []):
             if not optional:
                 problems.add(f"{name} is missing", fold.label)
-        elif not isinstance(given, list):
-            problems.add(f"{name} is {show(given)}, not a list", fold.label)
-        elif len(given) != n:
-            problems.add(f"{name} has {len(given)} values, the fold tests {n} rows", fold.label)
+        elif not isinstance(column, list):
+            problems.add(f"{name} is {show(column)}, not a list", fold.label)
+        elif len(column) != n:
+            problems.add(f"{name} has {len(column)} values, the fold tests {n} rows", fold.label)
         elif data.task.type != "multilabel":
-            values[name] = given
+            values[name] = column
         else:
-            wrong = [i for i, row in enumerate(given) if not isinstance(row, list) or len(row) != n_labels]
+            wrong = [i for i, row in enumerate(column) if not isinstance(row, list) or len(row) != n_labels]
             for i in wrong:
-                problems.add(f"{name} is not a row of {n_labels} values, one a label", fold.label, f"position {i}")
+                problems.add(f"{name} is not a row of {n_labels} values, one per label", fold.label, f"position {i}")
             if not wrong:
-                values[name] = [value for row in given for value in row]
-    labels = data.task.classes if data.task.type == "multilabel" else ()
+                values[name] = [value for row in column for value in row]
 
     def place(i: int) -> str:
-        return f"position {i // n_labels} ({labels[i % n_labels]})" if labels else f"position {i}"
+        if data.task.type != "multilabel":
+            return f"position {i}"
+        return f"position {i // n_labels} ({data.task.classes[i % n_labels]})"
 
     return Cells(fold, values, data.codes[fold.test].ravel(), place)
 

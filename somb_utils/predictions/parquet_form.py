@@ -1,4 +1,4 @@
-"""Parquet files that came from elsewhere, read by a process of its own that may take only so much memory and time.
+"""Parquet files that came from elsewhere, read in a separate process with limits on memory and time.
 
 A few kilobytes can unpack to gigabytes, and some damaged files abort the process that reads them. Where the platform
 cannot limit a process's memory (Windows, macOS), only what comes back is bounded, and the time.
@@ -31,7 +31,7 @@ def read_bounded(content: bytes, known: Sequence[str], choose: Choose, max_rows:
     """Return columns of plain text and numbers; text as dictionaries, however often it is repeated.
 
     `choose` gets the file's column names and returns those to keep, or refuses the file. A file that is unreadable,
-    larger than `max_rows` or `max_bytes` (in memory), or that holds anything but text and numbers is refused.
+    larger than `max_rows` or `max_bytes` (in memory), or that has anything but text and numbers is refused.
     """
     table = _read_apart(content, list(known), max_rows, max_bytes)
     return table.select(choose(json.loads(table.schema.metadata[b"names"])))
@@ -41,14 +41,14 @@ def _read_apart(content: bytes, known: list[str], max_rows: int, max_bytes: int)
     options = [json.dumps(known), str(max_rows), str(max_bytes)]
     command = [sys.executable, "-I", parquet_reader.__file__, *options]
     try:
-        done = subprocess.run(command, input=content, capture_output=True, timeout=_TIMEOUT, check=False)
+        process = subprocess.run(command, input=content, capture_output=True, timeout=_TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
         raise SombError(f"is not a readable Parquet file: reading it takes over {_TIMEOUT} seconds") from None
-    if done.returncode == parquet_reader.REFUSED:
-        raise SombError(done.stderr.decode("utf-8", "replace"))
-    if done.returncode:
+    if process.returncode == parquet_reader.REFUSED:
+        raise SombError(process.stderr.decode("utf-8", "replace"))
+    if process.returncode:
         raise SombError("is not a readable Parquet file: it is damaged, or takes too much memory or time to unpack")
-    return pa.ipc.open_stream(done.stdout).read_all()
+    return pa.ipc.open_stream(process.stdout).read_all()
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
@@ -60,18 +60,18 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
 
 def from_parquet(content: bytes, columns: list[str], name: str) -> pd.DataFrame:
     """Return the columns of a Parquet file that came from elsewhere; those named ``value`` and ``y_score`` as float."""
-    numbers = {"value", "y_score"}
 
-    def choose(found: list[str]) -> list[str]:
-        if sorted(found) != sorted(columns):
-            raise SombError(f"has the columns {', '.join(found)[:300]}; due are {', '.join(columns)}")
+    def choose(names: list[str]) -> list[str]:
+        if sorted(names) != sorted(columns):
+            raise SombError(f"has the columns {', '.join(names)[:300]}; expected are {', '.join(columns)}")
         return columns
 
     try:
         table = read_bounded(content, columns, choose, MAX_ROWS, 4 * TABLES[name])
     except SombError as error:
         raise SombError(f"{name} {error}") from None
-    return pd.DataFrame({c: _floats(table[c], name, c) if c in numbers else _texts(table[c], name, c) for c in columns})
+    readers = {column: _floats if column in ("value", "y_score") else _texts for column in columns}
+    return pd.DataFrame({column: read(table[column], name, column) for column, read in readers.items()})
 
 
 def _floats(column: pa.ChunkedArray, name: str, label: str) -> np.ndarray:

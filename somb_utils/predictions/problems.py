@@ -1,4 +1,4 @@
-"""What prediction files of either form share: their values as written, and all that is wrong with them."""
+"""What prediction files of all forms share: their values as written, and everything that is wrong with them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ _LINES = 500
 
 @dataclass
 class Problems:
-    """What is wrong with one file; alike problems of a fold stand in one line, with their places."""
+    """What is wrong with one file; equal problems of a fold share a line, with their places."""
 
     file: str
     _places: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    _untold: int = 0
+    _unlisted: int = 0
 
     def __bool__(self) -> bool:
         return bool(self._places)
@@ -30,22 +30,26 @@ class Problems:
         if (fold, message) in self._places or len(self._places) < _LINES:
             self._places.setdefault((fold, message), []).append(place)
         else:
-            self._untold += 1
+            self._unlisted += 1
+
+    def add_other_protocol(self, other: str, data: TaskData) -> None:
+        """Note that a file was made for the folds of another protocol."""
+        self.add(f"was made for the folds of protocol {other}, this is {data.protocol}; see --protocol")
 
     def lines(self) -> list[str]:
-        """Return one line a problem: file, fold, places, what is wrong."""
-        told = [
+        """Return one line per problem: file, fold, places, what is wrong."""
+        lines = [
             ", ".join(part for part in (self.file, fold and f"fold {fold}", _listed(places)) if part) + f": {message}"
             for (fold, message), places in self._places.items()
         ]
-        return told + ([f"{self.file}: and {self._untold:,} problems more"] if self._untold else [])
+        return lines + ([f"{self.file}: and {self._unlisted:,} problems more"] if self._unlisted else [])
 
 
 @dataclass
 class Cells:
     """The values of one fold as written, label by label within a row if multilabel.
 
-    `truth` holds the task's own codes for them, `place` says where the i-th stands in the file.
+    `truth` has the task's codes for them; `place` says where in the file the i-th is.
     """
 
     fold: Fold
@@ -55,7 +59,7 @@ class Cells:
 
 
 def check_stated(stated: Mapping[str, list[Any]], data: TaskData, problems: Problems) -> None:
-    """Note a task or protocol that a file states and that is another one."""
+    """Note a stated task or protocol that is not that of `data`."""
     for value in {show(v): v for v in stated.get("task", ())}.values():
         if value != data.task.id:
             problems.add(f"says it is for task {show(value)}")
@@ -68,11 +72,6 @@ def tested_ids(data: TaskData) -> dict[str, frozenset[str]]:
     """Return the tested ids of each fold, by its label."""
     ids = data.X.index.to_numpy(dtype=object)
     return {fold.label: frozenset(ids[fold.test]) for fold in data.folds}
-
-
-def other_folds(data: TaskData, other: TaskData) -> str:
-    """Return the message on a file whose folds are those of the other protocol."""
-    return f"was made for the folds of protocol {other.protocol}, this is {data.protocol}; see --protocol"
 
 
 def is_blank(value: Any) -> bool:

@@ -1,11 +1,11 @@
-"""Prediction files with ids, Parquet or CSV: one row a tested id (and label, if multilabel), in any order."""
+"""Prediction files with ids, Parquet or CSV: one row per tested id (and label, if multilabel), in any order."""
 
 import csv
 import zlib
 from collections.abc import Sequence
 from gzip import GzipFile
 from io import BytesIO, StringIO
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +19,6 @@ from somb_utils.predictions.problems import (
     check_stated,
     clipped,
     is_blank,
-    other_folds,
     show,
     tested_ids,
 )
@@ -32,9 +31,17 @@ _COLUMNS = ("id", "fold", "label", "y_pred", "y_score", "y_true", "task", "proto
 
 
 def parse_parquet(content: bytes, data: TaskData) -> Columns:
-    """Return the columns of a Parquet file."""
+    """Return the columns of a Parquet file; equal texts are one object."""
     table = read_bounded(content, _COLUMNS, lambda names: _chosen(names, data), _most_rows(data), MAX_UNPACKED)
-    return {name: _values(table[name]) for name in table.column_names}
+    columns: Columns = {name: [] for name in table.column_names}
+    for name, values in columns.items():
+        for chunk in table[name].chunks:
+            if pa.types.is_dictionary(chunk.type):
+                words = chunk.dictionary.to_pylist()
+                values += [None if code is None else words[code] for code in chunk.indices.to_pylist()]
+            else:
+                values += chunk.to_pylist()
+    return columns
 
 
 def parse_csv(content: bytes, data: TaskData) -> Columns:
@@ -87,21 +94,20 @@ def _most_rows(data: TaskData) -> int:
 
 
 def check_rows(columns: Columns, data: TaskData, other: OtherProtocol, problems: Problems) -> list[Cells]:
-    """Return the values of each fold in the order of its test rows; note all that is wrong with the rows."""
+    """Return the values of each fold in the order of its test rows; add what is wrong with the rows to `problems`."""
     check_stated({name: columns[name] for name in ("task", "protocol") if name in columns}, data, problems)
     if len({show(value) for value in columns.get("model", ())}) > 1:
-        problems.add("holds predictions of several models; keep those of one")
+        problems.add("has predictions of several models; keep those of one")
         return []
     if data.task.type != "multilabel":
         for row, label in enumerate(columns.get("label", ())):
             if not is_blank(label):
                 problems.add(f"has a label, but {data.task.id} is {data.task.type}", place=f"row {row}")
-    given: dict[str, list[str]] = {}
+    ids_by_fold: dict[str, set[Any]] = {}
     for fold, ident in zip(map(_fold_label, columns["fold"]), columns["id"], strict=True):
-        given.setdefault(fold, []).append(ident if isinstance(ident, str) else "")
-    named = {fold: frozenset(ids) for fold, ids in given.items()}
-    if named != tested_ids(data) and named == tested_ids(other()):
-        problems.add(other_folds(data, other()))
+        ids_by_fold.setdefault(fold, set()).add(ident)
+    if ids_by_fold != tested_ids(data) and ids_by_fold == tested_ids(other()):
+        problems.add_other_protocol(other().protocol, data)
         return []
     rows = _by_id(columns, data, problems)
     names = [name for name in ("y_pred", "y_score", "y_true") if name in columns]
@@ -109,17 +115,6 @@ def check_rows(columns: Columns, data: TaskData, other: OtherProtocol, problems:
     if all(map(is_blank, columns.get(optional, ()))):
         names = [name for name in names if name != optional]
     return [_cells(data, fold, rows[fold.label], columns, names) for fold in data.folds]
-
-
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Return a column's values; texts that are equal are one object."""
-    if not pa.types.is_dictionary(column.type):
-        return column.to_pylist()
-    values: list[Any] = []
-    for chunk in column.chunks:
-        words = chunk.dictionary.to_pylist()
-        values += [None if place is None else words[place] for place in chunk.indices.to_pylist()]
-    return values
 
 
 def _chosen(names: list[str], data: TaskData) -> list[str]:
@@ -136,53 +131,45 @@ def _chosen(names: list[str], data: TaskData) -> list[str]:
     return [name for name in names if name in _COLUMNS]
 
 
-def _by_id(columns: Columns, data: TaskData, problems: Problems) -> dict[str, dict[Any, int | None]]:
-    """Return the row of each expected key (id, or id and label) by fold; None where there is none."""
+def _by_id(columns: Columns, data: TaskData, problems: Problems) -> dict[str, dict[tuple[str, Any], int | None]]:
+    """Return the row of each expected id and label (None unless multilabel) by fold; None where there is none."""
     multilabel = data.task.type == "multilabel"
+    labels: list[Any] = list(data.task.classes) if multilabel else [None]
     ids = data.X.index.to_numpy(dtype=object)
-    rows: dict[str, dict[Any, int | None]] = {
-        fold.label: dict.fromkeys(
-            [(i, label) for i in ids[fold.test] for label in data.task.classes] if multilabel else ids[fold.test]
-        )
-        for fold in data.folds
+    rows: dict[str, dict[tuple[str, Any], int | None]] = {
+        fold.label: dict.fromkeys(product(ids[fold.test], labels)) for fold in data.folds
     }
     known = set(ids)
-    for row, (value, ident) in enumerate(zip(columns["fold"], columns["id"], strict=True)):
+    row_labels = columns["label"] if multilabel else [None] * len(columns["id"])
+    for row, (value, ident, label) in enumerate(zip(columns["fold"], columns["id"], row_labels, strict=True)):
         fold, place = _fold_label(value), f"row {row} (id {show(ident)})"
-        label = columns["label"][row] if multilabel else None
         if fold not in rows:
             problems.add(f"unknown fold {show(value)}; {data.task.id} has {', '.join(rows)}", place=f"row {row}")
         elif not isinstance(ident, str):
             problems.add("the id is missing" if is_blank(ident) else "the id is not text", fold, place)
-        elif multilabel and label not in data.task.classes:
+        elif label not in labels:
             problems.add(f"unknown label {show(label)}", fold, place)
+        elif (ident, label) not in rows[fold]:
+            problems.add(f"not tested in this fold{'' if ident in known else ', nor a row of the task'}", fold, place)
+        elif rows[fold][ident, label] is not None:
+            problems.add(f"is duplicated{f' (label {show(label)})' if multilabel else ''}", fold, place)
         else:
-            key = (ident, label) if multilabel else ident
-            if key not in rows[fold]:
-                problems.add(
-                    f"not tested in this fold{'' if ident in known else ', nor a row of the task'}", fold, place
-                )
-            elif rows[fold][key] is not None:
-                problems.add(f"is duplicated{f' (label {show(label)})' if multilabel else ''}", fold, place)
-            else:
-                rows[fold][key] = row
+            rows[fold][ident, label] = row
     for fold, expected in rows.items():
         absent = [key for key, row in expected.items() if row is None]
         if len(absent) == len(expected):
             problems.add("the fold is missing", fold)
-        else:
-            for key in absent:
-                problems.add(
-                    "no prediction", fold, f"id {key[0]!r} (label {key[1]!r})" if multilabel else f"id {key!r}"
-                )
+            continue
+        for ident, label in absent:
+            problems.add("no prediction", fold, f"id {ident!r}{f' (label {label!r})' if multilabel else ''}")
     return rows
 
 
 def _cells(data: TaskData, fold: Fold, rows: dict[Any, int | None], columns: Columns, names: Sequence[str]) -> Cells:
-    found = [row for row in rows.values() if row is not None]
-    values = {name: [columns[name][row] for row in found] for name in names}
+    present = [row for row in rows.values() if row is not None]
+    values = {name: [columns[name][row] for row in present] for name in names}
     truth = data.codes[fold.test].ravel()[[row is not None for row in rows.values()]]
-    return Cells(fold, values, truth, lambda i: f"row {found[i]} (id {show(columns['id'][found[i]])})")
+    return Cells(fold, values, truth, lambda i: f"row {present[i]} (id {show(columns['id'][present[i]])})")
 
 
 def _fold_label(value: Any) -> str:

@@ -1,5 +1,6 @@
-"""The published scores, and how near a run of the published protocol comes to them."""
+"""The published scores, and how closely a run of the published protocol reproduces them."""
 
+import numpy as np
 import pandas as pd
 
 from somb_utils.errors import UsageError
@@ -36,35 +37,19 @@ def shared_names(scores: pd.DataFrame) -> pd.DataFrame:
 def compare(summary: pd.DataFrame) -> pd.DataFrame:
     """Set a summary of the published protocol beside the published scores.
 
-    Returns
-    -------
-    DataFrame
-        task, model, metric, published, here, difference, tolerance, verdict (``ok`` or ``DIFFERS``).
-
-    Raises
-    ------
-    UsageError
-        If the summary is of another protocol, or shares no task and model with the published scores.
+    Columns: task, model, metric, published, here, difference, tolerance, verdict (``ok`` or ``DIFFERS``).
     """
     if set(summary["protocol"]) != {"published"}:
         raise UsageError("only results of the published protocol compare with the published scores")
-    reference = published_primary().rename(columns={"mean": "published"})
-    both = summary.rename(columns={"mean": "here"}).merge(
-        reference[["task", "model", "metric", "published"]], on=["task", "model", "metric"]
-    )
+    key = ["task", "model", "metric"]
+    reference = published_primary().rename(columns={"mean": "published"})[[*key, "published"]]
+    both = summary.rename(columns={"mean": "here"}).merge(reference, on=key)
     if both.empty:
         raise UsageError("none of these tasks and models has a published score")
     difference = both["here"] - both["published"]
-    tolerance = _tolerances(both)
-    # A missing score compares as false, and so differs.
-    verdict = (difference.abs() <= tolerance).map({True: "ok", False: "DIFFERS"})
-    columns = ["task", "model", "metric", "published", "here"]
-    return both[columns].assign(difference=difference, tolerance=tolerance, verdict=verdict)
-
-
-def _tolerances(scores: pd.DataFrame) -> list[float]:
-    """Return by how much each score may differ: that of its task and model, else that of its model on every task."""
     listed = pd.read_csv(DATA / "reference" / "published_tolerance.csv", keep_default_na=False)
-    known = {(str(row.task), str(row.model)): float(str(row.tolerance)) for row in listed.itertuples()}
-    pairs = zip(scores["task"], scores["model"], strict=True)
-    return [known.get((task, model), known.get(("", model), TOLERANCE)) for task, model in pairs]
+    known = listed.set_index(["task", "model"])["tolerance"].astype(float).to_dict()
+    pairs = zip(both["task"], both["model"], strict=True)  # a tolerance without a task is of all its model's scores
+    tolerance = [known.get((task, model), known.get(("", model), TOLERANCE)) for task, model in pairs]
+    verdict = np.where(difference.abs() <= tolerance, "ok", "DIFFERS")  # a missing score differs
+    return both[[*key, "published", "here"]].assign(difference=difference, tolerance=tolerance, verdict=verdict)

@@ -1,13 +1,12 @@
-"""Which tier a task's scores show, by a rule that can be checked, and which stated tiers do not hold."""
+"""Which tier a task's scores show, by a rule that can be checked, and which stated tiers they contradict."""
 
-from collections.abc import Mapping
 from typing import get_args
 
 import pandas as pd
 
 from somb_utils.errors import UsageError
 from somb_utils.runs.baselines import TRIVIAL
-from somb_utils.tasks.definitions import Task, Tier, catalogue
+from somb_utils.tasks.definitions import Tier, catalogue
 
 ALPHA = 0.05
 CALIBRATED = 0.8
@@ -17,16 +16,15 @@ RULES: dict[Tier, str] = {
     "advanced": "at least one model is above chance",
     "frontier": "no model is above chance",
 }
-# From hard to easy.
-ORDER = tuple(reversed(get_args(Tier)))
+ORDER = tuple(reversed(get_args(Tier)))  # from hard to easy
 
 
 def above_chance(summary: pd.DataFrame) -> pd.Series:
     """Tell which scores are above chance.
 
     A score is above chance if its whole 95 % interval is, and, where permutation p-values are given, if its p-value
-    times the number of models that have one on this task and protocol is below 0.05 (Bonferroni): whoever looks for
-    one good model among several gives chance as many chances. Trivial baselines never are.
+    times the number of models that have one on this task and protocol is below 0.05 (Bonferroni). Trivial baselines
+    never are.
     """
     learns = ~summary["model"].isin(TRIVIAL)
     above = learns & (summary["low"] > summary["chance"])
@@ -37,53 +35,25 @@ def above_chance(summary: pd.DataFrame) -> pd.Series:
     return above & (p * tests < ALPHA)
 
 
-def shown_tier(scores: pd.DataFrame) -> Tier:
+def _shown_tier(scores: pd.DataFrame, best: pd.Series) -> Tier:
     """Return the easiest tier whose rule (see :data:`RULES`) one task's scores meet."""
-    best = scores.sort_values("mean", kind="stable").iloc[-1]
     if best["metric"] == "auroc" and best["low"] > CALIBRATED:
         return "calibration"
     share = scores["above"].mean()
     return "standard" if share > 0.5 else "advanced" if share > 0 else "frontier"
 
 
-def check(summary: pd.DataFrame, tasks: Mapping[str, Task] | None = None) -> pd.DataFrame:
-    """Set the tier that each task's scores show beside the stated one, with the evidence.
-
-    Parameters
-    ----------
-    summary : columns task, protocol, model, metric, mean, low, high, chance, and optionally p; see
-        :func:`somb_utils.runs.results.summarise`
-    tasks : definitions by id; the 21 tasks when omitted
-
-    Returns
-    -------
-    DataFrame
-        One row a task and protocol: task, protocol, stated, shown (see :func:`shown_tier`), verdict (``holds`` if the
-        stated tier's rule is met, else whether the task is ``easier`` or ``harder`` than stated), metric, chance, best
-        (model), mean, low, high, above and models (how many of the models that learn are above chance, of how many),
-        and least_p where p-values are given.
-
-    Raises
-    ------
-    UsageError
-        If a column is missing, or no model that learns has a score.
-    """
+def check(summary: pd.DataFrame) -> pd.DataFrame:
+    """Set the tier that each task's scores show beside the stated one, with the evidence."""
     needed = ["task", "protocol", "model", "metric", "mean", "low", "high", "chance"]
     if lacking := [column for column in needed if column not in summary]:
-        raise UsageError(
-            f"a tier check needs the column {lacking[0]}; a summary with intervals has {', '.join(needed)}"
-        )
+        raise UsageError(f"a tier check needs the column {lacking[0]}; a summary with intervals has it")
     scored = summary.assign(above=above_chance(summary))
     scored = scored[~scored["model"].isin(TRIVIAL) & scored["mean"].notna()]
     if scored.empty:
         raise UsageError(f"a tier check needs a model that learns; {' and '.join(TRIVIAL)} do not")
-    definitions = tasks or catalogue()
-    rows = [
-        _row(definitions[str(task)], str(protocol), scores)
-        for (task, protocol), scores in scored.groupby(["task", "protocol"])
-        if task in definitions
-    ]
-    return pd.DataFrame(rows)
+    groups = scored[scored["task"].isin(list(catalogue()))].groupby(["task", "protocol"])
+    return pd.DataFrame([_row(scores) for _, scores in groups])
 
 
 def best(summary: pd.DataFrame) -> pd.DataFrame:
@@ -93,21 +63,21 @@ def best(summary: pd.DataFrame) -> pd.DataFrame:
     return top[["model", "mean"]].set_axis(["best", "best_score"], axis=1)
 
 
-def _row(task: Task, protocol: str, scores: pd.DataFrame) -> dict[str, object]:
-    best, shown = scores.sort_values("mean", kind="stable").iloc[-1], shown_tier(scores)
-    easier = ORDER.index(shown) - ORDER.index(task.tier)
-    # The rule of an easier tier implies that of a harder one, but for frontier, which no other tier meets.
-    verdict = "harder" if easier < 0 else "easier" if easier > 0 and task.tier == "frontier" else "holds"
+def _row(scores: pd.DataFrame) -> dict[str, object]:
+    best = scores.sort_values("mean", kind="stable").iloc[-1]
+    stated, shown = catalogue()[best["task"]].tier, _shown_tier(scores, best)
+    steps = ORDER.index(shown) - ORDER.index(stated)  # towards the easier tiers
+    # Meeting the rule of an easier tier implies that of a harder one, except for frontier.
+    verdict = "harder" if steps < 0 else "easier" if steps > 0 and stated == "frontier" else "holds"
     row = {
-        "task": task.id,
-        "protocol": protocol,
-        "stated": task.tier,
+        **best[["task", "protocol"]],
+        "stated": stated,
         "shown": shown,
         "verdict": verdict,
         "metric": best["metric"],
         "chance": best["chance"],
         "best": best["model"],
-        **{column: best[column] for column in ("mean", "low", "high")},
+        **best[["mean", "low", "high"]],
         "above": int(scores["above"].sum()),
         "models": len(scores),
     }

@@ -112,27 +112,14 @@ class MajorityBaseline(ClassifierMixin, BaseEstimator):
 
 @dataclass(frozen=True)
 class Baseline:
-    """A model that every run begins with.
+    """A model that every run begins with."""
 
-    Attributes
-    ----------
-    make : callable
-        Returns a fresh estimator for a task, the number of a fold and a seed.
-    cost : float
-        Rough fit time, in units of a logistic regression's.
-    trivial : bool
-        Whether it learns nothing from the features.
-    label_matrix : bool
-        Whether it takes a matrix of labels; the others are fitted once per label, as published.
-    published_multilabel : bool
-        Whether the published benchmark ran it on multilabel tasks.
-    """
-
-    make: Callable[[Task, int, int], Any]
-    cost: float = 1.0
-    trivial: bool = False
+    make: Callable[[Task, int, int], Any]  # returns a fresh estimator for a task, the number of a fold and a seed
+    cost: float = 1.0  # rough fit time, in units of a logistic regression's
+    trivial: bool = False  # whether it learns nothing from the features
+    # whether it takes a matrix of labels; the others are fitted once per label, as published
     label_matrix: bool = False
-    published_multilabel: bool = True
+    published_multilabel: bool = True  # whether the published benchmark ran it on multilabel tasks
 
 
 BASELINES: dict[str, Baseline] = {

@@ -1,4 +1,4 @@
-"""What xgboost and lightgbm take without a word: misspelt parameters, and a device that is not there."""
+"""What xgboost and lightgbm silently accept: misspelt parameters, and a device that is missing."""
 
 import inspect
 import re
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def unknown_parameters(estimator: Any) -> list[str]:
+def unkndefault_parameters(estimator: Any) -> list[str]:
     """Return the parameters of boosting models, the estimator itself or nested ones, that their library ignores."""
-    found = []
+    ignored = []
     for library, booster in _boosters(estimator):
         named = {name for kind in type(booster).__mro__ for name in inspect.signature(kind).parameters}
         params = booster.get_params(deep=False)
         others = {name: value for name, value in params.items() if name not in named}
         if others:
-            found += (_unused_by_xgboost if library == "xgboost" else _unknown_to_lightgbm)(params, others)
-    return found
+            ignored += (_unused_by_xgboost if library == "xgboost" else _unknown_to_lightgbm)(params, others)
+    return ignored
 
 
 def check_devices(estimator: Any) -> None:
@@ -45,7 +45,7 @@ def _unknown_to_lightgbm(params: dict[str, Any], others: dict[str, Any]) -> list
 
 
 def _unused_by_xgboost(params: dict[str, Any], others: dict[str, Any]) -> list[str]:
-    # xgboost keeps no list of its parameters, but tells after a fit which ones it did not use.
+    # xgboost keeps no list of its parameters, but reports after a fit which ones it did not use.
     kind = {name: params[name] for name in ("booster", "tree_method", "grow_policy") if params.get(name) is not None}
     unused = [name for message in _warnings_of_xgboost({**kind, **others}) for name in re.findall(r'"(\w+)"', message)]
     return [name for name in others if name in unused and name != "num_class"]  # which its classifier sets

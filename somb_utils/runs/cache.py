@@ -1,4 +1,4 @@
-"""A fold job: one model on one fold of one task, the key that tells it from every other, and its stored outcome."""
+"""A fold job: one model on one fold of one task, the key that identifies it, and its stored outcome."""
 
 import hashlib
 import io
@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import joblib
 import numpy as np
 
 from somb_utils.paths import replacing
@@ -22,42 +20,16 @@ from somb_utils.tasks.task_data import TaskData
 
 LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "xgboost", "lightgbm")
 
-OTHER_COST = 8.0  # of a model that is no baseline, in units of a logistic regression's
-
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """All of a model that a fit of one type of task depends on.
+    """All of a model that a fit of one type of task depends on."""
 
-    Attributes
-    ----------
-    model : Model
-        Its name, target and parameters.
-    seed : int
-        Seed of the run.
-    states : mapping of str to int
-        What is set from the seed, by parameter name.
-    code : Code or None
-        The code of a model that is not a baseline; None if it is in no file.
-    digest : str or None
-        Hash of the above and of the estimator made; None if it does not tell one model from another, so that no
-        finished fold is kept.
-    """
-
-    model: Model
-    seed: int
-    states: Mapping[str, int]
-    code: Code | None
-    digest: str | None
-
-    @classmethod
-    def of(cls, model: Model, seed: int, states: Mapping[str, int], code: Code | None, estimator: Any) -> "ModelVersion":
-        """Return the version of a model that has made `estimator` from `seed`."""
-        if code is None:
-            return cls(model, seed, states, None, None)
-        parts = [joblib.hash(part) for part in (model.target, dict(model.params), estimator)]
-        text = f"{parts} {seed} {dict(code.modules)} {dict(code.distributions)}"
-        return cls(model, seed, states, code, hashlib.sha256(text.encode()).hexdigest())
+    model: Model  # its name, target and parameters
+    seed: int  # seed of the run
+    states: Mapping[str, int]  # what is set from the seed, by parameter name
+    code: Code | None  # of a model that is not a baseline; None if it is in no file
+    digest: str | None  # hash of the above and of the estimator; None without code, so that no finished fold is kept
 
 
 @dataclass(frozen=True)
@@ -76,12 +48,12 @@ class Job:
         if self.data.task.pca:
             columns = sum(self.data.task.pca.values()) + 40
         n_outputs = 1 if self.data.task.type == "binary" else len(self.data.task.classes)
-        cost = BASELINES[self.model.target].cost if self.model.is_baseline else OTHER_COST
+        cost = BASELINES[self.model.target].cost if self.model.is_baseline else 8.0
         return cost * (2000 + rows * columns**0.5 * n_outputs)
 
     @property
     def key(self) -> str | None:
-        """Hash of all that the outcome depends on; None if part of it cannot be told."""
+        """Hash of all that the outcome depends on; None if part of it cannot be identified."""
         if self.version is None or self.version.digest is None:
             return None
         text = f"{self.data.fingerprint} {self.number} {self.version.digest} {code_fingerprint()}"
@@ -103,8 +75,7 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
-def job_file(folder: Path, key: str) -> Path:
-    """Return where the outcome of a job is kept in a run's folder."""
+def _job_file(folder: Path, key: str) -> Path:
     return folder / "jobs" / f"{key[:32]}.npz"
 
 
@@ -119,14 +90,14 @@ def store(outcome: Outcome, folder: Path, key: str) -> None:
     }
     content = io.BytesIO()
     np.savez(content, **arrays, checksum=np.array(_checksum(key, arrays)))  # type: ignore[arg-type]
-    with replacing(job_file(folder, key)) as temporary:
+    with replacing(_job_file(folder, key)) as temporary:
         temporary.write_bytes(content.getvalue())
 
 
 def restore(folder: Path, key: str) -> Outcome | None:
-    """Return the stored outcome of a job; None if there is none, or if it is not what was stored under this key."""
+    """Return the stored outcome of a job; None if it is missing or damaged, or belongs to another key."""
     try:
-        with np.load(job_file(folder, key), allow_pickle=False) as saved:
+        with np.load(_job_file(folder, key), allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
         if str(arrays.pop("checksum")) != _checksum(key, arrays):
             return None

@@ -24,7 +24,7 @@ _CONTINUE = "fold jobs that were finished are kept in the run folder, and the sa
 def connect(cluster: str) -> "Client":
     """Return a client of ``tls://host:port``, or of a new local cluster of N processes for ``local:N``.
 
-    A local cluster listens on this machine alone, and only to who holds its certificate, which is made for the run and
+    A local cluster listens on this machine alone, and only to holders of its certificate, which is made for the run and
     never written to disk. An address uses the certificates of Dask's configuration (``distributed.comm.tls``).
     """
     try:
@@ -52,7 +52,7 @@ def connect(cluster: str) -> "Client":
 
 
 def _local_cluster(n_workers: int, security: "Security") -> "LocalCluster":
-    """Start processes here that talk to nobody without this run's certificate, nor show a page of what they do."""
+    """Start processes here that only talk to holders of this run's certificate and serve no dashboard."""
     import dask
     from distributed import LocalCluster
 
@@ -99,10 +99,10 @@ def unordered(
     except (OSError, CancelledError):
         raise SombError(f"the Dask scheduler at {cluster} is gone; {_CONTINUE}") from None
     finally:
-        here = client.cluster if cluster.startswith("local:") else None
+        local_cluster = client.cluster
         client.close()
-        if here is not None:
-            here.close()
+        if cluster.startswith("local:"):
+            local_cluster.close()
 
 
 def _answer(future: "Future", call: tuple[Any, ...], seconds: float) -> Any:
@@ -118,10 +118,8 @@ def _patiently(attempt: Callable[[float], Any], client: "Client", cluster: str) 
         try:
             return attempt(min(5, WORKERS_TIMEOUT))
         except (Empty, TimeoutError):
-            now = time.monotonic()
             if client.nthreads():
-                seen = now
-            elif now - seen >= WORKERS_TIMEOUT:
-                raise SombError(
-                    f"the cluster {cluster} has had no worker for {WORKERS_TIMEOUT} s; {_CONTINUE}"
-                ) from None
+                seen = time.monotonic()
+            elif time.monotonic() - seen >= WORKERS_TIMEOUT:
+                message = f"the cluster {cluster} has had no worker for {WORKERS_TIMEOUT} s; {_CONTINUE}"
+                raise SombError(message) from None

@@ -1,4 +1,4 @@
-"""What code a model is: the files that it was imported from, checked against what is in memory."""
+"""The code of a model: the files that it was imported from, checked against what is in memory."""
 
 import ast
 import hashlib
@@ -26,9 +26,8 @@ PACKAGE = __name__.partition(".")[0]
 class Code:
     """The code behind a model."""
 
-    modules: Mapping[str, str]  # SHA-256 of the file of every module that is the user's own
-    # version of every installed distribution that the model or the user's modules import
-    distributions: Mapping[str, str]
+    modules: Mapping[str, str]  # SHA-256 of the file of every module of the user's
+    distributions: Mapping[str, str]  # version of every installed distribution that the model or these modules import
 
 
 class _NoFileError(Exception):
@@ -47,18 +46,18 @@ def code_of(*parts: Any) -> Code | None:
     except Exception:  # lambdas, locks, open files: pickle raises what it likes
         return None
     try:
-        return _code(references.found)
+        return _code(references.items)
     except _NoFileError:
         return None
 
 
 def verify(code: Code) -> None:
-    """Check, after a fit and wherever it was done, that it was the same code."""
+    """Check, after a fit and wherever it was done, that the code was the same."""
     for name, expected in code.modules.items():
         if name == "__main__" or name not in sys.modules:
             continue
         try:
-            same = _sha256(sys.modules[name]) == expected
+            same = _Source(sys.modules[name]).checked() == expected
         except (_NoFileError, UsageError):
             same = False
         if not same:
@@ -78,14 +77,14 @@ class _References(pickle.Pickler):
 
     def __init__(self) -> None:
         super().__init__(self)
-        self.found: list[Any] = []
+        self.items: list[Any] = []
 
     def write(self, data: bytes) -> int:
         return len(data)
 
     def reducer_override(self, item: Any) -> Any:
         if isinstance(item, type | FunctionType):
-            self.found.append(item)
+            self.items.append(item)
         return NotImplemented
 
 
@@ -95,7 +94,7 @@ def _code(objects: Iterable[Any]) -> Code:
     for item in objects:
         _add(str(item.__module__), modules, distributions)
         if item.__module__ in modules:
-            _Source.of(sys.modules[item.__module__]).check([item])
+            _Source(sys.modules[item.__module__]).check([item])
     return Code(dict(sorted(modules.items())), dict(sorted(distributions.items())))
 
 
@@ -106,7 +105,8 @@ def _add(name: str, modules: dict[str, str], distributions: dict[str, str]) -> N
         package = [module for module in list(sys.modules) if module == top or module.startswith(f"{top}.")]
         for module, file in _closure([name, *package], lambda module: _is_own(module.partition(".")[0])):
             if module not in modules:
-                modules[module] = _sha256(sys.modules[module]) if module in sys.modules else _hash(file.read_bytes())
+                loaded = sys.modules.get(module)
+                modules[module] = _Source(loaded).checked() if loaded is not None else _sha256(file.read_bytes())
                 _add_distributions(_imports(file, module), distributions)
     else:
         _add_distributions([name], distributions)
@@ -118,9 +118,7 @@ def _add_distributions(names: Iterable[str], distributions: dict[str, str]) -> N
             distributions |= {name: version(name) for name in _distributions().get(top, ())}
 
 
-@cache
-def _distributions() -> Mapping[str, list[str]]:
-    return packages_distributions()
+_distributions = cache(packages_distributions)
 
 
 def _is_own(top: str) -> bool:
@@ -201,12 +199,7 @@ def _imports(file: Path, name: str) -> list[str]:
     return names
 
 
-def _sha256(module: ModuleType) -> str:
-    """Return the hash of a loaded module's file after checking that it is what was imported."""
-    return _Source.of(module).checked()
-
-
-def _hash(content: bytes) -> str:
+def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
@@ -217,25 +210,22 @@ class _Source:
 
     def __init__(self, module: ModuleType) -> None:
         self.module = module
-        self.file = Path(str(module.__file__))
-        self.content = self.file.read_bytes()
-
-    @classmethod
-    def of(cls, module: ModuleType) -> "_Source":
-        if not Path(getattr(module, "__file__", None) or "").is_file():
+        self.file = Path(getattr(module, "__file__", None) or "")
+        if not self.file.is_file():
             raise _NoFileError
-        return cls(module)
+        self.content = self.file.read_bytes()
 
     def checked(self) -> str:
         """Return the SHA-256 of the file if it is what was imported."""
-        name, spec, sha256 = self.module.__name__, self.module.__spec__, _hash(self.content)
+        name, spec, sha256 = self.module.__name__, self.module.__spec__, _sha256(self.content)
         seen = self._seen.get(name)
-        if seen is not None and seen[0] is spec and seen[1] != sha256:
+        known = seen is not None and seen[0] is spec
+        if seen is not None and known and seen[1] != sha256:
             raise self._edited()
         if self.file.suffix == ".py":
             if type(getattr(self.module, "__loader__", None)) is not SourceFileLoader:
                 raise _NoFileError  # a loader that rewrites what it reads, such as pytest's
-            if seen is None or seen[0] is not spec:
+            if not known:
                 self._compare_bytecode()
             self.check(v for v in list(vars(self.module).values()) if getattr(v, "__module__", None) == name)
         self._seen[name] = spec, sha256

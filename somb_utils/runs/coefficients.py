@@ -29,11 +29,8 @@ def coefficients(data: TaskData, outputs: tuple[str, ...] | None = None) -> pd.D
             y = truth[fold.train]
             if 0 < y.sum() < len(y):
                 weights = _fit(X, y, 0.01 if data.task.pca else 1.0)
-                rows.append(
-                    pd.DataFrame(
-                        {"fold": fold.label, "output": output, "feature": data.X.columns, "coefficient": weights}
-                    )
-                )
+                columns = {"fold": fold.label, "output": output, "feature": data.X.columns, "coefficient": weights}
+                rows.append(pd.DataFrame(columns))
     return pd.concat(rows, ignore_index=True)
 
 

@@ -1,4 +1,4 @@
-"""Models set side by side: scores against chance, paired differences, ranks over tasks, calibration."""
+"""Comparison of models: scores against chance, paired differences, ranks over tasks, calibration."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -14,6 +14,8 @@ from somb_utils.errors import UsageError
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult
+from somb_utils.stats.bootstrap import N_BOOTSTRAP
+from somb_utils.stats.permutation import N_PERMUTATIONS
 from somb_utils.tasks.definitions import task_of
 
 _SCORE = ["task", "fold", "metric"]
@@ -52,8 +54,8 @@ def gather(
 ) -> RunResult:
     """Return several run folders as one run.
 
-    A model that several folders hold under one name, made in the same way and with the same scores, is one model. Where
-    it differs, its name gets the end of its folder's path in front, as much of it as distinguishes the folders; its
+    A model that several folders have under one name, made in the same way and with the same scores, is one model. Where
+    it differs, its name is prefixed by the end of its folder's path, as much of it as distinguishes the folders; its
     plain name in `models` then means all of them. `tasks`, `models` and `protocol` select what to keep.
     """
     runs = {Path(folder).resolve(): load_run(folder) for folder in folders}
@@ -125,7 +127,7 @@ def _names(runs: Mapping[Path, RunResult]) -> dict[tuple[Path, str], str]:
     for model, known in groups.items():
         for group in known:
             name = model if len(known) == 1 else f"{tail[group[0]]}:{model}"
-            while len(known) > 1 and name in taken:  # an own model may have been given any name
+            while len(known) > 1 and name in taken:  # a user's model may have any name
                 name += "'"
             taken.add(name)
             names.update({(folder, model): name for folder in group})
@@ -146,10 +148,10 @@ def _equal(run: RunResult, other: RunResult, model: str) -> bool:
     tables = [r.results[r.results["model"] == model].set_index(_SCORE)["value"].sort_index() for r in (run, other)]
     tasks = [table.index.get_level_values("task") for table in tables]
     first, second = tables[0][tasks[0].isin(tasks[1])], tables[1][tasks[1].isin(tasks[0])]
-    return first.equals(second) and _made(run, model) == _made(other, model)
+    return first.equals(second) and _records(run, model) == _records(other, model)
 
 
-def _made(run: RunResult, model: str) -> set[str]:
+def _records(run: RunResult, model: str) -> set[str]:
     parts = ("target", "params", "seed", "code")
     entries = [entry for entry in run.provenance["models"] if entry["model"] == model]
     return {json.dumps([entry.get(part) for part in parts], sort_keys=True, default=str) for entry in entries}
@@ -169,8 +171,8 @@ def _renamed(run: RunResult, names: Mapping[str, str], seen: Collection[tuple[st
 
 def compare(
     run: RunResult,
-    n_bootstrap: int = stats.N_BOOTSTRAP,
-    n_permutations: int = stats.N_PERMUTATIONS,
+    n_bootstrap: int = N_BOOTSTRAP,
+    n_permutations: int = N_PERMUTATIONS,
     seed: int = 42,
     n_jobs: int | None = None,
 ) -> Comparison:
@@ -204,7 +206,8 @@ def compare(
     """
     _check_one_protocol(run.results["protocol"].unique())
     with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
-        scores = stats.with_p_values(run.summary(n_bootstrap, seed), run.predictions, n_permutations, seed)
+        summary = run.summary(n_bootstrap, seed)
+        scores = stats.with_p_values(summary, run.predictions, n_permutations, seed, untested=TRIVIAL)
         differences = stats.differences(run.results, run.predictions, n_bootstrap, seed)
     try:
         ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)])
@@ -220,23 +223,24 @@ def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
         task = task_of(str(name))
         if task is None or task.type != "binary" or model in TRIVIAL or not part["y_score"].between(0, 1).all():
             continue
-        made = stats.calibration(part, task)
+        calibration = stats.calibration(part, task)
         key = {"task": str(name), "model": str(model)}
         share = (part["y_true"] == task.classes[1]).mean()
-        rows.append({**key, "rows": len(part), "prevalence": share, "brier": made.brier, "skill": made.skill})
-        curves.append(made.curve.assign(**key))
+        rows.append(
+            {**key, "rows": len(part), "prevalence": share, "brier": calibration.brier, "skill": calibration.skill}
+        )
+        curves.append(calibration.curve.assign(**key))
     return pd.DataFrame(rows), pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
 
 
 def against(table: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Return the differences of every other model to a reference, each turned to be model less reference."""
     turned = table.rename(columns={"a": "b", "b": "a", "low": "high", "high": "low"})
-    turned = turned.assign(
-        difference=0 - turned["difference"], low=0 - turned["low"], high=0 - turned["high"], wins=1 - turned["wins"]
-    )
+    turned[["difference", "low", "high"]] = 0 - turned[["difference", "low", "high"]]
+    turned["wins"] = 1 - turned["wins"]
     both = pd.concat([table, turned], ignore_index=True)
     rows = both[both["b"] == reference]
     if rows.empty:
         known = ", ".join(dict.fromkeys(both["b"])) or "none"
         raise UsageError(f"no model was compared with {reference}; those compared: {known}")
-    return rows.drop(columns="b").rename(columns={"a": "model"}).sort_values(["task"], kind="stable", ignore_index=True)
+    return rows.drop(columns="b").rename(columns={"a": "model"}).sort_values("task", kind="stable", ignore_index=True)

@@ -44,7 +44,7 @@ class PreparedFold:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one fold job gave."""
+    """The outcome of one fold job."""
 
     y_pred: np.ndarray  # class positions (n_test,), or 0/1 (n_test, n_labels) if multilabel
     y_score: np.ndarray  # score of the positive class (n_test,), of each label (n_test, n_labels), empty if multiclass
@@ -165,7 +165,7 @@ def _multilabel_scores(estimator: Any, X: np.ndarray) -> np.ndarray:
     if not hasattr(estimator, "predict_proba"):
         return _from_decision(estimator, X)
     scores = estimator.predict_proba(X)
-    if isinstance(scores, list) and np.ndim(scores[0]) == 2:  # an array a label, as forests give
+    if isinstance(scores, list) and np.ndim(scores[0]) == 2:  # one array per label, as from forests
         parts = [np.asarray(part) for part in scores]
         # One column where the label had one value in training.
         return np.column_stack(

@@ -23,7 +23,7 @@ _PENDING = ".pending"  # files of a save that is under way; complete once its pr
 def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[str] = ()) -> Mapping[str, Any] | None:
     """Make the run folder, and refuse one that cannot take the results of these tasks and models.
 
-    `models` name those whose results will replace what the folder holds. Returns the provenance of what it holds.
+    `models` names those whose stored results will be replaced. Returns the provenance of what is stored.
     """
     try:
         try_writing(folder)
@@ -36,7 +36,7 @@ def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[st
 
 
 def check_content(folder: Path, loaded: Sequence[TaskData], models: Collection[str]) -> Mapping[str, Any] | None:
-    """Refuse a run folder whose results these tasks and models cannot stand beside; see :func:`check_folder`."""
+    """Refuse a run folder whose results these tasks and models cannot join; see :func:`check_folder`."""
     if not (folder / _PROVENANCE).is_file() or not loaded:
         return None
     before = load_run(folder).provenance
@@ -59,8 +59,8 @@ def _check_same_data(folder: Path, before: Mapping[str, Any], now: Mapping[str, 
         )
     for entry in before["models"]:
         key = f"{entry['task']}/{entry['protocol']}"
-        there, here = before["tasks"][key], now["tasks"].get(key)
-        if here and here["data_sha256"] != there["data_sha256"] and entry["model"] not in models:
+        stored, new = before["tasks"][key], now["tasks"].get(key)
+        if new and new["data_sha256"] != stored["data_sha256"] and entry["model"] not in models:
             raise UsageError(
                 f"{folder} holds {entry['task']} of {entry['model']} on other features, labels or folds (other tables, "
                 "or another version of this package) than this run has; run that model again in the same command, or "
@@ -76,8 +76,9 @@ def save(result: RunResult, folder: Path) -> None:
     """
     with FileLock(folder / ".lock"):
         merged = result
-        if _holds_run(folder):
-            before = _load(folder)
+        _complete(folder)
+        if (folder / _PROVENANCE).is_file():
+            before = load_run(folder)
             models = {entry["model"] for entry in result.provenance["models"]}
             _check_same_data(folder, before.provenance, result.provenance, models)  # another run may have written
             merged = _merge(before, result)
@@ -91,10 +92,6 @@ def save(result: RunResult, folder: Path) -> None:
             text = json.dumps({**merged.provenance, "files": hashes}, indent=2)
             temporary.write_text(text + "\n", encoding="utf-8")
         _complete(folder)
-
-
-def _holds_run(folder: Path) -> bool:
-    return any((place / _PROVENANCE).is_file() for place in (folder, folder / _PENDING))
 
 
 def _complete(folder: Path) -> None:
@@ -132,11 +129,6 @@ def load_run(folder: str | Path) -> RunResult:
     if (folder / _PENDING / _PROVENANCE).is_file():
         with FileLock(folder / ".lock"):
             _complete(folder)
-    return _load(folder)
-
-
-def _load(folder: Path) -> RunResult:
-    _complete(folder)
     try:
         stored = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
         results, predictions = (pd.read_parquet(folder / name) for name in _TABLES)
@@ -144,7 +136,8 @@ def _load(folder: Path) -> RunResult:
         for name, sha256 in run.provenance.pop("files", {}).items():
             if _hash(folder / name) != sha256:
                 raise ValueError(f"{name} was changed after the run wrote it")
-        return _complete_provenance(run)
+        _check_provenance(run)
+        return run
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"{_PROVENANCE} lacks {error}" if isinstance(error, KeyError) else error
         raise SombError(
@@ -158,7 +151,7 @@ def _hash(file: Path) -> str:
 
 
 def _current(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return provenance in today's form; the first one knew only each model's latest parameters."""
+    """Return provenance in the current format; the first format had only each model's latest parameters."""
     if "format" in stored:
         if stored["format"] != FORMAT:
             raise ValueError(f"{_PROVENANCE} is of format {stored['format']}, this version reads {FORMAT}")
@@ -173,14 +166,13 @@ def _current(stored: dict[str, Any]) -> dict[str, Any]:
     return {"format": FORMAT, **kept, "models": models, "runs": {"1": run}}
 
 
-def _complete_provenance(run: RunResult) -> RunResult:
-    """Check that provenance says how every group of rows was made."""
-    told = {tuple(entry[key] for key in KEY): entry["run"] for entry in run.provenance["models"]}
+def _check_provenance(run: RunResult) -> None:
+    """Check that provenance says how every group of rows was made, by looking it up."""
+    run_of = {tuple(entry[key] for key in KEY): entry["run"] for entry in run.provenance["models"]}
     for task, protocol, model in run.results[KEY].drop_duplicates().itertuples(index=False):
         run.provenance["tasks"][f"{task}/{protocol}"]["data_sha256"]
-        run.provenance["runs"][told[task, protocol, model]]
+        run.provenance["runs"][run_of[task, protocol, model]]
     run.provenance["source"], run.provenance["described"]
-    return run
 
 
 def _merge(before: RunResult, now: RunResult) -> RunResult:
@@ -211,13 +203,12 @@ def joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def replaced(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each group of rows that stands in `before` under the same name, made in another way."""
+    """Return a sentence for each group of rows that `before` has under the same name, made in another way."""
     stored = {tuple(entry[key] for key in KEY): entry for entry in before["models"]}
     sentences = []
     for entry in now["models"]:
-        old = stored.get(tuple(entry[key] for key in KEY))
-        changed = [part for part in ("target", "params", "seed") if old is not None and old[part] != entry[part]]
-        if old is not None and changed:
-            told = ", ".join(f"{part} {old[part]}" for part in changed)
-            sentences.append(f"{entry['model']} on {entry['task']} replaces the results made with {told}")
+        old = stored.get(tuple(entry[key] for key in KEY), entry)
+        changed = [f"{part} {old[part]}" for part in ("target", "params", "seed") if old[part] != entry[part]]
+        if changed:
+            sentences.append(f"{entry['model']} on {entry['task']} replaces the results made with {', '.join(changed)}")
     return sentences

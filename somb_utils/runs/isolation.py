@@ -1,4 +1,4 @@
-"""A model's code runs as in a process of its own: what it changes in ours is restored."""
+"""A model's code runs as in a separate process: what it changes in ours is restored."""
 
 import os
 import random

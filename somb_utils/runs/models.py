@@ -18,7 +18,7 @@ from sklearn.base import clone
 from somb_utils._seeds import SEED, random_states
 from somb_utils.errors import SombError, UsageError, reason
 from somb_utils.runs.baselines import BASELINES
-from somb_utils.runs.boosting import unknown_parameters
+from somb_utils.runs.boosting import unkndefault_parameters
 from somb_utils.runs.isolation import isolated
 from somb_utils.runs.names import name_with, split_names
 from somb_utils.tasks.definitions import Protocol, Task
@@ -35,7 +35,7 @@ class Model:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is one of the seven baselines, with whatever parameters."""
+        """Whether it is one of the seven baselines, with any parameters."""
         return isinstance(self.target, str) and self.target in BASELINES
 
     @property
@@ -73,7 +73,7 @@ class Model:
         if self.is_baseline:
             estimator = BASELINES[self.target].make(task, fold, seed)
         else:
-            estimator = _own(self.imported(), self.plain_name, params)
+            estimator = _users_estimator(self.imported(), self.plain_name, params)
         _set_params(estimator, params, self.plain_name)
         states = random_states(estimator, seed)
         if states:
@@ -105,12 +105,12 @@ def resolve_models(models: Any = None, params: Mapping[str, Mapping[str, Any]] |
     if stray:
         names = ", ".join(name for name, _ in pairs)
         raise UsageError(f"parameters for '{stray[0]}', which is not among the models {names}")
-    resolved = [_resolve(name, target, dict(params.get(name, {})), named) for name, target in pairs]
-    names_given = [model.name for model in resolved]
-    duplicated = next((name for name in names_given if names_given.count(name) > 1), None)
-    if duplicated:
-        raise UsageError(f"model '{duplicated}' is duplicated; give each its own name with a mapping")
-    return resolved
+    resolved: dict[str, Model] = {}
+    for name, target in pairs:
+        model = _resolve(name, target, dict(params.get(name, {})), named)
+        if resolved.setdefault(model.name, model) is not model:
+            raise UsageError(f"model '{model.name}' is duplicated; give each its own name with a mapping")
+    return list(resolved.values())
 
 
 def supports(model: Model, task: Task, protocol: Protocol) -> bool:
@@ -163,14 +163,14 @@ def _broken(target: str, error: BaseException) -> UsageError:
     """Name the line of the user's code that failed: the last one that is of no library."""
     libraries = tuple(sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib", "platlib"))
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)[1:]]
-    own = [frame for frame in frames if not frame[0].startswith((*libraries, "<frozen"))]
-    file, line = (own or frames)[-1]
+    users = [frame for frame in frames if not frame[0].startswith((*libraries, "<frozen"))]
+    file, line = (users or frames)[-1]
     if isinstance(error, SyntaxError) and error.filename:
         file, line = error.filename, error.lineno
     return UsageError(f"model '{target}' cannot be imported: {file}, line {line}: {reason(error)}")
 
 
-def _own(target: Any, name: str, params: dict[str, Any]) -> Any:
+def _users_estimator(target: Any, name: str, params: dict[str, Any]) -> Any:
     """Return the user's estimator; take out of `params` those that the factory has by name."""
     if isinstance(target, type) or not hasattr(target, "fit"):
         if not callable(target):
@@ -202,7 +202,7 @@ def _set_params(estimator: Any, params: Mapping[str, Any], name: str) -> None:
         unknown = [key for key in params if key not in known]
         problem = _suggest(unknown, known) if unknown else reason(error)
         raise UsageError(f"model '{name}' does not take these parameters: {problem}") from None
-    ignored = unknown_parameters(estimator)
+    ignored = unkndefault_parameters(estimator)
     if ignored:
         names = {key.rpartition("__")[2] for key in estimator.get_params(deep=True)}.difference(ignored)
         raise UsageError(f"model '{name}' does not take these parameters: {_suggest(ignored, names)}")
@@ -218,7 +218,7 @@ def _takes_label_matrix(estimator: Any) -> bool:
     from sklearn.model_selection._search import BaseSearchCV
     from sklearn.pipeline import Pipeline
 
-    if isinstance(estimator, BaseSearchCV):  # its tags tell nothing of the target
+    if isinstance(estimator, BaseSearchCV):  # its tags say nothing about the target
         return _takes_label_matrix(estimator.estimator)
     if isinstance(estimator, Pipeline):
         return _takes_label_matrix(estimator[-1])

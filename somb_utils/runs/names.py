@@ -6,14 +6,9 @@ from typing import Any
 
 from somb_utils.errors import UsageError, reason
 
-LONGEST = 60
-
 
 def name_with(base: str, params: Mapping[str, Any]) -> str:
-    """Return the name of a model that was given parameters.
-
-    Where it would be longer than 60 characters, or a value has no short text, the name holds the number of parameters
-    and their hash.
+    """Return the name of a model with parameters: their text, or their number and hash if over 60 characters.
 
     >>> name_with("rf", {"n_estimators": 300, "criterion": "entropy"})
     "rf(n_estimators=300, criterion='entropy')"
@@ -23,7 +18,7 @@ def name_with(base: str, params: Mapping[str, Any]) -> str:
     texts = [f"{key}={getattr(value, '__qualname__', None) or repr(value)}" for key, value in params.items()]
     name = " ".join(f"{base}({', '.join(texts)})".split())
     # NumPy shortens the text of a long array, and an address in memory is another one in the next process.
-    if len(name) <= LONGEST and "..." not in name and " at 0x" not in name:
+    if len(name) <= 60 and "..." not in name and " at 0x" not in name:
         return name
     import joblib
 

@@ -1,10 +1,11 @@
-"""What a run leaves: result rows, prediction rows and provenance, made from the outcomes of its fold jobs."""
+"""The output of a run: result rows, prediction rows and provenance, from the outcomes of its fold jobs."""
 
 import ast
 import platform
 import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from types import FunctionType
@@ -77,9 +78,8 @@ def _predictions(job: Job, outcome: Outcome) -> pa.Table:
 def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any]:
     """Return what a reader needs to trust and repeat every row of a run.
 
-    That is ``source`` and ``described`` of the tables; ``tasks`` by ``TASK/PROTOCOL``; ``models``, one record for each
-    task, protocol and model of the results; ``runs``, with versions, platform, time and command, by the identifier
-    that the records give.
+    That is ``source`` and ``described`` of the tables; ``tasks`` by ``TASK/PROTOCOL``; ``models``, one record per task,
+    protocol and model; ``runs``, with versions, platform, time and command, by the identifier that the records give.
     """
     now = datetime.now(UTC)
     run = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
@@ -139,11 +139,8 @@ def _target(target: Any) -> str:
 def _value(value: Any) -> str:
     """Return a parameter as text: itself where the text says all, else its beginning and a hash."""
     text = repr(value)
-    try:
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        pass
-    else:
         if len(text) <= 200:
             return text
     try:

@@ -59,12 +59,12 @@ class RunResult:
         >>> somb.run("A1", "majority", source="simulated", n_jobs=1).summary(n_bootstrap=0)["mean"].round(2).tolist()
         [0.2]
         """
-        from somb_utils.stats import with_intervals
+        from somb_utils.stats.bootstrap import with_intervals
 
         return with_intervals(summarise(self.results, self.provenance), self.predictions, n_bootstrap, seed, n_jobs)
 
     def composite(self) -> pd.DataFrame:
-        """Return the composite score of each model; see :func:`somb_utils.runs.composite`.
+        """Return the composite score of each model: how far above chance it is, as a mean over groups of tasks.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class RunResult:
 
 
 def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row a task and model on the primary metric.
+    """Return one row per task and model on the primary metric.
 
     Columns: task, protocol, model, source, metric, mean and sd (population) over the scored folds, folds (how many
     those are), failed and undefined (how many are left out), chance.
@@ -103,8 +103,7 @@ def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFr
         undefined=("status", lambda s: int((s == "undefined").sum())),
     ).reset_index()
     keys = table["task"] + "/" + table["protocol"]
-    table["chance"] = [provenance["tasks"][key]["chance"] for key in keys]
-    return table
+    return table.assign(chance=[provenance["tasks"][key]["chance"] for key in keys])
 
 
 def composite(scores: pd.DataFrame, reference: Mapping[str, float]) -> pd.DataFrame:

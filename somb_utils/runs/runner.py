@@ -1,5 +1,6 @@
 """Run models on tasks: fold jobs in parallel, each kept by content, so that a rerun does only what is new."""
 
+import hashlib
 import math
 import platform
 import sys
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 
 from somb_utils._seeds import checked_seed
@@ -32,25 +34,29 @@ TaskLike = str | Task | TaskData
 
 @dataclass(frozen=True)
 class Where:
-    """Where fold jobs are done."""
+    """Where fold jobs are done; see :func:`run`.
 
-    # jobs at once; -1 for one a core. One is done in this process, unless `timeout` or `memory` is given
-    n_jobs: int = -1
-    # seconds that a fit may take; a fit that takes longer has failed. Infinite: no limit, and yet fits are done in
-    # processes of their own, so that one that crashes has failed alone
-    timeout: float | None = None
-    memory: int | None = None  # bytes that a fit may allocate
-    cluster: str | None = None  # address of a Dask scheduler, or ``local:N``
+    With an infinite `timeout` there is no limit, and yet fits are done in separate processes, so that a crash costs one
+    fit alone.
+    """
+
+    n_jobs: int
+    timeout: float | None
+    memory: int | None
+    cluster: str | None
 
     def __post_init__(self) -> None:
         workers.count(self.n_jobs)
-        workers.check_memory_limit(self.memory)
+        if self.memory is not None and sys.platform != "linux":
+            raise UsageError("a memory limit of a fit needs Linux; leave it out here")
+        if self.memory is not None and self.memory <= 0:
+            raise UsageError("a memory limit must be above 0")
         if self.timeout is not None and not self.timeout > 0:
             raise UsageError(f"a time limit of {self.timeout:g} s: give more than 0")
         limited = self.memory is not None or (self.timeout is not None and math.isfinite(self.timeout))
         if self.cluster is not None and limited:
             raise UsageError(
-                "limits of time and memory are for fits on this machine; on a cluster, its workers set them"
+                "limits of time and memory are for fits on this machine; a cluster's workers set their own"
             )
 
 
@@ -127,22 +133,21 @@ def run(
     loaded = load_tasks(tasks, protocol, source)
     folder = Path(out).absolute() if out is not None else None
     jobs = fold_jobs(loaded, chosen, seed)
-    told = provenance(loaded, jobs)
+    record = provenance(loaded, jobs)
     if folder is not None:
         before = check_folder(folder, loaded, [model.name for model in chosen])
-        for sentence in replaced(before, told) if before else ():
+        for sentence in replaced(before, record) if before else ():
             print(f"NOTE: {folder.name}: {sentence}", file=sys.stderr)
     done = finished(jobs, folder)
     todo = sorted((i for i in range(len(jobs)) if i not in done), key=lambda i: -jobs[i].cost)
     on_start(len(todo), sum(jobs[i].cost for i in todo))
     for i, outcome in _outcomes(jobs, todo, where) if todo else ():
         done[i] = outcome
-        key = jobs[i].key
-        if folder is not None and key is not None and not outcome.error:
+        if folder is not None and (key := jobs[i].key) and not outcome.error:
             store(outcome, folder, key)
         on_done(jobs[i].cost, f"{jobs[i].data.name} {jobs[i].model.name}")
     scored = [(job, done[i]) for i, job in enumerate(jobs)]
-    result = RunResult(outcome_rows(scored), prediction_rows(scored), told)
+    result = RunResult(outcome_rows(scored), prediction_rows(scored), record)
     if folder is not None:
         save(result, folder)
     return result
@@ -151,24 +156,19 @@ def run(
 def load_tasks(
     tasks: TaskLike | Sequence[TaskLike] | None, protocol: Protocol | None, source: SourceLike
 ) -> list[TaskData]:
-    """Load every selected task whose tables the source holds.
+    """Load every selected task whose tables the source has.
 
-    A task named by its id must have its tables; one matched by a wildcard or by default is left out without them
-    (see :func:`unavailable`).
+    A task named by its id must have its tables; one matched by a wildcard or by default is left out without them.
     """
-    items = [tasks] if isinstance(tasks, str | Task | TaskData) else None if tasks is None else list(tasks)
-    if items is not None and not items:
+    items: list[Any] = ["*"] if tasks is None else [tasks] if isinstance(tasks, str | Task | TaskData) else list(tasks)
+    if not items:
         raise UsageError("no task named; leave `tasks` out for all of them")
-    given = [item for item in items or () if isinstance(item, TaskData)]
-    for data in given:
+    names = [item for item in items if not isinstance(item, TaskData)]
+    loaded = _load_named(names, protocol or "aligned", source) if names else {}
+    for data in (item for item in items if isinstance(item, TaskData)):
         data.check()
-        if protocol is not None and data.protocol != protocol:
-            raise UsageError(
-                f"{data.name} was loaded under protocol {data.protocol}, and protocol={protocol} is asked for"
-            )
-    names = items if items is None else [item for item in items if not isinstance(item, TaskData)]
-    loaded = {} if names == [] else _load_named(names, protocol or "aligned", source)
-    for data in given:
+        if protocol not in (None, data.protocol):
+            raise UsageError(f"{data.name} was loaded under protocol {data.protocol}, the run asks for {protocol}")
         twin = loaded.setdefault((data.name, data.protocol), data)
         if twin.fingerprint != data.fingerprint:
             raise UsageError(f"{data.name} is given twice, with other features, labels or folds; run one at a time")
@@ -178,16 +178,13 @@ def load_tasks(
     return list(loaded.values())
 
 
-def _load_named(
-    names: Sequence[Any] | None, protocol: Protocol, source: SourceLike
-) -> dict[tuple[str, Protocol], TaskData]:
-    definitions = [name for name in names or () if isinstance(name, Task)]
-    texts = None if names is None else [str(name) for name in names if not isinstance(name, Task)]
-    words = None if texts is None else [word.strip() for text in texts for word in text.split(",")]
-    selected = [*definitions, *(select_tasks(words) if words != [] else ())]
+def _load_named(names: Sequence[Any], protocol: Protocol, source: SourceLike) -> dict[tuple[str, Protocol], TaskData]:
+    definitions = [name for name in names if isinstance(name, Task)]
+    words = [word.strip() for name in names if not isinstance(name, Task) for word in str(name).split(",")]
+    selected = [*definitions, *(select_tasks(words) if words else ())]
     where = resolve_source(source, task_tables(selected))
     lacking = unavailable(selected, where)
-    named = {word.upper() for word in words or ()} | {task.id for task in definitions}
+    named = {word.upper() for word in words} | {task.id for task in definitions}
     for task, message in lacking.items():
         if task in named or len(lacking) == len(selected):
             raise SombError(message)
@@ -216,20 +213,22 @@ def fold_jobs(loaded: Sequence[TaskData], models: Sequence[Model], seed: int) ->
 
 def _version(model: Model, task: Task, seed: int) -> ModelVersion:
     estimator, states = model.check(task, seed)
-    parts = [estimator, dict(model.params), *([] if model.is_baseline else [model.imported()])]
+    parts = [estimator, dict(model.params), None if model.is_baseline else model.imported()]
     try:
         code = Code({}, {}) if model.is_baseline and not model.params else code_of(*parts)
     except UsageError as error:
         raise UsageError(f"model '{model.name}': {error}") from None
-    return ModelVersion.of(model, seed, states, code, estimator)
+    if code is None:
+        return ModelVersion(model, seed, states, None, None)
+    hashes = [joblib.hash(part) for part in (model.target, dict(model.params), estimator)]
+    text = f"{hashes} {seed} {dict(code.modules)} {dict(code.distributions)}"
+    return ModelVersion(model, seed, states, code, hashlib.sha256(text.encode()).hexdigest())
 
 
 def finished(jobs: Sequence[Job], folder: Path | None) -> dict[int, Outcome]:
-    """Return the outcomes that a run's folder holds, by the position of their jobs."""
-    if folder is None:
-        return {}
-    kept = ((i, job.key and restore(folder, job.key)) for i, job in enumerate(jobs))
-    return {i: outcome for i, outcome in kept if outcome}
+    """Return the outcomes that a run's folder has, by the position of their jobs."""
+    stored = {i: restore(folder, job.key) for i, job in enumerate(jobs) if job.key} if folder is not None else {}
+    return {i: outcome for i, outcome in stored.items() if outcome}
 
 
 def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterator[tuple[int, Outcome]]:
@@ -251,10 +250,11 @@ def _outcomes(jobs: Sequence[Job], todo: Sequence[int], where: Where) -> Iterato
     elif where.n_jobs == 1 and where.timeout is None and where.memory is None:
         yield from (_do(*call) for call in calls)
     else:
-        own = any(not jobs[i].model.is_baseline for i in todo)
         n_workers = min(workers.count(where.n_jobs), len(todo))
-        limits: Any = {"timeout": None if where.timeout == math.inf else where.timeout, "memory": where.memory}
-        yield from map(_survived, workers.unordered(_do, calls, n_workers, **limits, fresh=own))
+        fresh = any(not jobs[i].model.is_baseline for i in todo)
+        timeout = None if where.timeout == math.inf else where.timeout
+        results = workers.unordered(_do, calls, n_workers, timeout=timeout, memory=where.memory, fresh=fresh)
+        yield from map(_survived, results)
 
 
 def _do(i: int, fold: PreparedFold, version: ModelVersion) -> tuple[int, Outcome]:

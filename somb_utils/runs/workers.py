@@ -1,4 +1,4 @@
-"""Calls in processes of their own on this machine: one that crashes or hangs costs its own call alone."""
+"""Calls in separate processes on this machine: one that crashes or hangs costs its own call alone."""
 
 import os
 import re
@@ -32,9 +32,9 @@ class WorkerDiedError(Exception):
 
 
 def count(n_jobs: int) -> int:
-    """Return the number of workers that `n_jobs` asks for; -1 is one for each core that this process may use."""
+    """Return the number of workers for `n_jobs`; -1 means one per core that this process may use."""
     if n_jobs == 0 or n_jobs < -1:
-        raise UsageError(f"{n_jobs} jobs: give a number of jobs, or -1 for one a core")
+        raise UsageError(f"{n_jobs} jobs: give a number of jobs, or -1 for one per core")
     return int(loky.cpu_count()) if n_jobs == -1 else n_jobs
 
 
@@ -56,14 +56,10 @@ def unordered(
     fresh = fresh or timeout is not None or memory is not None
     workers = [_Worker(memory) if fresh or not _idle else _idle.pop() for _ in range(n_workers)]
     again: deque[Call] = deque()  # calls that were waiting for a worker that died
-
-    def following() -> Call | None:
-        return again.popleft() if again else next(calls, None)
-
     try:
         while True:
             for worker in workers:
-                while len(worker.sent) < AHEAD and (call := following()) is not None:
+                while len(worker.sent) < AHEAD and (call := again.popleft() if again else next(calls, None)):
                     try:
                         worker.send(function, call)
                     except Exception as error:  # pickle raises what it likes
@@ -128,7 +124,12 @@ class _Worker:
             return (call, TimeoutError(f"took longer than {timeout:g} s")), self._replace()
         error = future.exception()
         if isinstance(error, BrokenExecutor):
-            return (call, WorkerDiedError(_reason(error))), self._replace()
+            codes = re.search(r"\{(.*)\}", str(error))
+            died = WorkerDiedError(
+                f"the worker process ended ({codes[1] if codes else 'no exit code'}): it was killed, perhaps for lack "
+                "of memory, or the model's code crashed or left it"
+            )
+            return (call, died), self._replace()
         self.since = time.monotonic()
         if isinstance(error, SombError):
             raise error
@@ -146,14 +147,6 @@ class _Worker:
 
 
 _idle: list[_Worker] = []
-
-
-def _reason(error: BrokenExecutor) -> str:
-    codes = re.search(r"\{(.*)\}", str(error))
-    return (
-        f"the worker process ended ({codes[1] if codes else 'no exit code'}): it was killed, perhaps for want of "
-        "memory, or the model's code crashed or left it"
-    )
 
 
 def _call(content: bytes) -> Any:
@@ -174,14 +167,6 @@ def _prepare(parent: int, memory: int | None) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + memory
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
-
-
-def check_memory_limit(memory: int | None) -> None:
-    """Refuse a memory limit where the platform has none."""
-    if memory is not None and sys.platform != "linux":
-        raise UsageError("a memory limit of a fit needs Linux; leave it out here")
-    if memory is not None and memory <= 0:
-        raise UsageError("a memory limit must be above 0")
 
 
 def _end_with(parent: int) -> None:

@@ -1,6 +1,7 @@
 """Bootstrap intervals of a score, and of the difference of two, from stored predictions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -25,30 +26,52 @@ def bootstrap_interval(
     seed: int = SEED,
     level: float = LEVEL,
 ) -> tuple[float, float]:
-    """Return the percentile interval of one model's score on one task (Efron & Tibshirani 1993, ch. 13).
+    """Return the bootstrap interval of one model's score on one task.
 
     Parameters
     ----------
-    predictions : the model's rows of :attr:`somb_utils.runs.results.RunResult.predictions` for this task
-    task : the definition or its id
-    n_bootstrap : replicates
-    seed : the same seed draws the same rows for every model, so that models compare in pairs
-    level : coverage
+    predictions
+        The model's rows of :attr:`somb_utils.RunResult.predictions` for this task, in any order.
+    task
+        The definition or its id.
+    n_bootstrap
+        Number of replicates.
+    seed
+        The same seed draws the same units for every model (a paired bootstrap).
+    level
+        Nominal coverage.
 
     Returns
     -------
     tuple of float
-        Lower and upper end; NaN without replicates or predictions.
+        Lower and upper end, between 0 and 1; NaN without replicates or predictions.
+
+    Raises
+    ------
+    UsageError
+        If the task's metric cannot be resampled, the predictions are of several models, or `n_bootstrap` is negative.
+    SombError
+        If the predictions repeat an id within a fold, or hold a class that the task does not have.
 
     Notes
     -----
-    What is drawn is what was sampled (see :mod:`somb_utils.stats.design`). A replicate's score is, as the task's, the
-    mean over folds of the metric, folds that leave it undefined left out. Replicates of n crew or time points are
-    spread by Student's t with n - 1 degrees of freedom over the normal quantile, and by the square root of n / (n - 1)
-    that their variance lacks; the factor is that of a 95 % interval, 1.87 for four crew.
+    The percentile bootstrap (Efron and Tibshirani 1993, chapter 13) draws what was sampled: crew members, time
+    points, or row identifiers within class. A replicate's score is the mean over folds of the metric, folds that
+    leave it undefined left out. Replicates of n crew members or time points are spread about their mean by the ratio
+    of Student's t with n - 1 degrees of freedom to the normal quantile, and by the square root of n / (n - 1) that
+    their variance lacks; the factor is that of a 95 % interval, 1.87 for a
+    crew of four.
 
-    The interval speaks of these fitted models on new crew, days or genes; that other training rows would have made
-    other models is not in it. How often it holds the truth is measured in :mod:`somb_utils.studies.coverage`.
+    The interval is for these fitted models on new crew, days or genes. It leaves out that other training rows would
+    give other models.
+
+    Examples
+    --------
+    >>> import somb_utils as somb
+    >>> result = somb.run("D1", "logreg", source="simulated", n_jobs=1)
+    >>> low, high = bootstrap_interval(result.predictions, "D1", n_bootstrap=200)
+    >>> bool(0 < low < result.summary(0)["mean"].item() < high < 1)
+    True
     """
     return _of_score(replicates(predictions, task, n_bootstrap, seed), level)
 
@@ -78,20 +101,13 @@ def replicates(
 def all_replicates(
     predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED, n_jobs: int | None = None
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Return the bootstrap scores of every task and model, each of shape (n_bootstrap,), by one and the same draws.
+    """Return the bootstrap scores of every task and model of one protocol, all by the same draws.
 
-    Parameters
-    ----------
-    predictions
-        Of one protocol, as :attr:`somb_utils.runs.results.RunResult.predictions` holds them.
-    n_bootstrap, seed
-        Replicates, and the seed of their draws.
-    n_jobs
-        Tasks at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
+    Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads; None leaves it to :class:`joblib.parallel_config`.
     """
     parts = list(batches(predictions))
     draws = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(_draw)(made, list(models.values()), n_bootstrap, seed) for _, made, models in parts
+        delayed(_draw)(plan, list(models.values()), n_bootstrap, seed) for _, plan, models in parts
     )
     return {
         (task, model): scores
@@ -109,28 +125,49 @@ def batches(predictions: pd.DataFrame) -> Iterator[tuple[str, Design, dict[str, 
         task = task_of(str(name))
         if task is None:
             continue
-        made: list[tuple[Design, dict[str, pd.DataFrame]]] = []
-        for model, own in rows.groupby("model", sort=False):
-            same = next((models for other, models in made if other.fits(own)), None)
-            if same is None:
-                made.append((design(own, task), same := {}))
-            same[str(model)] = own
-        yield from ((str(name), *part) for part in made)
+        parts: list[tuple[Design, dict[str, pd.DataFrame]]] = []
+        for model, of_model in rows.groupby("model", sort=False):
+            models = next((models for plan, models in parts if plan.fits(of_model)), None)
+            if models is None:
+                parts.append((design(of_model, task), models := {}))
+            models[str(model)] = of_model
+        yield from ((str(name), *part) for part in parts)
 
 
-def _draw(made: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed: int) -> np.ndarray:
+def _draw(plan: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed: int) -> np.ndarray:
     if n_bootstrap < 1:
         raise UsageError(f"n_bootstrap is {n_bootstrap}; give 0 or more replicates")
     seed = checked_seed(seed)
-    rows = [rows_of(made, own) for own in predictions]
-    if made.task.split in GROUPED:
-        folds = np.array([kernels.fold_scores(made.metric, made.n_classes, made.folds, *r[1:]) for r in rows])
+    rows = [rows_of(plan, of_model) for of_model in predictions]
+    if plan.task.split in GROUPED:
+        folds = np.array([kernels.fold_scores(plan.metric, plan.n_classes, plan.folds, *r[1:]) for r in rows])
         return _of_groups(folds[:, np.isfinite(folds[0])], n_bootstrap, seed)
-    row, a, b, c = (np.stack(part) for part in zip(*rows, strict=True))
-    unit = made.unit_of[row].astype(np.int32)
-    return kernels.bootstrap(
-        made.metric, made.n_classes, unit, made.folds, made.strata, a, b, c, n_bootstrap, np.uint64(seed)
-    )
+    row, *abc = (np.stack(part) for part in zip(*rows, strict=True))
+    of_rows = [plan.unit_of[row].astype(np.int32), *abc]
+    return replicate_scores(plan.metric, plan.n_classes, plan.folds, plan.strata, of_rows, n_bootstrap, seed)
+
+
+def replicate_scores(
+    metric: int, n_classes: int, folds: np.ndarray, strata: np.ndarray, rows: Sequence[np.ndarray], n: int, seed: int
+) -> np.ndarray:
+    """Return the scores of n replicates, shape (n_models, n); `rows`: unit, a, b and c of :func:`kernels.bootstrap`."""
+    unit, *abc = rows
+    scores = [kernels.bootstrap(metric, n_classes, unit, folds, drawn, *abc) for drawn in draw_units(strata, n, seed)]
+    return np.concatenate(scores, axis=1)
+
+
+def draw_units(strata: np.ndarray, n_bootstrap: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the units of each replicate, as many from each stratum as it holds, shape (n_replicates, n_units)."""
+    generators = np.random.default_rng(seed).spawn(len(strata) - 1)
+    for n in batch_sizes(n_bootstrap, strata[-1]):
+        strata_drawn = zip(generators, pairwise(strata), strict=True)
+        yield np.concatenate([rng.integers(lo, hi, (n, hi - lo), np.int32) for rng, (lo, hi) in strata_drawn], axis=1)
+
+
+def batch_sizes(replicates: int, width: int) -> list[int]:
+    """Return how many replicates to draw at once, so that numbers of this width for each take 2 MB."""
+    most = max(1, 2**18 // width)
+    return [min(most, replicates - start) for start in range(0, replicates, most)]
 
 
 def _of_groups(scores: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
@@ -156,25 +193,10 @@ def with_intervals(
     seed: int = SEED,
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Return a summary with each score's 95 % interval and whether it differs significantly from its task's best.
+    """Return a summary with each score's 95 % interval, `low` and `high`, and whether it is `tied` with the best.
 
-    Parameters
-    ----------
-    summary
-        Columns task, model, mean, failed; and protocol, if there are several.
-    predictions
-        Of the same run.
-    n_bootstrap, seed
-        Replicates, and the seed of their draws.
-    n_jobs
-        Tasks at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
-
-    Returns
-    -------
-    DataFrame
-        The summary with `low` and `high`, NaN where there is no interval (as for a task of your own), and `tied`:
-        the model has the best mean of its task and protocol, or the interval of its paired difference to the best
-        holds 0. Models with failed folds are neither.
+    A model is tied if it has the best mean of its task and protocol, or the interval of its paired difference to the
+    best covers 0; models with failed folds are not. Tasks without a design (your own) have no interval.
     """
     parts = [_with_intervals(*part, n_bootstrap, seed, n_jobs) for part in each_protocol(summary, predictions)]
     return pd.concat(parts).loc[summary.index]

@@ -3,7 +3,7 @@
 ====================  =======================================  ============  ===================================
 task                  drawn                                    stratum       labels are exchanged
 ====================  =======================================  ============  ===================================
-LOCO, a row a day     crew member with all days                none          between a crew member's days
+LOCO, one row a day   crew member with all days                none          between a crew member's days
 LOCO, swabs           crew member with all swabs               none          between days, or within (body site)
 LOTO                  time point with all samples              none          between a time point's samples
 genes, metabolites    id, with one count in all repetitions    class         between ids tested together
@@ -50,16 +50,10 @@ def each_protocol(table: pd.DataFrame, predictions: pd.DataFrame) -> Iterator[tu
 class Design:
     """The tested rows of a task, fold by fold, whatever was predicted for them.
 
-    Attributes
-    ----------
-    task : the definition
-    ids : the tested ids, shape (n_ids,)
-    labels : their codes, shape (n_ids,), or 0/1 of shape (n_ids, n_labels)
-    row : position in `ids` of each row, shape (n_rows,); rows stand fold by fold
-    folds : first row of each fold, and the number of rows, shape (n_folds + 1,)
-    unit_of : what was sampled as one with each id, shape (n_ids,); units of a stratum stand together
-    strata : first unit of each stratum, and the number of units; a feature task draws units within strata
-    fold_id : fold and id of each line of the predictions it was made from, and `order`, which sorts them
+    `ids` are the tested ids, `labels` their codes (n_ids,), or 0/1 of shape (n_ids, n_labels). `row` is the position
+    in `ids` of each row, fold by fold; `folds` holds the first row of each fold, and the number of rows. `unit_of` is
+    what was sampled as one with each id; units of a stratum are contiguous, and `strata` holds the first unit of
+    each, and the number of units. `fold_id` is fold and id of each line of the predictions, and `order` sorts them.
     """
 
     task: Task
@@ -104,17 +98,8 @@ class Rows(NamedTuple):
 def design(predictions: pd.DataFrame, task: Task | str) -> Design:
     """Arrange the ids that one model's predictions of one task are of.
 
-    Parameters
-    ----------
-    predictions : rows of :attr:`somb_utils.runs.results.RunResult.predictions` of one task and model
-    task : the definition or its id
-
-    Raises
-    ------
-    UsageError
-        If the metric cannot be resampled, or the predictions are of more than one model.
-    SombError
-        If they hold an id twice in a fold, a class that the task has not, or two labels for one id.
+    Refuses metrics that cannot be resampled, predictions of several models, an id repeated in a fold or with two
+    labels, and classes that the task does not have.
     """
     definition = get_task(task) if isinstance(task, str) else task
     if definition.metrics.primary not in METRICS:
@@ -139,36 +124,30 @@ def design(predictions: pd.DataFrame, task: Task | str) -> Design:
     return Design(definition, ids, labels, row, folds, unit_of, strata, fold_id, order)
 
 
-def rows_of(made: Design, predictions: pd.DataFrame) -> Rows:
-    """Return what the metric needs of one model's predictions.
-
-    Parameters
-    ----------
-    made : the design of these predictions, or of another model's on the same ids in the same order
-    predictions : rows of one task and model
-    """
-    frame = predictions.iloc[made.order]
-    truth = made.labels[made.row]
-    if made.metric == kernels.MICRO_F1:
-        called = _codes(frame, "y_pred", made.task)
+def rows_of(plan: Design, predictions: pd.DataFrame) -> Rows:
+    """Return what the metric needs of one model's predictions, whose ids and order are those of the design."""
+    frame = predictions.iloc[plan.order]
+    truth = plan.labels[plan.row]
+    if plan.metric == kernels.MICRO_F1:
+        called = _codes(frame, "y_pred", plan.task)
         counts = (truth & called).sum(axis=1), truth.sum(axis=1), called.sum(axis=1)
-        return Rows(made.row, *counts)
-    if made.metric == kernels.MACRO_F1:
-        called = _codes(frame, "y_pred", made.task)
-        return Rows(made.row, truth, called, called)
+        return Rows(plan.row, *counts)
+    if plan.metric == kernels.MACRO_F1:
+        called = _codes(frame, "y_pred", plan.task)
+        return Rows(plan.row, truth, called, called)
     score = frame["y_score"].to_numpy(dtype=float)
-    fold = np.repeat(np.arange(len(made.folds) - 1), np.diff(made.folds))
+    fold = np.repeat(np.arange(len(plan.folds) - 1), np.diff(plan.folds))
     best_first = np.lexsort((-score, fold))
     positive = truth[best_first]
     ties = np.r_[np.diff(score[best_first]) != 0, True]
-    ties[made.folds[1:] - 1] = True
+    ties[plan.folds[1:] - 1] = True
     # Negatives alone share a step: where neither this tie nor the next holds a positive, none ends.
     tie = np.r_[0, np.cumsum(ties)[:-1]]
     holds = np.r_[np.bincount(tie, positive) > 0, True]
     steps = ties & (holds[tie] | holds[tie + 1])
-    steps[made.folds[1:] - 1] = True
+    steps[plan.folds[1:] - 1] = True
     ends = 2 * ties.astype(np.int64)
-    return Rows(made.row[best_first], positive + 2 * steps.astype(np.int64), ends, ends)
+    return Rows(plan.row[best_first], positive + 2 * steps.astype(np.int64), ends, ends)
 
 
 def _codes(frame: pd.DataFrame, column: str, task: Task) -> np.ndarray:
@@ -208,11 +187,11 @@ def constant_label(labels: np.ndarray, unit: np.ndarray) -> np.ndarray:
     return first if np.array_equal(first[unit], labels) else np.full(len(first), -1)
 
 
-def signatures(made: Design) -> np.ndarray:
+def signatures(plan: Design) -> np.ndarray:
     """Return for each id a number for the set of folds that test it, shape (n_ids,)."""
-    tested = np.zeros((len(made.ids), len(made.folds) - 1), dtype=bool)
-    for f, (lo, hi) in enumerate(pairwise(made.folds)):
-        tested[made.row[lo:hi], f] = True
+    tested = np.zeros((len(plan.ids), len(plan.folds) - 1), dtype=bool)
+    for f, (lo, hi) in enumerate(pairwise(plan.folds)):
+        tested[plan.row[lo:hi], f] = True
     return np.unique(tested, axis=0, return_inverse=True)[1].ravel()
 
 

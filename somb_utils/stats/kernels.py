@@ -1,4 +1,4 @@
-"""Compiled loops: draw how often each unit is resampled, and score the folds under those counts.
+"""Compiled loops: score the folds of a task under resampled units or shuffled labels, both drawn with NumPy.
 
 Counts stand for repeated rows, so a score is what scikit-learn gives on the resampled rows themselves. Every row is
 touched once a replicate; nothing is sorted again, since resampling does not change the order of scores.
@@ -12,62 +12,12 @@ import numpy as np
 
 AUROC, AUPRC, MACRO_F1, MICRO_F1 = range(4)
 
-_LOW = np.uint64(0xFFFFFFFF)
-
 
 def _compiled(function: Callable[..., Any]) -> Any:
     try:
         return numba.njit(cache=True, nogil=True, boundscheck=False)(function)
     except RuntimeError:  # no folder to keep compiled code in: it is compiled in each process
         return numba.njit(nogil=True, boundscheck=False)(function)
-
-
-@_compiled
-def _next(state: np.uint64) -> tuple[np.uint64, np.uint64]:
-    """Return the generator's next state and output: SplitMix64 (Steele, Lea & Flood 2014)."""
-    state += np.uint64(0x9E3779B97F4A7C15)
-    z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state, z ^ (z >> np.uint64(31))
-
-
-@_compiled
-def _below(state: np.uint64, n: np.uint64) -> tuple[np.uint64, np.int64]:
-    """Return the next state and a uniform integer below n < 2**32, without bias (Lemire 2019)."""
-    state, z = _next(state)
-    product = (z >> np.uint64(32)) * n
-    if (product & _LOW) < n:
-        threshold = (np.uint64(1 << 32) - n) % n
-        while (product & _LOW) < threshold:
-            state, z = _next(state)
-            product = (z >> np.uint64(32)) * n
-    return state, np.int64(product >> np.uint64(32))
-
-
-@_compiled
-def _stream(seed: np.uint64, replicate: int) -> np.uint64:
-    """Return the state from which a replicate draws, whatever was drawn before it."""
-    _, mixed = _next(seed)
-    _, state = _next(mixed + np.uint64(replicate))
-    return state
-
-
-@_compiled
-def _draw(state: np.uint64, counts: np.ndarray, strata: np.ndarray) -> None:
-    """Draw as many units from each stratum as it holds."""
-    counts[:] = 0
-    for s in range(len(strata) - 1):
-        lo, size = strata[s], strata[s + 1] - strata[s]
-        n = np.uint64(size)
-        threshold = (np.uint64(1 << 32) - n) % n
-        drawn = 0
-        while drawn < size:
-            state, z = _next(state)
-            for half in (z >> np.uint64(32), z & _LOW):
-                product = half * n
-                if (product & _LOW) >= threshold and drawn < size:
-                    counts[lo + np.int64(product >> np.uint64(32))] += 1
-                    drawn += 1
 
 
 @_compiled
@@ -149,61 +99,64 @@ def fold_scores(
 
 
 @_compiled
-def bootstrap(
-    metric: int, n_classes: int, unit: np.ndarray, folds: np.ndarray, strata: np.ndarray,
-    a: np.ndarray, b: np.ndarray, c: np.ndarray, n_bootstrap: int, seed: np.uint64,
-) -> np.ndarray:  # fmt: skip
-    """Return the mean over folds of the metric, shape (n_models, n_bootstrap); every model meets the same draws.
+def _mean_score(
+    metric: int, counts: np.ndarray, unit: np.ndarray, folds: np.ndarray,
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, tally: np.ndarray,
+) -> float:  # fmt: skip
+    """Return the mean of the folds' metrics, those that the counts leave undefined left out."""
+    total, defined = 0.0, 0
+    for f in range(len(folds) - 1):
+        value = score_fold(metric, counts, unit, a, b, c, folds[f], folds[f + 1], tally)
+        if not np.isnan(value):
+            total += value
+            defined += 1
+    return total / defined if defined else np.nan
 
-    `unit`, `a`, `b` and `c` have shape (n_models, n_rows); the rest is as in :class:`somb_utils.stats.design.Design`.
+
+@_compiled
+def bootstrap(
+    metric: int, n_classes: int, unit: np.ndarray, folds: np.ndarray, drawn: np.ndarray,
+    a: np.ndarray, b: np.ndarray, c: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Return the mean over folds of the metric, shape (n_models, n_replicates); every model meets the same draws.
+
+    `unit`, `a`, `b` and `c` have shape (n_models, n_rows); `drawn`, the units of each replicate, has shape
+    (n_replicates, n_units); `folds` is as in :class:`somb_utils.stats.design.Design`.
     """
-    n_models = len(unit)
-    counts = np.zeros(strata[-1], np.int32)
+    counts = np.empty(drawn.shape[1], np.int32)
     tally = np.zeros((3, n_classes), np.int64)
-    values = np.empty((n_models, n_bootstrap))
-    for r in range(n_bootstrap):
-        _draw(_stream(seed, r), counts, strata)
-        for m in range(n_models):
-            total, defined = 0.0, 0
-            for f in range(len(folds) - 1):
-                value = score_fold(metric, counts, unit[m], a[m], b[m], c[m], folds[f], folds[f + 1], tally)
-                if not np.isnan(value):
-                    total += value
-                    defined += 1
-            values[m, r] = total / defined if defined else np.nan
+    values = np.empty((len(unit), len(drawn)))
+    for r in range(len(drawn)):
+        counts[:] = 0
+        for u in drawn[r]:
+            counts[u] += 1
+        for m in range(len(unit)):
+            values[m, r] = _mean_score(metric, counts, unit[m], folds, a[m], b[m], c[m], tally)
     return values
 
 
 @_compiled
 def permute(
-    metric: int, n_classes: int, item: np.ndarray, folds: np.ndarray, sets: np.ndarray, labels: np.ndarray,
-    code: np.ndarray, n_permutations: int, seed: np.uint64,
+    metric: int, n_classes: int, item: np.ndarray, folds: np.ndarray, labels: np.ndarray, code: np.ndarray,
+    sets: np.ndarray, uniform: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    """Return the mean over folds of the metric after shuffling the items' labels within sets; the first is unshuffled.
+    """Return the mean over folds of the metric after each shuffle of the items' labels within sets (Fisher & Yates).
 
-    `code` holds what does not change: the end of a tie (2) for rankings, the predicted class for macro F1.
+    `uniform` has a number in [0, 1) for each item, shape (n_permutations, n_items). `code` holds what does not
+    change: the end of a tie (2) for rankings, the predicted class for macro F1.
     """
     ones = np.ones(len(item), np.int32)
     rows = np.arange(len(item))
     tally = np.zeros((3, n_classes), np.int64)
-    shuffled = labels.copy()
     a = np.empty(len(item), np.int64)
-    values = np.empty(n_permutations + 1)
-    for r in range(n_permutations + 1):
-        if r:
-            state = _stream(seed, r)
-            for s in range(len(sets) - 1):
-                for i in range(sets[s + 1] - 1, sets[s], -1):
-                    state, drawn = _below(state, np.uint64(i - sets[s] + 1))
-                    j = sets[s] + drawn
-                    shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+    values = np.empty(len(uniform))
+    for r in range(len(uniform)):
+        shuffled = labels.copy()
+        for s in range(len(sets) - 1):
+            for i in range(sets[s + 1] - 1, sets[s], -1):
+                j = sets[s] + int(uniform[r, i] * (i - sets[s] + 1))
+                shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
         for i in range(len(item)):
             a[i] = shuffled[item[i]] + (code[i] if metric <= AUPRC else 0)
-        total, defined = 0.0, 0
-        for f in range(len(folds) - 1):
-            value = score_fold(metric, ones, rows, a, code, code, folds[f], folds[f + 1], tally)
-            if not np.isnan(value):
-                total += value
-                defined += 1
-        values[r] = total / defined if defined else np.nan
+        values[r] = _mean_score(metric, ones, rows, folds, a, code, code, tally)
     return values

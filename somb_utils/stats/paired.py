@@ -19,17 +19,10 @@ COLUMNS = [
 
 
 def nadeau_bengio(differences: np.ndarray, test_per_train: float = TEST_PER_TRAIN) -> float:
-    """Return the two-sided p-value of the corrected resampled t-test (Nadeau & Bengio 2003, section 4.1).
+    """Return the two-sided p-value of the corrected resampled t-test (Nadeau and Bengio 2003, section 4.1).
 
-    Parameters
-    ----------
-    differences : score of one model less the other's, a repetition each, shape (n_repetitions,)
-    test_per_train : rows tested for each row trained on
-
-    Returns
-    -------
-    float
-        1 if all differences are 0; NaN with fewer than two repetitions.
+    `differences` holds one per repetition, `test_per_train` the tested rows per training row. It is 1 if all
+    differences are 0, NaN with fewer than two.
     """
     n = len(differences)
     if n < 2:
@@ -44,14 +37,10 @@ def nadeau_bengio(differences: np.ndarray, test_per_train: float = TEST_PER_TRAI
 
 
 def sign_flip(differences: np.ndarray) -> float:
-    """Return the exact two-sided p-value of the mean when each difference could as well have had the other sign.
+    """Return the exact two-sided p-value of the mean under random signs (Fisher 1935, section 21).
 
-    With four crew members there are 16 patterns of signs, so no result, however clear, has a p-value below
-    :func:`sign_flip_floor` (Fisher 1935, section 21).
-
-    Parameters
-    ----------
-    differences : score of one model less the other's, a crew member or time point each, shape (n,), at most 20
+    `differences` holds one per crew member or time point, at most 20. Four have 16 patterns of signs, so no p-value
+    is below :func:`sign_flip_floor`.
     """
     n = len(differences)
     if n == 0:
@@ -75,28 +64,41 @@ def differences(
     seed: int = SEED,
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Compare every two models on every task and protocol that both were scored on, without a failed fold.
+    """Compare every two models on each task that both were scored on without a failed fold.
 
     Parameters
     ----------
     results, predictions
-        Of one data source, as :class:`somb_utils.runs.results.RunResult` holds them.
+        Of one data source, as :class:`somb_utils.RunResult` holds them.
     n_bootstrap, seed
         Replicates and seed of the paired bootstrap.
     n_jobs
-        Tasks at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
+        Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted.
 
     Returns
     -------
     DataFrame
-        One row a task, protocol and pair: task, protocol, metric, a, b; difference (mean of a less mean of b), low,
-        high (95 % interval of it, rows drawn alike for both), wins (the share of replicates in which a scores higher,
-        ties counting half), folds; test, p and floor. The test is the exact sign flip over crew or time points, whose
-        smallest possible p-value is `floor`, or Nadeau and Bengio's over repetitions (no floor).
+        One row per task, protocol and pair of models: task, protocol, metric, a, b; difference (mean of a less mean of
+        b) with its 95 % interval, low and high; wins, the share of replicates in which a scores higher, ties counting
+        half; folds; test, p and floor. Over crew or time points the test is the exact sign flip (Fisher 1935), whose
+        smallest possible p-value is `floor`; over repetitions it is the corrected t-test (Nadeau and Bengio 2003).
+
+    Raises
+    ------
+    UsageError
+        If `n_bootstrap` is below 1.
+
+    Examples
+    --------
+    >>> import somb_utils as somb
+    >>> result = somb.run("D1", ["majority", "logreg"], source="simulated", n_jobs=1)
+    >>> table = differences(result.results, result.predictions, n_bootstrap=200)
+    >>> table[["a", "b", "folds", "test"]].values.tolist()
+    [['majority', 'logreg', 5, 'Nadeau-Bengio']]
     """
     rows = []
-    for part, own in each_protocol(results, predictions):
-        draws = all_replicates(own, n_bootstrap, seed, n_jobs)
+    for part, predicted in each_protocol(results, predictions):
+        draws = all_replicates(predicted, n_bootstrap, seed, n_jobs)
         for (name, protocol), table in part.groupby(["task", "protocol"], sort=False):
             rows += _pairs(str(name), str(protocol), table, draws)
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,5 +1,7 @@
 """Permutation p-values of a score against chance, and their correction over a table."""
 
+from collections.abc import Collection
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +12,7 @@ from scipy.stats import false_discovery_control
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
-from somb_utils.stats.bootstrap import SEED, batches
+from somb_utils.stats.bootstrap import SEED, batch_sizes, batches
 from somb_utils.stats.design import Design, constant_label, contiguous, design, each_protocol, rows_of, signatures
 from somb_utils.tasks.definitions import Task
 
@@ -20,27 +22,43 @@ N_PERMUTATIONS = 999
 def permutation_p(
     predictions: pd.DataFrame, task: Task | str, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
 ) -> float:
-    """Return how rarely shuffled labels score as high: the one-sided p-value (1 + b) / (1 + n_permutations).
+    """Return the one-sided permutation p-value of a score against chance.
 
     Parameters
     ----------
-    predictions : one model's rows of :attr:`somb_utils.runs.results.RunResult.predictions` for this task
-    task : the definition or its id
-    n_permutations : shuffles; the p-value is at least 1 / (1 + n_permutations)
-    seed : of the shuffles
+    predictions
+        One model's rows of :attr:`somb_utils.RunResult.predictions` for this task, in any order.
+    task
+        The definition or its id.
+    n_permutations
+        Number of shuffles; the p-value is at least 1 / (1 + n_permutations).
+    seed
+        Of the shuffles.
 
     Returns
     -------
     float
-        NaN if the score is undefined or there are no predictions.
+        (1 + b) / (1 + n_permutations), where b shuffles score at least as high (Phipson and Smyth 2010); NaN if the
+        score is undefined or there are no predictions.
+
+    Raises
+    ------
+    UsageError
+        If `n_permutations` is below 1, the metric cannot be resampled, or the predictions are of several models.
 
     Notes
     -----
-    Predictions stay as they are and labels are exchanged among rows that were tested in the same folds, so each fold
-    keeps its class counts, and an id that several repetitions test keeps one label (Phipson & Smyth 2010 for the
-    estimate; Good 2005 for exchangeability within strata). With leave-one-crew-out folds that is within a crew
-    member. Swabs of a day are one: where they share a label, days exchange theirs; where they differ (body site),
-    swabs exchange within their day.
+    Predictions stay as they are and labels are exchanged among rows that were tested in the same folds (Good 2005),
+    so each fold keeps its class counts, and an id that several repetitions test keeps one label. With
+    leave-one-crew-out folds that is within a crew member. Swabs of a day that share a label are exchanged as one;
+    where their labels differ (body site), swabs are exchanged within their day.
+
+    Examples
+    --------
+    >>> import somb_utils as somb
+    >>> result = somb.run("A1", "logreg", source="simulated", n_jobs=1)
+    >>> permutation_p(result.predictions, "A1", n_permutations=99)
+    0.01
     """
     if predictions.empty:
         return np.nan
@@ -56,55 +74,56 @@ def p_value(scores: np.ndarray) -> float:
 
 
 def null_scores(
-    made: Design, predictions: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
+    plan: Design, predictions: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: int = SEED
 ) -> np.ndarray:
     """Return the score, then those under shuffled labels, shape (1 + n_permutations,)."""
     if n_permutations < 1:
         raise UsageError(f"n_permutations is {n_permutations}; give 1 or more")
     seed = checked_seed(seed)
-    if made.metric == kernels.MICRO_F1:
-        return _multilabel(made, predictions, n_permutations, seed)
-    rows, signature = rows_of(made, predictions), signatures(made)
-    item_of, sets = _items(made, signature)
+    if plan.metric == kernels.MICRO_F1:
+        return _multilabel(plan, predictions, n_permutations, seed)
+    rows, signature = rows_of(plan, predictions), signatures(plan)
+    item_of, sets = _items(plan, signature)
     labels = np.zeros(sets[-1], dtype=np.int64)
-    labels[item_of] = made.labels
-    item = item_of[rows.row]
-    return kernels.permute(
-        made.metric, made.n_classes, item, made.folds, sets, labels, rows.b, n_permutations, np.uint64(seed)
-    )
+    labels[item_of] = plan.labels
+    score = partial(kernels.permute, plan.metric, plan.n_classes, item_of[rows.row], plan.folds, labels, rows.b)
+    rng, n = np.random.default_rng(seed), len(labels)
+    unshuffled = score(np.arange(n + 1), np.zeros((1, n)))
+    shuffled = [score(sets, rng.random((size, n))) for size in batch_sizes(n_permutations, n)]
+    return np.concatenate([unshuffled, *shuffled])
 
 
-def _items(made: Design, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _items(plan: Design, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return what carries a label (a unit of one label, or an id), by id, and where each exchangeable set starts."""
-    by_unit = constant_label(made.labels, made.unit_of).min() >= 0
+    by_unit = constant_label(plan.labels, plan.unit_of).min() >= 0
     if by_unit:
-        of_unit = constant_label(signature, made.unit_of)
+        of_unit = constant_label(signature, plan.unit_of)
         if of_unit.min() < 0:
-            raise SombError(f"{made.task.id}: what was sampled as one, by its id, stands in two folds")
+            raise SombError(f"{plan.task.id}: what was sampled as one, by its id, is tested in two folds")
         order, sets = contiguous([of_unit])
     else:
-        order, sets = contiguous([signature, made.unit_of])
+        order, sets = contiguous([signature, plan.unit_of])
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    return (place[made.unit_of] if by_unit else place), sets
+    return (place[plan.unit_of] if by_unit else place), sets
 
 
-def _multilabel(made: Design, predictions: pd.DataFrame, n_permutations: int, seed: int) -> np.ndarray:
+def _multilabel(plan: Design, predictions: pd.DataFrame, n_permutations: int, seed: int) -> np.ndarray:
     """Whole rows of labels are exchanged; the micro F1 of each fold is then averaged."""
-    rows, rng = rows_of(made, predictions), np.random.default_rng(seed)
-    frame = predictions.iloc[made.order]
-    called = (frame["y_pred"].to_numpy() == "1").reshape(len(made.row), -1)
-    hits = called.astype(np.int64) @ made.labels.T
-    size = made.labels.sum(axis=1)
-    order, sets = contiguous([signatures(made)])
-    source, scores = np.arange(len(made.ids)), np.empty(n_permutations + 1)
+    rows, rng = rows_of(plan, predictions), np.random.default_rng(seed)
+    frame = predictions.iloc[plan.order]
+    called = (frame["y_pred"].to_numpy() == "1").reshape(len(plan.row), -1)
+    hits = called.astype(np.int64) @ plan.labels.T
+    size = plan.labels.sum(axis=1)
+    order, sets = contiguous([signatures(plan)])
+    source, scores = np.arange(len(plan.ids)), np.empty(n_permutations + 1)
     for r in range(n_permutations + 1):
         if r:
             for lo, hi in pairwise(sets):
                 source[order[lo:hi]] = rng.permutation(source[order[lo:hi]])
-        given = source[made.row]
-        parts = (hits[np.arange(len(given)), given], size[given], rows.c)
-        hit, true, call = (np.add.reduceat(part, made.folds[:-1]) for part in parts)
+        labels_of = source[plan.row]
+        parts = (hits[np.arange(len(labels_of)), labels_of], size[labels_of], rows.c)
+        hit, true, call = (np.add.reduceat(part, plan.folds[:-1]) for part in parts)
         scores[r] = np.divide(2.0 * hit, true + call, out=np.zeros(len(hit)), where=true + call > 0).mean()
     return scores
 
@@ -115,11 +134,9 @@ def with_p_values(
     n_permutations: int = N_PERMUTATIONS,
     seed: int = SEED,
     n_jobs: int | None = None,
+    untested: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Return a summary with each score's `p` against chance, and `q`, corrected over the table, protocol by protocol.
-
-    `q` is the smallest false-discovery rate at which a score counts as above chance (Benjamini & Yekutieli 2001, valid
-    however the tests depend on each other: models share test rows). The trivial baselines are not tested.
+    """Return a summary with each score's p-value against chance, and its correction over the table.
 
     Parameters
     ----------
@@ -130,19 +147,34 @@ def with_p_values(
     n_permutations, seed
         Shuffles behind each p-value, and their seed.
     n_jobs
-        Scores at once, in threads. None: as :class:`joblib.parallel_config` says, which is one unless set.
+        Scores tested at once, in threads; as :class:`joblib.parallel_config` says when omitted.
+    untested
+        Models to leave out, such as the trivial baselines, so that they do not count as tests.
+
+    Returns
+    -------
+    DataFrame
+        The summary with `p` (see :func:`somb_utils.stats.permutation_p`) and `q`, the smallest false discovery rate
+        at which the score counts as above chance (Benjamini and Yekutieli 2001, valid under any dependence between
+        tests), over all models and tasks of a protocol. NaN where there was no test.
+
+    Raises
+    ------
+    UsageError
+        If `n_permutations` is below 1.
     """
-    parts = [_with_p_values(*part, n_permutations, seed, n_jobs) for part in each_protocol(summary, predictions)]
+    tested = predictions[~predictions["model"].isin(untested)]
+    parts = [_with_p_values(*part, n_permutations, seed, n_jobs) for part in each_protocol(summary, tested)]
     return pd.concat(parts).loc[summary.index]
 
 
 def _with_p_values(
     summary: pd.DataFrame, predictions: pd.DataFrame, n_permutations: int, seed: int, n_jobs: int | None
 ) -> pd.DataFrame:
-    parts = list(batches(predictions[~predictions["model"].isin(["random", "majority"])]))
-    calls = [(task, model, made, rows) for task, made, models in parts for model, rows in models.items()]
+    parts = list(batches(predictions))
+    calls = [(task, model, plan, rows) for task, plan, models in parts for model, rows in models.items()]
     tested = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(null_scores)(made, rows, n_permutations, seed) for _, _, made, rows in calls
+        delayed(null_scores)(plan, rows, n_permutations, seed) for _, _, plan, rows in calls
     )
     p_of = {(task, model): p_value(scores) for (task, model, _, _), scores in zip(calls, tested, strict=True)}
     p = np.array([p_of.get(key, np.nan) for key in zip(summary["task"], summary["model"], strict=True)])

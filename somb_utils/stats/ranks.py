@@ -1,7 +1,6 @@
 """Ranks of models over tasks: Friedman's test, and which ranks differ (Demšar 2006)."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,19 +8,20 @@ from scipy.stats import friedmanchisquare, studentized_range
 
 from somb_utils.errors import UsageError
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 
 class Ranking(NamedTuple):
-    """Ranks over tasks.
+    """Mean ranks of models over tasks, and their tests.
 
-    Attributes
+    Parameters
     ----------
-    scores : tasks × models, those tasks alone on which every model has a score
-    ranks : mean rank of each model over these tasks, best (lowest) first; ties share a rank
-    p : of Friedman's test that all models rank alike
-    pairs : models × models, p-value of the Nemenyi test that two mean ranks are one
+    scores
+        Tasks × models, those tasks alone on which every model has a score.
+    ranks
+        Mean rank of each model over these tasks, best (lowest) first; ties share a rank.
+    p
+        Of Friedman's test that all models rank alike.
+    pairs
+        Models × models, p-value of the Nemenyi test that two mean ranks are equal.
     """
 
     scores: pd.DataFrame
@@ -31,11 +31,17 @@ class Ranking(NamedTuple):
 
 
 def ranking(summary: pd.DataFrame) -> Ranking:
-    """Rank models within each task by their mean score, and test the mean ranks.
+    """Rank models within each task by their mean score, and test the mean ranks (Demšar 2006).
 
     Parameters
     ----------
-    summary : columns task, model, mean; a higher score is better
+    summary
+        Columns task, model and mean, of one protocol; a higher score is better.
+
+    Returns
+    -------
+    Ranking
+        Mean ranks with Friedman's and Nemenyi's tests.
 
     Raises
     ------
@@ -45,10 +51,18 @@ def ranking(summary: pd.DataFrame) -> Ranking:
 
     Notes
     -----
-    Tasks count as independent, which those on the same samples are not: read the p-values as optimistic.
+    The tests take tasks as independent. Tasks on the same samples are not: their p-values are too small.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> tasks, models = ["A1", "C2", "D1"], ["logreg", "rf", "mlp"]
+    >>> scores = pd.DataFrame({"task": tasks * 3, "model": [m for m in models for _ in tasks]})
+    >>> ranking(scores.assign(mean=[0.6, 0.7, 0.8, 0.5, 0.6, 0.9, 0.4, 0.5, 0.6])).ranks.round(2).to_dict()
+    {'logreg': 1.33, 'rf': 1.67, 'mlp': 3.0}
     """
     if summary.duplicated(["task", "model"]).any():
-        raise UsageError("ranks need one score a task and model; give the results of one protocol")
+        raise UsageError("ranks need one score per task and model; give the results of one protocol")
     scores = summary.pivot(index="task", columns="model", values="mean").dropna()
     if scores.shape[1] < 3 or len(scores) < 2:
         raise UsageError(
@@ -68,22 +82,3 @@ def _nemenyi(scores: pd.DataFrame) -> pd.DataFrame:
     np.fill_diagonal(p, 1)
     models = scores.columns.rename(None)
     return pd.DataFrame(p, models, models)
-
-
-def draw_critical_difference(
-    made: Ranking, axes: "Axes", colours: Mapping[str, str] | None = None, alpha: float = 0.05
-) -> None:
-    """Draw mean ranks on a line, a bar joining those that do not differ significantly (Nemenyi).
-
-    Parameters
-    ----------
-    made : see :func:`ranking`
-    axes : to draw on
-    colours : by model
-    alpha : of the test
-    """
-    import scikit_posthocs
-
-    scikit_posthocs.critical_difference_diagram(
-        made.ranks, made.pairs, alpha=alpha, ax=axes, color_palette=dict(colours or {})
-    )

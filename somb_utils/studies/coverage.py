@@ -1,9 +1,9 @@
-"""How often the 95 % interval holds the truth: predictions simulated from a population whose expected score is known.
+"""How often the 95 % interval covers the expected score, on predictions simulated from a known population.
 
 No model is fitted. Crew members (or time points) differ in how hard they are, days of a crew member too, and rows
 within them; genes differ in a part that all repetitions share and a part that each has for itself. Labels are fixed,
-as in a study. The truth is the mean score over all missions of a cell, which is the score that the same fitted models
-have on average on new crew or rows.
+as in a study. The expected score is the mean over all missions of a setting: what the same fitted models score on
+average on new crew or rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,14 +17,15 @@ from scipy.special import expit, logit
 
 from somb_utils.labels import metric_name
 from somb_utils.paths import DATA
-from somb_utils.stats import interval, replicates, wilson_interval
-from somb_utils.stats.bootstrap import student_factor
+from somb_utils.stats.bootstrap import interval, replicates, student_factor
 from somb_utils.stats.design import GROUPED, design
 from somb_utils.stats.permutation import null_scores
-from somb_utils.studies import grid as measured
+from somb_utils.stats.reliability import wilson_interval
+from somb_utils.studies import grid
 from somb_utils.tasks.definitions import Task, get_task
 from somb_utils.tasks.splits import repeated_first_fold
 
+PLAN = DATA / "studies" / "coverage.csv"
 FILE = DATA / "reference" / "coverage.csv"
 COMMAND = "somb coverage"
 N_BOOTSTRAP = 500
@@ -36,19 +37,13 @@ REPETITION_SD = 0.5
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A design and a population.
+class Setting:
+    """A design and a population, of which missions are simulated.
 
-    Attributes
-    ----------
-    task : id; its metric, split and classes
-    groups : crew members or time points; 0 in a feature task
-    rows, positives : of a feature task; 0 in a grouped one
-    level : how good the model is: share of right calls where crew are average (F1), distance of positives from
-        negatives in standard deviations of a row (rankings)
-    group_sd : deviation between groups, of the log odds or of that distance
-    missions : simulated missions
-    seed : of the missions
+    A grouped task has `groups` (crew members or time points), a feature task `rows` and `positives`. `level` is how
+    good the model is: the share of right predictions for an average crew member (F1), or the distance of positives
+    from negatives in standard deviations of a row (rankings). `group_sd` is the standard deviation between groups of
+    the log odds, or of that distance.
     """
 
     task: str
@@ -66,51 +61,38 @@ class Cell:
         return self.missions * (10 + 0.01 * self.rows + 0.2 * self.groups)
 
 
-def grid() -> list[Cell]:
-    """Return the cells of the stored table: each metric and design, from few crew or positives to many."""
-    crew = [
-        Cell(task, groups=n, level=level, group_sd=sd)
-        for task, level in (("A1", 0.55), ("A1", 0.8), ("F5", 0.55), ("F4", 0.6))
-        for sd in (0.0, 1.0)
-        for n in (4, 8, 16, 32)
-        if n <= 16 or task == "A1"
-    ]
-    days = [Cell("F3", groups=n, level=1.5, group_sd=0.5) for n in (4, 8, 16)]
-    ranked = [
-        Cell("C2", rows=380, positives=131, level=0.3),
-        Cell("C2", rows=380, positives=131, level=1.0),
-        Cell("C2", rows=1600, positives=400, level=1.0),
-        Cell("H1", rows=731, positives=32, level=1.0),
-        Cell("E2", rows=3000, positives=11, level=1.5),
-        Cell("E1", rows=3000, positives=35, level=1.5),
-        Cell("I3", rows=3000, positives=300, level=1.0),
-        Cell("B2", rows=466, level=0.6),
-    ]
-    return crew + days + ranked
+def plan() -> list[Setting]:
+    """Return the settings of the stored table: each metric and design, from few crew or positives to many."""
+    return grid.settings(PLAN, Setting)
 
 
 Mission = Callable[[np.random.Generator], pd.DataFrame]
 
 
-def missions_of(cell: Cell) -> Mission:
+def missions_of(setting: Setting) -> Mission:
     """Return the function that draws one mission's predictions, in the shape that a run stores them."""
-    task = get_task(cell.task)
+    task = get_task(setting.task)
     if task.type == "multilabel":
-        return _labelled(cell, task)
+        return _labelled(setting, task)
     if task.split not in GROUPED:
-        return _ranked(cell, task)
-    return _time_points(cell, task) if task.split == "loto" else _crew(cell, task)
+        return _ranked(setting, task)
+    return _time_points(setting, task) if task.split == "loto" else _crew(setting, task)
 
 
-def _crew(cell: Cell, task: Task) -> Mission:
-    swabs = task.features.recipe == "sample_columns"
+def _has_swabs(task: Task) -> bool:
+    """Return whether rows of a day, which end in `_S` and a number here, are sampled as one."""
+    return task.features.sampling_unit("C000_D0_S0") != "C000_D0_S0"
+
+
+def _crew(setting: Setting, task: Task) -> Mission:
+    swabs = _has_swabs(task)
     days = SWABBED if swabs else DAYS
-    by_site = "ARM" in task.classes
+    by_site = not set(days) <= set(task.classes)
     of_day = [list(task.classes) if by_site else [phase] * (10 if swabs else 1) for phase in days]
     frame = pd.DataFrame(
         [
             {"fold": f"C{c:03d}", "id": f"C{c:03d}_D{d}" + (f"_S{s}" if swabs else ""), "y_true": label}
-            for c in range(cell.groups)
+            for c in range(setting.groups)
             for d, labels in enumerate(of_day)
             for s, label in enumerate(labels)
         ]
@@ -121,7 +103,7 @@ def _crew(cell: Cell, task: Task) -> Mission:
     day = frame["id"].str[:7].factorize()[0]
 
     def draw(rng: np.random.Generator) -> pd.DataFrame:
-        odds = logit(cell.level) + cell.group_sd * rng.standard_normal(cell.groups)[of_crew]
+        odds = logit(setting.level) + setting.group_sd * rng.standard_normal(setting.groups)[of_crew]
         if swabs:
             odds = odds + DAY_SD * rng.standard_normal(day.max() + 1)[day]
         wrong = rng.random(len(frame)) >= expit(odds)
@@ -131,12 +113,12 @@ def _crew(cell: Cell, task: Task) -> Mission:
     return draw
 
 
-def _time_points(cell: Cell, task: Task) -> Mission:
+def _time_points(setting: Setting, task: Task) -> Mission:
     labels = [task.classes[0]] * 10 + [task.classes[1]] * 39
     frame = pd.DataFrame(
         [
             {"fold": f"T{t:02d}", "id": f"T{t:02d}:{s:02d}", "y_true": label, "y_pred": label}
-            for t in range(cell.groups)
+            for t in range(setting.groups)
             for s, label in enumerate(labels)
         ]
     ).assign(task=task.id, model="simulated")
@@ -144,7 +126,7 @@ def _time_points(cell: Cell, task: Task) -> Mission:
     point = frame["fold"].factorize()[0]
 
     def draw(rng: np.random.Generator) -> pd.DataFrame:
-        distance = cell.level + cell.group_sd * rng.standard_normal(cell.groups)[point]
+        distance = setting.level + setting.group_sd * rng.standard_normal(setting.groups)[point]
         return frame.assign(y_score=positive * distance + rng.standard_normal(len(frame)))
 
     return draw
@@ -155,8 +137,8 @@ def _tested(stratify: np.ndarray) -> list[np.ndarray]:
     return [fold.test for fold in repeated_first_fold(stratify)]
 
 
-def _ranked(cell: Cell, task: Task) -> Mission:
-    truth = np.arange(cell.rows) < cell.positives
+def _ranked(setting: Setting, task: Task) -> Mission:
+    truth = np.arange(setting.rows) < setting.positives
     tests = _tested(truth)
     row = np.concatenate(tests)
     frame = pd.DataFrame(
@@ -168,15 +150,15 @@ def _ranked(cell: Cell, task: Task) -> Mission:
     ).assign(task=task.id, model="simulated", y_pred=task.classes[0])
 
     def draw(rng: np.random.Generator) -> pd.DataFrame:
-        shared = cell.level * truth + ROW_SD * rng.standard_normal(cell.rows)
+        shared = setting.level * truth + ROW_SD * rng.standard_normal(setting.rows)
         return frame.assign(y_score=shared[row] + REPETITION_SD * rng.standard_normal(len(row)))
 
     return draw
 
 
-def _labelled(cell: Cell, task: Task) -> Mission:
+def _labelled(setting: Setting, task: Task) -> Mission:
     share = np.array([task.class_counts[name] for name in task.classes]) / task.n_rows
-    truth = np.random.default_rng(cell.seed).random((cell.rows, len(share))) < share
+    truth = np.random.default_rng(setting.seed).random((setting.rows, len(share))) < share
     tests = _tested(np.asarray(truth.any(axis=1)))
     row = np.concatenate(tests)
     frame = pd.DataFrame(
@@ -187,42 +169,39 @@ def _labelled(cell: Cell, task: Task) -> Mission:
             "y_true": truth[row].ravel().astype(int).astype(str),
         }
     ).assign(task=task.id, model="simulated", y_score=np.nan)
-    false_alarm = 0.05
+    false_positives = 0.05
 
     def draw(rng: np.random.Generator) -> pd.DataFrame:
-        odds = np.where(truth, logit(cell.level), logit(false_alarm)) + rng.standard_normal((cell.rows, 1))
+        odds = np.where(truth, logit(setting.level), logit(false_positives)) + rng.standard_normal((setting.rows, 1))
         called = rng.random((len(row), len(share))) < expit(odds[row])
         return frame.assign(y_pred=called.ravel().astype(int).astype(str))
 
     return draw
 
 
-def cell_coverage(cell: Cell) -> dict[str, Any]:
-    """Return how often the interval of a cell's missions holds their mean score.
+def coverage_of(setting: Setting) -> dict[str, Any]:
+    """Return how often the interval of a setting's missions covers their mean score.
 
-    Returns
-    -------
-    dict
-        metric; truth (mean score over missions) and sd; held (missions whose interval holds it), coverage (their
-        share) and its 95 % interval low, high (Wilson); width (mean) of the interval; percentile, the coverage had
-        the replicates of groups not been spread by Student's t.
+    These are the metric; the mean score over missions (truth) and its SD; the number of missions whose interval
+    covers it, their share (coverage) with its 95 % Wilson interval; the interval's mean width; and the coverage that
+    plain percentiles would have, without Student's t.
     """
-    task, draw = get_task(cell.task), missions_of(cell)
+    task, draw = get_task(setting.task), missions_of(setting)
     scores, ends = [], []
-    for rng in np.random.default_rng([cell.seed, cell.groups, cell.rows]).spawn(cell.missions):
+    for rng in np.random.default_rng([setting.seed, setting.groups, setting.rows]).spawn(setting.missions):
         predictions, seed = draw(rng), int(rng.integers(2**32))
         scores.append(null_scores(design(predictions, task), predictions, 1)[0])
         ends.append(interval(replicates(predictions, task, N_BOOTSTRAP, seed)))
     truth, low, high = float(np.mean(scores)), *np.array(ends).T
-    centre, factor = (low + high) / 2, student_factor(cell.groups) if cell.groups else 1.0
-    held = int(((low <= truth) & (truth <= high)).sum())
-    least, most = wilson_interval(held, cell.missions)
+    centre, factor = (low + high) / 2, student_factor(setting.groups) if setting.groups else 1.0
+    covered = int(((low <= truth) & (truth <= high)).sum())
+    least, most = wilson_interval(covered, setting.missions)
     return {
         "metric": task.metrics.primary,
         "truth": truth,
         "sd": float(np.std(scores)),
-        "held": held,
-        "coverage": held / cell.missions,
+        "covered": covered,
+        "coverage": covered / setting.missions,
         "low": least,
         "high": most,
         "width": float((np.clip(high, 0, 1) - np.clip(low, 0, 1)).mean()),
@@ -230,35 +209,32 @@ def cell_coverage(cell: Cell) -> dict[str, Any]:
     }
 
 
-def coverage(cells: list[Cell] | None = None, file: Path = FILE, n_jobs: int = 1, **progress: Any) -> pd.DataFrame:
-    """Measure the coverage of each cell that `file` lacks; see :func:`somb_utils.studies.grid.measure`."""
-    return measured.measure(grid() if cells is None else cells, cell_coverage, file, n_jobs, **progress)
+def coverage(
+    settings: list[Setting] | None = None, file: Path = FILE, n_jobs: int = 1, **progress: Any
+) -> pd.DataFrame:
+    """Measure the coverage of each setting that `file` lacks; see :func:`somb_utils.studies.grid.measure`."""
+    return grid.measure(plan() if settings is None else settings, coverage_of, file, n_jobs, **progress)
 
 
 def stored() -> pd.DataFrame:
-    """Return the stored table by metric and size: fields of :class:`Cell` and what :func:`cell_coverage` returns."""
-    table = measured.read(FILE, COMMAND)
+    """Return the stored table by metric and size: fields of :class:`Setting` and what :func:`coverage_of` returns."""
+    table = grid.read(FILE, COMMAND)
     return table.sort_values(["metric", "groups", "positives", "rows", "truth"], ignore_index=True)
 
 
-def _design(row: Mapping[Any, Any]) -> str:
+def design_of(row: Mapping[Any, Any]) -> str:
+    """Return what a setting samples, in words."""
     task = get_task(row["task"])
     if not row["groups"]:
         what = "labelled genes" if task.type == "multilabel" else f"rows, {row['positives']} positive"
         return f"{row['rows']:,} {what}"
-    rows = "swabs" if task.features.recipe == "sample_columns" else "a row a day"
+    rows = "swabs" if _has_swabs(task) else "one row per day"
     return f"{row['groups']} " + ("time points" if task.split == "loto" else f"crew, {rows}")
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the stored table as text, a row a metric and what was sampled, with ranges over populations.
-
-    Returns
-    -------
-    DataFrame
-        metric, sampled, coverage (%), plain percentiles (%), mean width.
-    """
-    sampled = [_design(row) for row in table.to_dict("records")]
+    """Return the stored table as text, one row per metric and design, with ranges over populations."""
+    sampled = [design_of(row) for row in table.to_dict("records")]
     named = table.assign(metric=table["metric"].map(metric_name), sampled=sampled)
     parts = named.groupby(["metric", "sampled"], sort=False)
     return pd.DataFrame(
@@ -278,12 +254,3 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def _range(values: pd.Series, digits: int) -> str:
     least, most = f"{values.min():.{digits}f}", f"{values.max():.{digits}f}"
     return least if least == most else f"{least} to {most}"
-
-
-def lines(table: pd.DataFrame) -> list[str]:
-    """Return each cell of the stored table in words: metric and truth, what is sampled, whether groups are alike."""
-    made = []
-    for row in table.to_dict("records"):
-        groups = (", unlike" if row["group_sd"] else ", alike") if row["groups"] else ""
-        made.append(f"{metric_name(row['metric'])} {row['truth']:.2f}: {_design(row)}{groups}")
-    return made

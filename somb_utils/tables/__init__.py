@@ -1,4 +1,4 @@
-"""The tables: which there are, where they come from, and what they must satisfy."""
+"""The tables: their registry, their sources, and the checks they must pass."""
 
 import lazy_loader
 

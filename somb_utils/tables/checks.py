@@ -14,38 +14,34 @@ def check_table(table: pd.DataFrame, info: TableInfo, *, exact: bool = False) ->
 
     If `exact`, its shape must be the published one too.
     """
-    if table.columns.duplicated().any():
-        repeated = printable(table.columns[table.columns.duplicated()][0])
-        raise SombError(f"{info.file}: column '{repeated}' is duplicated")
+    if table.columns.has_duplicates:
+        first = printable(table.columns[table.columns.duplicated()][0])
+        raise SombError(f"{info.file}: column '{first}' is duplicated")
     if exact and info.rows is not None and table.shape != (info.rows, info.columns):
-        raise SombError(
-            f"{info.file}: {table.shape[0]} rows and {table.shape[1]} columns, expected {info.rows} and {info.columns}"
-        )
+        rows, columns = table.shape
+        raise SombError(f"{info.file}: {rows} rows and {columns} columns, expected {info.rows} and {info.columns}")
     for column in table.columns[table.dtypes.map(pd.api.types.is_object_dtype)]:
         odd = next((value for value in table[column] if not _is_plain(value)), None)
         if odd is not None:
             raise SombError(
-                f"{info.file}: column '{printable(column)}' holds a cell that is neither text nor a number: {odd!r:.60}"
+                f"{info.file}: column '{printable(column)}' has a cell that is neither text nor a number: {odd!r:.60}"
             )
-    missing = [column for column in info.id if column not in table.columns]
-    if missing:
-        raise SombError(f"{info.file}: identifier column '{missing[0]}' is missing")
-    if info.id:
-        keys = table[list(info.id)]
-        empty = (keys.isna() | (keys == "")).any(axis=1).to_numpy()
+    for column in info.id:
+        if column not in table.columns:
+            raise SombError(f"{info.file}: identifier column '{column}' is missing")
+        empty = (table[column].isna() | (table[column] == "")).to_numpy()
         if empty.any():
-            raise SombError(f"{info.file}: row {int(empty.argmax()) + 2} has no {'+'.join(info.id)}")
-        for column in info.id:
-            other = first_not_text(keys[column])
-            if other is not None:
-                raise SombError(f"{info.file}: the identifier {other!r} in column '{column}' is not text")
-        twice = keys.duplicated().to_numpy()
-        if twice.any():
-            row = int(twice.argmax())
-            raise SombError(
-                f"{info.file}: row {row + 2} repeats the identifier {printable('+'.join(map(str, keys.iloc[row])))} "
-                f"(column {'+'.join(info.id)}); identifiers must be unique"
-            )
+            raise SombError(f"{info.file}: row {int(empty.argmax()) + 2} has no {column}")
+        other = first_not_text(table[column])
+        if other is not None:
+            raise SombError(f"{info.file}: the identifier {other!r} in column '{column}' is not text")
+    if info.id and (repeated := table.duplicated(list(info.id)).to_numpy()).any():
+        row = int(repeated.argmax())
+        identifier = printable("+".join(table[column].iloc[row] for column in info.id))
+        raise SombError(
+            f"{info.file}: row {row + 2} repeats the identifier {identifier} (column {'+'.join(info.id)}); "
+            "identifiers must be unique"
+        )
     return table
 
 
@@ -60,8 +56,8 @@ def numbers(table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     """Return a table's cells as numbers, and which of them are text that is not a number; blanks are missing."""
     if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
         return table, np.zeros(table.shape, dtype=bool)
-    found = table.apply(lambda column: pd.to_numeric(column.astype(object), errors="coerce"))
-    return found, (found.isna() & table.notna()).to_numpy()
+    values = table.apply(lambda column: pd.to_numeric(column.astype(object), errors="coerce"))
+    return values, (values.isna() & table.notna()).to_numpy()
 
 
 def _is_plain(value: object) -> bool:

@@ -1,12 +1,11 @@
-"""Rebuild the derived task tables from the tables they were made of.
+"""Rebuild the derived task tables from their source tables, exactly: the same rows in the same order, equal values.
 
-Each function reproduces one published table exactly: the same rows in the same order, equal values. What
-cannot be rebuilt, since no open table holds its source: B1's features (the JAXA three-group comparison) and
-I3 (the NASA Twins differential expression entries).
+B1's features (the JAXA three-group comparison) and I3 (the NASA Twins differential expression entries) cannot be
+rebuilt, since no open table contains their source.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -93,7 +92,7 @@ def membership(genes: pd.Series, responsive: pd.DataFrame) -> pd.Series:
 
 
 def derive_gt_cfrna_cluster_labels(tables: Tables) -> pd.DataFrame:
-    """Rebuild B2's labels: the leading rows of `gt_cfrna_clusters`, one a cluster, mark members with Y."""
+    """Rebuild B2's labels: the leading rows of `gt_cfrna_clusters`, one per cluster, mark members with Y."""
     clusters, _ = _cluster_blocks(tables)
     members = (clusters.set_index("gene") == "Y").T.astype("int64")
     return members.rename_axis("gene").rename_axis(columns=None).reset_index()
@@ -105,9 +104,8 @@ def derive_gt_cfrna_correlation(tables: Tables) -> pd.DataFrame:
     return correlations.astype(dict.fromkeys(correlations.columns[1:], "float64")).reset_index(drop=True)
 
 
-@dataclass(frozen=True)
-class Derivation:
-    """The tables that a derived table is made of, and how."""
+class Derivation(NamedTuple):
+    """The source tables of a derived table, and the function that rebuilds it."""
 
     inputs: tuple[str, ...]
     function: Callable[[Tables], pd.DataFrame]
@@ -141,16 +139,16 @@ def derive(name: str, load: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
     except KeyError as error:
         raise SombError(f"{name} cannot be derived: {' or '.join(tables)} has no column {error}") from error
     except (TypeError, ValueError) as error:
-        raise SombError(f"{name} cannot be derived: {' or '.join(tables)} holds text among numbers: {error}") from error
+        raise SombError(f"{name} cannot be derived: {' or '.join(tables)} has text among numbers: {error}") from error
 
 
 def derive_all(load: Callable[[str], pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Rebuild every derived table; `load` and errors as in `derive`."""
+    """Rebuild every derived table."""
     return {name: derive(name, load) for name in DERIVED}
 
 
 def _cluster_blocks(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split `gt_cfrna_clusters` into its rows of clusters and its rows of genes (its columns too)."""
+    """Split `gt_cfrna_clusters` into its rows of clusters and its rows of genes, which are its columns too."""
     table = tables["gt_cfrna_clusters"]
-    genes = table["gene"].isin(table.columns[1:])
-    return table[~genes], table[genes]
+    is_gene = table["gene"].isin(table.columns[1:])
+    return table[~is_gene], table[is_gene]

@@ -1,4 +1,4 @@
-"""Download the open tables: announced, resumable, verified; nothing partial under a table's own name."""
+"""Download the open tables: announced, resumable, verified; no partial file has the name of a table."""
 
 import os
 import sys
@@ -22,11 +22,11 @@ from somb_utils.tables.registry import BASE_URL, TableInfo, file_problem, open_f
 TIMEOUT = (10, 30)  # seconds to connect, seconds between two pieces
 CHUNK = 65_536
 TRANSIENT = {408, 429, *range(500, 600)}  # HTTP statuses worth another try
-PARTIAL = ".partial"  # folder of unfinished transfers, beside the tables
-LOCK = ".lock"  # held while a process downloads into the folder; the others wait
+PARTIAL = ".partial"  # folder of unfinished transfers
+LOCK = ".lock"  # held while a process downloads into the folder; others wait
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-MOST_BYTES = 500_000_000  # taken for a table of unknown size
+MOST_BYTES = 500_000_000  # of a table of unknown size
 
 
 class _BrokenTransferError(Exception):
@@ -34,16 +34,15 @@ class _BrokenTransferError(Exception):
 
 
 def missing(names: Sequence[str], folder: Path) -> list[TableInfo]:
-    """Return those of the named tables that are not in `folder`, or not as they were published."""
+    """Return those of the named tables that are missing from `folder` or differ from the published ones."""
     tables = [table_info(name) for name in dict.fromkeys(names)]
     return [table for table in tables if file_problem(folder / table.file, table)]
 
 
 def announcement(tables: Sequence[TableInfo], folder: Path, base_url: str = BASE_URL) -> str:
-    """Say what a download will get: how many tables, how large, from where, to where, under which licence."""
-    unknown = sum(table.bytes is None for table in tables)
+    """Announce a download: how many tables, how large, from where, to where, under which licence."""
     size = decimal(sum(table.bytes or 0 for table in tables))
-    if unknown:
+    if unknown := sum(table.bytes is None for table in tables):
         size += f" and {unknown} of unknown size"
     licences = ", ".join(sorted({table.licence for table in tables}))
     return (
@@ -62,20 +61,18 @@ def fetch(
     echo: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
     progress: bool = True,
 ) -> list[Path]:
-    """Download the named tables that are not there yet, verify each, and return all their paths.
+    """Download the named tables that are missing or differ from the published ones; return the paths of all.
 
-    A table that is there as published is left alone; one that differs is replaced. A broken transfer is
-    retried, continuing where it stopped if the server can. An interrupted one leaves its beginning in
-    ``.partial``, from which the next call continues. Of several calls at once, one downloads and the others wait.
-    A transient failure is retried `retries` times, after `wait` seconds, doubled each time; `echo` takes the messages.
+    A transient failure is retried `retries` times, after `wait` seconds, doubled each time. A transfer continues where
+    it stopped if the server can; an interrupted one leaves its beginning in ``.partial`` for the next call. Of several
+    calls at once, one downloads and the others wait. `echo` takes the messages.
     """
     folder = folder or open_folder()
     if missing(names, folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with _alone(folder, echo):
-                wanted = missing(names, folder)
-                if wanted:
+                if wanted := missing(names, folder):
                     echo(announcement(wanted, folder, base_url))
                     _download_all(wanted, folder, base_url, retries, wait, progress)
                     echo(f"{len(wanted)} downloaded and verified")
@@ -87,7 +84,7 @@ def fetch(
 
 @contextmanager
 def _alone(folder: Path, echo: Callable[[str], None]) -> Iterator[None]:
-    """Hold the folder's lock; the system releases it when a process ends, however it does."""
+    """Hold the folder's lock, which the system releases when a process ends in any way."""
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -97,27 +94,24 @@ def _alone(folder: Path, echo: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # an unfinished transfer stays in it, for the next call
+        with suppress(OSError):  # it is not empty: an unfinished transfer stays for the next call
             (folder / PARTIAL).rmdir()
         lock.release()
 
 
 @dataclass
 class ResumingDownloader:
-    """A pooch downloader that continues a partial file and hands over only what is verified."""
+    """A pooch downloader that continues a partial file and hands over only verified ones."""
 
     table: TableInfo
-    part: Path  # file that keeps what has arrived so far
+    part: Path  # the partial file
     session: requests.Session
-    report: Callable[[int], None]  # called with the number of bytes that have arrived
+    report: Callable[[int], None]  # called with the number of bytes received
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
-        """Download the table, as pooch asks a downloader to."""
+        """Download the table; called by pooch."""
         start = self.part.stat().st_size if self.part.is_file() else 0
-        most = self.table.bytes or MOST_BYTES
-        headers = {"Accept-Encoding": "identity"}
-        if start:
-            headers["Range"] = f"bytes={start}-"
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
         with self._open(url, headers) as response:
             if start and response.status_code == requests.codes.requested_range_not_satisfiable:
                 self.part.unlink()
@@ -129,7 +123,7 @@ class ResumingDownloader:
                 for piece in response.iter_content(CHUNK):
                     stream.write(piece)
                     self.report(stream.tell())
-                    if stream.tell() > most:
+                    if stream.tell() > (self.table.bytes or MOST_BYTES):
                         break
         if problem := file_problem(self.part, self.table):
             self.part.unlink()
@@ -143,7 +137,7 @@ class ResumingDownloader:
             return self.session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
         except requests.RequestException:
             raise
-        except (OSError, ValueError) as error:  # a certificate file that is not there, a redirect to no address
+        except (OSError, ValueError) as error:  # a missing certificate file, a redirect to no address
             raise SombError(f"cannot get {url}: {printable(error)}{_set_by(str(error))}") from error
 
 
@@ -173,14 +167,14 @@ def _download_all(
 
 
 def _download(downloader: ResumingDownloader, folder: Path, base_url: str, retries: int, wait: float) -> None:
-    """Get one table, retrying what may pass."""
+    """Download one table, retrying after transient failures."""
     table = downloader.table
     url = f"{base_url}/{table.path}"
     known_hash = f"sha256:{table.sha256}" if table.sha256 else None
     for failures in range(retries + 1):
         if failures:
             time.sleep(wait * 2 ** (failures - 1))
-        (folder / table.file).unlink(missing_ok=True)  # what is there was found to differ
+        (folder / table.file).unlink(missing_ok=True)  # it differs from the published one
         try:
             pooch.retrieve(url, known_hash, table.file, folder, downloader=downloader)
             return
@@ -204,19 +198,19 @@ def _unreachable(error: requests.RequestException, base_url: str, done: int, tot
     """Say why the server cannot be reached: a certificate, a proxy, or the connection itself."""
     host, why = urlsplit(base_url).netloc, printable(error, most=400)
     if isinstance(error, requests.exceptions.SSLError):
-        advice = "If a proxy or your organisation replaces certificates, name the file of its own in REQUESTS_CA_BUNDLE"
+        advice = "If a proxy or an organisation replaces certificates, name the new one in REQUESTS_CA_BUNDLE"
         return f"no secure connection to {host}: {why}. {advice}{_set_by('', *CERTIFICATES)}"
     if isinstance(error, requests.exceptions.ProxyError):
         return f"cannot reach {host} through the proxy{_set_by('', *PROXIES)}: {why}"
     kept = f"{done} of {total} tables were downloaded and stay" if done else "nothing was downloaded"
     return (
-        f"cannot reach {host}: {kept}. Are you online? Try again (it continues where it "
-        "stopped), or set SOMB_DATA to a folder that holds the published tables, or use `--data simulated`"
+        f"cannot reach {host}: {kept}. Are you online? Try again (it continues where it stopped), "
+        "or set SOMB_DATA to a folder with the published tables, or use `--data simulated`"
     )
 
 
 def _set_by(text: str, *names: str) -> str:
-    """Name the environment variables that are set, of `names` or with a value that `text` holds."""
+    """Name the environment variables that are set, of `names` or with a value that occurs in `text`."""
     values = {name: os.environ.get(name) for name in (*CERTIFICATES, *PROXIES)}
-    found = [name for name, value in values.items() if value and (name in names or value in text)]
-    return f" (as {' and '.join(found)} set it)" if found else ""
+    causes = [name for name, value in values.items() if value and (name in names or value in text)]
+    return f" (as {' and '.join(causes)} set it)" if causes else ""

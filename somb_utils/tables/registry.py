@@ -1,4 +1,4 @@
-"""The open tables (``data/tables.csv``), where they are kept, and how a file is verified."""
+"""The open tables (``data/tables.csv``), their folder, and the verification of files."""
 
 import codecs
 import csv
@@ -7,17 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from somb_utils.errors import SombError, UsageError, printable
 from somb_utils.paths import DATA, cache_dir
 
 COMMIT = "9720e4ec3bd68350b234c2cd36f03f5372896765"
 BASE_URL = f"https://raw.githubusercontent.com/jang1563/SpaceOmicsBench/{COMMIT}"
+_MOST_BYTES = 1_000_000_000  # read of a table of unknown size
 
 
 @dataclass(frozen=True)
 class TableInfo:
-    """One open table as it was published; a table of the user's own has a name alone."""
+    """One open table as it was published; a user's table has a name only."""
 
     name: str
     path: str = ""  # in the source repository
@@ -38,17 +40,18 @@ class TableInfo:
         """Name of the table's file in a folder of tables."""
         return f"{self.name}.csv"
 
-    @property
-    def url(self) -> str:
-        """Address of the published file."""
-        return f"{BASE_URL}/{self.path}"
-
 
 @cache
 def registry() -> dict[str, TableInfo]:
     """Return every open table by name, in the order of ``data/tables.csv``."""
     with (DATA / "tables.csv").open(encoding="utf-8", newline="") as stream:
         return {row["name"]: _table(row) for row in csv.DictReader(stream)}
+
+
+def _table(row: dict[str, Any]) -> TableInfo:
+    row |= {name: int(row[name]) if row[name] else None for name in ("bytes", "rows", "columns")}
+    row |= {"id": tuple(filter(None, row["id"].split("+"))), "tasks": tuple(row["tasks"].split())}
+    return TableInfo(**row)
 
 
 def table_info(name: str) -> TableInfo:
@@ -62,7 +65,7 @@ def table_info(name: str) -> TableInfo:
 
 
 def open_folder() -> Path:
-    """Return the folder that holds the downloaded tables of the pinned commit."""
+    """Return the folder of the downloaded tables of the pinned commit."""
     return cache_dir() / "open" / COMMIT[:7]
 
 
@@ -72,53 +75,35 @@ def git_blob_id(content: bytes) -> str:
 
 
 def file_problem(path: Path, info: TableInfo) -> str | None:
-    """Say how a file differs from the published table, or return None if it does not.
+    """Describe how a file differs from the published table, or return None if it does not.
 
     The SHA-256 decides; where none is known, the git blob id.
     """
     if not path.is_file():
         return "is missing"
     try:
-        return _difference(path, info)
+        size = path.stat().st_size
+        if size > (_MOST_BYTES if info.bytes is None else 2 * info.bytes + 3):  # not worth reading
+            return f"is too long: {size:,} bytes" + (f" for the published {info.bytes:,}" if info.bytes else "")
+        content = path.read_bytes()
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
-
-
-def _difference(path: Path, info: TableInfo) -> str | None:
-    size = path.stat().st_size
-    if size > (_MOST_BYTES if info.bytes is None else 2 * info.bytes + 3):  # not worth reading
-        return f"is too long: {size:,} bytes" + (f" for the published {info.bytes:,}" if info.bytes else "")
-    content = path.read_bytes()
-    if _is_published(content, info):
+    digest, published = _hash(content, info), info.sha256 or info.git_blob
+    if digest == published:
         return None
     plain = content.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if plain != content and _is_published(plain, info):
-        marks = [text for text, there in _TEXT_MARKS.items() if there(content)]
+    if plain != content and _hash(plain, info) == published:
+        marks = ["a byte order mark"] * content.startswith(codecs.BOM_UTF8) + ["other line ends"] * (b"\r" in content)
         return f"has {' and '.join(marks)}; but for that it is the published table (a text editor or git changed it)"
     if info.bytes is not None and size != info.bytes:
         kind = "is truncated" if size < info.bytes else "is too long"
         return f"{kind}: {size:,} bytes for the published {info.bytes:,}"
-    kind, found, published = _hashes(content, info)
-    return f"is not the published table: its {kind} is {found[:12]}…, published {published[:12]}…"
+    kind = "SHA-256" if info.sha256 else "git blob id"
+    return f"is not the published table: its {kind} is {digest[:12]}…, published {published[:12]}…"
 
 
-def _hashes(content: bytes, info: TableInfo) -> tuple[str, str, str]:
-    """Return which hash decides, that of the content, and the published one."""
-    if info.sha256:
-        return "SHA-256", hashlib.sha256(content).hexdigest(), info.sha256
-    return "git blob id", git_blob_id(content), info.git_blob
-
-
-def _is_published(content: bytes, info: TableInfo) -> bool:
-    _, found, published = _hashes(content, info)
-    return found == published
-
-
-_MOST_BYTES = 1_000_000_000
-_TEXT_MARKS = {
-    "a byte order mark": lambda content: content.startswith(codecs.BOM_UTF8),
-    "other line ends": lambda content: b"\r" in content,
-}
+def _hash(content: bytes, info: TableInfo) -> str:
+    return hashlib.sha256(content).hexdigest() if info.sha256 else git_blob_id(content)
 
 
 def verify_file(path: Path, info: TableInfo) -> None:
@@ -128,13 +113,13 @@ def verify_file(path: Path, info: TableInfo) -> None:
 
 
 def remedy(tables: Iterable[TableInfo], folder: Path) -> str:
-    """Say how tables that are missing from a folder, or differ from the published ones, get there."""
+    """Say how to replace tables that are missing from a folder or differ from the published ones."""
     tables = list(tables)
     command = fetch_command(tables)
     if folder == open_folder():
         return f"get {'it' if len(tables) == 1 else 'them'} with: {command}"
-    files = ", ".join(table.url for table in tables[:3]) + (" and the others" if len(tables) > 3 else "")
-    return f"put {files} into that folder; or unset SOMB_DATA, leave out --data, and run: {command}"
+    urls = ", ".join(f"{BASE_URL}/{table.path}" for table in tables[:3]) + " and the others" * (len(tables) > 3)
+    return f"put {urls} into that folder; or unset SOMB_DATA, leave out --data, and run: {command}"
 
 
 def fetch_command(tables: Iterable[TableInfo]) -> str:
@@ -142,25 +127,3 @@ def fetch_command(tables: Iterable[TableInfo]) -> str:
     readers = list(dict.fromkeys((table.tasks or ("",))[0] for table in tables))
     few = "" not in readers and len(readers) <= 4
     return "somb data fetch" + (f" --tasks {','.join(readers)}" if few else "")
-
-
-def _table(row: dict[str, str]) -> TableInfo:
-    return TableInfo(
-        name=row["name"],
-        path=row["path"],
-        bytes=_number(row["bytes"]),
-        sha256=row["sha256"],
-        git_blob=row["git_blob"],
-        rows=_number(row["rows"]),
-        columns=_number(row["columns"]),
-        id=tuple(part for part in row["id"].split("+") if part),
-        study=row["study"],
-        accession=row["accession"],
-        paper=row["paper"],
-        licence=row["licence"],
-        tasks=tuple(row["tasks"].split()),
-    )
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text else None

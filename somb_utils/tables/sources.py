@@ -1,4 +1,4 @@
-"""Where tables come from: a folder of the published files, the simulator, or the user's own frames."""
+"""Where tables come from: a folder of the published files, the simulator, or a user's frames."""
 
 import hashlib
 import os
@@ -23,15 +23,15 @@ Kind = Literal["simulated", "open", "custom"]
 
 
 class Source(Protocol):
-    """A place that tables are read from; results carry its `kind`. Any object with these methods will do."""
+    """A place that tables are read from; results record its `kind`. Any object with these methods will do."""
 
     kind: Kind
 
     def describe(self) -> str:
-        """Return a line that tells a reader where the numbers come from."""
+        """Return a line that says where the numbers come from."""
 
     def has(self, name: str) -> bool:
-        """Tell whether a table can be loaded."""
+        """Return whether a table can be loaded."""
 
     def load(self, name: str) -> pd.DataFrame:
         """Return a checked table, which callers must not change in place."""
@@ -66,8 +66,9 @@ class FolderSource(Source):
     def load(self, name: str) -> pd.DataFrame:
         if name not in self._loaded:
             info = table_info(name)
-            verify_file(self.folder / info.file, info)
-            self._loaded[name] = check_table(_read_csv(self.folder / info.file, info), info, exact=True)
+            path = self.folder / info.file
+            verify_file(path, info)
+            self._loaded[name] = check_table(_read_csv(path, info), info, exact=True)
         return self._loaded[name]
 
     @override
@@ -81,22 +82,22 @@ class FolderSource(Source):
 
 @dataclass
 class SimulatedSource(Source):
-    """Invented tables of the real ones' shape, generated on demand and kept in the user cache.
+    """Simulated tables with the shape of the real ones, generated on demand and kept in the user cache.
 
     Parameters
     ----------
     seed
-        Of every table.
+        Random seed of every table.
     n_crew
         Crew members.
     n_features
         Columns of each sample table, or rows of a table of genes, metabolites or taxa; as in the real ones by default.
     effect
-        Size of the planted effects; 1 is the default tables', 0 is none.
+        Size of the planted effects; 0 is none.
     n_timepoints
         Days of each crew member in the clinical tables.
     kind
-        What results are marked with.
+        Kind of source that results record.
     """
 
     seed: int = 42
@@ -128,20 +129,22 @@ class SimulatedSource(Source):
         return f"get the real one with: {fetch_command(map(table_info, names))}, and use it with --data open"
 
     def _kept(self, name: str) -> pd.DataFrame:
-        """Return the table from the cache, if the file there is as it was written, else make and keep it."""
+        """Return the table from the cache if its file there is unchanged, else simulate and keep it."""
         from somb_utils.tables.simulate import simulate_table
 
         fingerprint = self.fingerprint(name)
         folder, stem = cache_dir() / "simulated", f"{name}-{fingerprint[-16:]}"
+
+        def file_name(content: bytes) -> str:
+            return f"{stem}-{hashlib.sha256(fingerprint.encode() + content).hexdigest()[:32]}.parquet"
+
         with suppress(OSError):
             for path in folder.glob(f"{stem}-*.parquet"):
-                content = path.read_bytes()
-                if path.stem == f"{stem}-{_checksum(fingerprint, content)}":
+                if path.name == file_name(content := path.read_bytes()):
                     return pd.read_parquet(BytesIO(content))
         table = simulate_table(name, **self._settings)
         content = table.to_parquet()
-        path = folder / f"{stem}-{_checksum(fingerprint, content)}.parquet"
-        with suppress(SombError), replacing(path) as temporary:  # a cache that cannot be written keeps nothing
+        with suppress(SombError), replacing(folder / file_name(content)) as temporary:  # a cache may be read-only
             temporary.write_bytes(content)
         return table
 
@@ -152,13 +155,12 @@ class SimulatedSource(Source):
 
     @property
     def _settings(self) -> dict[str, Any]:
-        names = ("seed", "n_crew", "n_features", "effect", "n_timepoints")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("seed", "n_crew", "n_features", "effect", "n_timepoints")}
 
 
 @dataclass
 class FrameSource(Source):
-    """A user's own tables, by name. Their results are marked ``custom``."""
+    """A user's own tables, by name."""
 
     frames: Mapping[str, pd.DataFrame]
     kind: Kind = "custom"
@@ -175,9 +177,10 @@ class FrameSource(Source):
     def load(self, name: str) -> pd.DataFrame:
         if name not in self.frames:
             raise SombError(f"table '{name}' is not among those given: {', '.join(sorted(self.frames))}")
-        if not isinstance(self.frames[name], pd.DataFrame):
-            raise UsageError(f"table '{name}' is a {type(self.frames[name]).__name__}, not a pandas DataFrame")
-        return check_table(self.frames[name], registry().get(name) or TableInfo(name))
+        table = self.frames[name]
+        if not isinstance(table, pd.DataFrame):
+            raise UsageError(f"table '{name}' is a {type(table).__name__}, not a pandas DataFrame")
+        return check_table(table, registry().get(name) or TableInfo(name))
 
     @override
     def fingerprint(self, name: str) -> str:
@@ -195,13 +198,13 @@ SourceLike = str | Path | Mapping[str, pd.DataFrame] | Source
 
 
 def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = None) -> Source:
-    """Turn what a user names into a source.
+    """Return the source that a user names.
 
     Parameters
     ----------
     source
         ``simulated``; ``open``, the verified download cache; a folder of the published CSV files; a mapping of table
-        name to DataFrame; or ``auto``: the folder in ``SOMB_DATA`` if set, else the cache if it holds all of `tables`,
+        name to DataFrame; or ``auto``: the folder in ``SOMB_DATA`` if set, else the cache if it has all of `tables`,
         else the simulated tables, with a note on standard error.
     tables
         Names of the tables that will be read; those of every task by default.
@@ -216,7 +219,7 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
     UsageError
         If `source` is a text that is neither a known word nor a folder.
     SombError
-        If ``open`` is asked for and nothing has been downloaded.
+        If `source` is ``open`` and nothing has been downloaded.
     """
     if isinstance(source, Mapping):
         return FrameSource(source)
@@ -239,9 +242,9 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
             raise UsageError(f"SOMB_DATA names '{folder}', which is not a folder")
         return FolderSource(folder)
     cached = FolderSource(open_folder())
-    wanted = (
-        [name for name, info in registry().items() if info.tasks] if tables is None else list(dict.fromkeys(tables))
-    )
+    if tables is None:
+        tables = [name for name, info in registry().items() if info.tasks]
+    wanted = list(dict.fromkeys(tables))
     absent = missing_tables(wanted, cached)
     if not absent:
         return cached
@@ -280,24 +283,23 @@ def load_table(name: str, source: SourceLike = "auto") -> pd.DataFrame:
 
 
 def remedy_for(names: list[str], source: Source) -> str:
-    """Say how tables that `source` lacks are got; one that is not published can only be given."""
-    own = [name for name in names if name not in registry()]
-    if own:
-        return f"no published table is named {printable(own[0])}: give it as a DataFrame, in source={{name: frame}}"
+    """Say how to get tables that `source` lacks; an unpublished one must come from the user."""
+    for name in names:
+        if name not in registry():
+            return f"no published table is named {printable(name)}: give it as a DataFrame, in source={{name: frame}}"
     return source.remedy(names)
 
 
 def missing_tables(names: Iterable[str], source: Source) -> list[str]:
-    """Return those of `names` that `source` does not hold."""
+    """Return those of `names` that `source` lacks."""
     return [name for name in dict.fromkeys(names) if not source.has(name)]
 
 
 def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
-    # Only a blank cell is missing: the published tables write it so, and "NA" may be a gene.
-    try:
-        ids = dict.fromkeys(info.id, str)
+    ids = dict.fromkeys(info.id, str)
+    try:  # only blank cells are missing; "NA" may be a gene
         table = pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], low_memory=False)
-        return table.copy()  # in one piece a dtype, where reading leaves one a column, and all that follows is slow
+        return table.copy()  # one block per dtype, where reading leaves one per column, which is slow to use
     except ValueError as error:
         raise SombError(f"{path} cannot be read as CSV: {error}") from None
 
@@ -306,10 +308,6 @@ def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
 def _simulator_hash() -> str:
     files = [*(Path(__file__).parent / "simulate").glob("*.py"), *(DATA / "simulate").glob("*.csv")]
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
-
-
-def _checksum(fingerprint: str, content: bytes) -> str:
-    return hashlib.sha256(fingerprint.encode() + content).hexdigest()[:32]
 
 
 _said: set[str] = set()

@@ -1,5 +1,6 @@
-"""What can be wrong with features, labels and folds, each in a sentence; None if nothing is."""
+"""Checks of features, labels and folds: each returns the first problem as a sentence, or None."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,17 +14,17 @@ Labels = pd.Series | pd.DataFrame
 
 
 def row_problem(X: pd.DataFrame, *others: Labels | None) -> str | None:
-    """Say what is wrong with the rows of features and of other parts that should have the same."""
+    """Check the rows of features, and of other parts that should have the same rows."""
     if X.index.has_duplicates:
         first = printable(X.index[X.index.duplicated()][0])
         return f"row identifiers (X.index) must be unique, but '{first}' is duplicated"
     if not all(part.index.equals(X.index) for part in others if part is not None):
-        return "features, labels, groups and annotations stand on different rows"
+        return "features, labels, groups and annotations are on different rows"
     return None
 
 
 def table_problem(X: pd.DataFrame) -> str | None:
-    """Say what is wrong with features."""
+    """Check names and values of features."""
     for axis, names in (("row identifiers (X.index)", X.index), ("feature names (X.columns)", X.columns)):
         if not all(isinstance(name, str) for name in names):
             return f"the {axis} must be text; .astype(str) makes them so"
@@ -40,33 +41,31 @@ def table_problem(X: pd.DataFrame) -> str | None:
 
 
 def label_problem(y: Labels, groups: pd.Series | None, task: Task) -> str | None:
-    """Say what is wrong with labels or groups."""
+    """Check labels and groups."""
     if isinstance(y, pd.DataFrame) != (task.type == "multilabel"):
         return f"y of a {task.type} task is a {type(y).__name__}"
     if isinstance(y, pd.DataFrame):
         if tuple(y.columns) != task.classes or not y.isin([0, 1]).all(axis=None):
-            return "y must hold 0 and 1, with one column for each of the task's classes, in their order"
+            return "y must contain 0 and 1, with one column for each of the task's classes, in their order"
     elif not y.isin(task.classes).all():
         other = y[~y.isin(task.classes)].iloc[0]
         shown: str = "missing" if pd.isna(other) else printable(repr(other))
         return f"label {shown} is not one of {', '.join(task.classes)}"
-    if groups is not None:
-        for row, group in groups.items():
-            if not isinstance(group, str):
-                return f"row '{printable(row)}' has no {groups.name}; the groups must be text"
+    if groups is not None and not all(isinstance(group, str) for group in groups):
+        row = next(row for row, group in groups.items() if not isinstance(group, str))
+        return f"row '{printable(row)}' has no {groups.name}; the groups must be text"
     return None
 
 
 def fold_problem(folds: Sequence[Fold], n_rows: int, groups: pd.Series | None) -> str | None:
-    """Say what is wrong with folds."""
+    """Check labels and rows of folds."""
     labels = [fold.label for fold in folds]
     if not labels:
         return "there is no fold"
     if not all(isinstance(label, str) and label for label in labels):
         return "the folds' labels must be text, such as Fold('0', train, test)"
-    if len(set(labels)) < len(labels):
-        repeated = next(label for label in labels if labels.count(label) > 1)
-        return f"fold labels must be unique, but '{printable(repeated)}' is duplicated"
+    if repeated := [label for label, count in Counter(labels).items() if count > 1]:
+        return f"fold labels must be unique, but '{printable(repeated[0])}' is duplicated"
     for fold in folds:
         label, rows = printable(fold.label), (np.asarray(fold.train), np.asarray(fold.test))
         if not all(part.ndim == 1 and part.size and part.dtype.kind in "iu" for part in rows):

@@ -1,6 +1,7 @@
-"""Task definitions: what a task asks, which tables it reads, how rows, labels, folds and scores are made."""
+"""Task definitions: the question, the tables, and how rows, labels, folds and scores are made."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
@@ -10,12 +11,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA
-from somb_utils.tasks.recipes import RECIPES, Protocol, Recipe, Spec, TaskType
+from somb_utils.tasks.recipes import RECIPES, Protocol, Recipe, Spec, Split, TaskType
 
 PROTOCOLS: tuple[Protocol, ...] = ("aligned", "published")
 Tier = Literal["calibration", "standard", "advanced", "frontier"]
 
-# Metrics whose chance level is known, and so may be primary; and those a fold of the type is scored with beside them.
+# Metrics that may be primary, since their chance level is known; and those reported beside them.
 PRIMARY: dict[TaskType, tuple[str, ...]] = {
     "binary": ("auroc", "auprc"),
     "multiclass": ("macro_f1",),
@@ -42,7 +43,7 @@ class Metrics(Spec):
 
 
 class Task(Spec):
-    """A task: one of the 21 that ``data/tasks/<id>.json`` define, or one of the user's own.
+    """A task: one of the 21 that ``data/tasks/<id>.json`` define, or a user's.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ class Task(Spec):
     type
         ``binary``, ``multiclass`` or ``multilabel``.
     features
-        The recipe: how features are made of tables; see ``somb_utils/tasks/recipes``.
+        The recipe: how features are computed from tables; see ``somb_utils/tasks/recipes``.
     order
         Row order of the published label table.
     classes, class_counts
@@ -99,8 +100,8 @@ class Task(Spec):
     class_counts: dict[str, int]
     n_rows: int
     n_features: int
-    split: Literal["loco", "loto", "skf5", "sss5"]
-    pca: dict[str, int] = Field({}, description="components a block; the key is the column prefix")
+    split: Split
+    pca: dict[str, int] = Field({}, description="components per block of columns; the key is the column prefix")
     ablations: dict[str, tuple[str, ...]] = Field(
         {}, description="feature subsets: substrings of the column names kept; a leading ! drops them"
     )
@@ -113,9 +114,17 @@ class Task(Spec):
         for name, value in recipe:
             if value == ():
                 raise ValueError(f"features.{name} names nothing")
-        for what, names in self._lists().items():
-            if len(set(names)) < len(names):
-                raise ValueError(f"{what} names {next(n for n in names if names.count(n) > 1)!r} more than once")
+        lists = {
+            "features": recipe.columns_named,
+            "the list of tables": self.tables,
+            "missions": self.missions,
+            "classes": self.classes,
+            "metrics": (self.metrics.primary, *self.metrics.secondary),
+            **{f"ablations.{name}": parts for name, parts in self.ablations.items()},
+        }
+        for what, names in lists.items():
+            if repeated := [name for name, count in Counter(names).items() if count > 1]:
+                raise ValueError(f"{what} names {repeated[0]!r} more than once")
         if set(self.classes) != set(self.class_counts):
             raise ValueError("class_counts must count each of the classes")
         if len(self.classes) < 2 or (self.type == "binary" and len(self.classes) > 2):
@@ -125,23 +134,11 @@ class Task(Spec):
             raise ValueError(f"the recipe {recipe.recipe} makes {types} tasks, split by {splits}")
         if self.metrics.primary not in PRIMARY[self.type]:
             raise ValueError(f"the primary metric of a {self.type} task is {' or '.join(PRIMARY[self.type])}")
-        unknown = [name for name in self.metrics.secondary if name not in known]
-        if unknown:
+        if unknown := [name for name in self.metrics.secondary if name not in known]:
             raise ValueError(f"unknown metric {unknown[0]!r}; a {self.type} task has {', '.join(known)}")
         if min(self.n_rows, self.n_features, *self.class_counts.values(), *self.pca.values()) < 1:
             raise ValueError("n_rows, n_features, class_counts and pca must be positive")
         return self
-
-    def _lists(self) -> dict[str, tuple[str, ...]]:
-        """Return the lists of names in which none may be repeated."""
-        return {
-            "features": self.features.columns_named,
-            "the list of tables": self.tables,
-            "missions": self.missions,
-            "classes": self.classes,
-            "metrics": (self.metrics.primary, *self.metrics.secondary),
-            **{f"ablations.{name}": parts for name, parts in self.ablations.items()},
-        }
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -174,8 +171,7 @@ class Task(Spec):
             If the task defines no such ablation.
         """
         if name not in self.ablations:
-            known = ", ".join(self.ablations) or "none"
-            raise UsageError(f"{self.id} has no ablation '{name}'; it has: {known}")
+            raise UsageError(f"{self.id} has no ablation '{name}'; it has: {', '.join(self.ablations) or 'none'}")
         parts = self.ablations[name]
         dropped = [p[1:] for p in parts if p.startswith("!")]
         kept = [p for p in parts if not p.startswith("!")]
@@ -190,7 +186,7 @@ def read_task(text: str, where: str) -> Task:
     text
         JSON, of the form of ``data/tasks/schema.json``.
     where
-        What an error names, such as the file.
+        Named in errors, such as the file.
 
     Returns
     -------
@@ -200,7 +196,7 @@ def read_task(text: str, where: str) -> Task:
     Raises
     ------
     SombError
-        If `text` is not JSON or does not fit the schema; the message names `where` and every field.
+        If `text` is not JSON or does not fit the schema; the message names `where` and every wrong field.
     """
     try:
         return Task.model_validate_json(text)
@@ -219,18 +215,13 @@ def catalogue() -> dict[str, Task]:
 
 @cache
 def benchmark_version() -> str:
-    """Return the version of what scores depend on: raised when a task, metric or question changes."""
+    """Return the version that is raised when a task, metric or question changes, and so scores."""
     return (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip()
 
 
 def task_of(name: str) -> Task | None:
-    """Return the definition behind a name in results, which may be that of an ablation (``<id>_<ablation>``).
-
-    None if it is neither in the catalogue: results may hold a task of the user's own.
-    """
-    if name in catalogue():
-        return catalogue()[name]
-    return next((task for task in catalogue().values() if name in task.ablation_names), None)
+    """Return the definition of a task or an ablation (``<id>_<ablation>``) named in results; None if it is a user's."""
+    return catalogue().get(name) or next((t for t in catalogue().values() if name in t.ablation_names), None)
 
 
 def get_task(task_id: str) -> Task:

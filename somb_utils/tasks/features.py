@@ -1,4 +1,4 @@
-"""From tables to features, labels and groups: a task's recipe, then the checks and the order that all tasks share."""
+"""From tables to features, labels and groups: a task's recipe, then the checks and the order common to all tasks."""
 
 import hashlib
 import json
@@ -22,28 +22,25 @@ def build(task: Task, load: Callable[[str], pd.DataFrame], protocol: Protocol) -
     """Return the features of a task.
 
     ``aligned`` joins every part by identifier; ``published`` pairs rows by position where the published numbers were
-    computed so. A table that lacks a column, or holds text among numbers, an unknown class or repeated identifiers,
-    is refused (SombError).
+    computed so. SombError if a column is missing, or text is among numbers, a class unknown or an identifier repeated.
     """
     features = task.features.build(Reader(task.id, task.tables, load), task.classes, protocol)
     features = replace(features, X=features.X.astype(np.float64).set_axis(features.X.columns.astype(str), axis=1))
-    problem = row_problem(features.X, features.y, features.groups) or table_problem(features.X)
-    problem = problem or label_problem(features.y, features.groups, task)
-    for prefix in () if problem else task.pca:
-        if not features.X.columns.str.startswith(prefix).any():
-            problem = f"no feature starts with '{prefix}', which its definition reduces by PCA"
+    X, y = features.X, features.y
+    problem = row_problem(X, y, features.groups) or table_problem(X) or label_problem(y, features.groups, task)
+    for prefix in task.pca:
+        if not X.columns.str.startswith(prefix).any():
+            problem = problem or f"no feature starts with '{prefix}', which its definition reduces by PCA"
     if problem:
         raise SombError(f"{task.id}: {problem}")
     if protocol == "aligned":
         features = _in_order(features, task)
     if features.stratify is None and features.groups is None:
-        features = replace(features, stratify=_stratum(features.y, task))
+        y = features.y
+        # Codes, not names: a shuffle split draws class by class, in sorted order.
+        strata = y.sum(axis=1) > 0 if isinstance(y, pd.DataFrame) else y.map(task.classes.index)
+        features = replace(features, stratify=strata.to_numpy())
     return features
-
-
-def _stratum(y: pd.Series | pd.DataFrame, task: Task) -> np.ndarray:
-    # Codes, not names: a shuffle split draws class by class, in sorted order.
-    return (y.sum(axis=1) > 0).to_numpy() if isinstance(y, pd.DataFrame) else y.map(task.classes.index).to_numpy()
 
 
 @cache
@@ -52,7 +49,7 @@ def _stored_order() -> dict[str, Any]:
 
 
 def _in_order(features: Features, task: Task) -> Features:
-    """Put rows in the published label order and free columns by name, whatever the tables' order was."""
+    """Sort rows as in the published labels, and columns by name unless the definition orders them."""
     ids = features.X.index
     if task.order == "crew_site_day":
         order = sorted(ids, key=lambda sample: _crew_site_day(sample, task))
@@ -63,7 +60,7 @@ def _in_order(features: Features, task: Task) -> Features:
         stored = _stored_order().get(task.id) if task.order == "stored" else None
         if stored and hashlib.sha256("\n".join(order).encode()).hexdigest() == stored["ids_sha256"]:
             order = [order[rank] for rank in stored["ranks"]]
-    columns = list(features.X.columns)
+    columns = features.X.columns
     return replace(
         features,
         X=features.X.loc[order, columns if task.features.columns_ordered else sorted(columns)],
@@ -74,7 +71,7 @@ def _in_order(features: Features, task: Task) -> Features:
 
 
 def _crew_site_day(sample: str, task: Task) -> tuple[bool, str, str, int]:
-    """Return the place of a swab such as C001_R+1_ARM or capsule_L-92_6: people first, then crew, site and day."""
+    """Return the sort key of a swab such as C001_R+1_ARM or capsule_L-92_6: people first, then crew, site and day."""
     parts = re.fullmatch(r"([^_]+)_(?:FD(\d+)|L(-\d+)|R\+(\d+))_([^_]+)", sample)
     if not parts:
         raise SombError(

@@ -1,4 +1,4 @@
-"""The fold rules. They give the published index lists exactly, so no list is stored."""
+"""The fold rules, which reproduce the published index lists exactly."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ def repeated_first_fold(stratify: np.ndarray) -> list[Fold]:
 
 
 def shuffled(stratify: np.ndarray) -> list[Fold]:
-    """Return five stratified 80/20 shuffles (SSS5); test positions stand in the order the shuffle drew them."""
+    """Return five stratified 80/20 shuffles (SSS5); test positions are in the order of the draw."""
     splitter = StratifiedShuffleSplit(n_splits=REPETITIONS, train_size=0.8, random_state=SEED)
     pairs = splitter.split(np.zeros(len(stratify)), stratify)
     return [Fold(str(repetition), train, test) for repetition, (train, test) in enumerate(pairs)]

@@ -38,7 +38,7 @@ class TaskData:
     folds
         Row positions of train and test rows.
     annotations
-        Facts on a row that a metric needs, same index or empty.
+        Facts that a metric needs beside the prediction, same index or empty.
     provenance
         Data source and table hashes.
     ablation
@@ -80,7 +80,7 @@ class TaskData:
 
     @property
     def name(self) -> str:
-        """The task's id, with the ablation's name where there is one (``B1_effect_only``)."""
+        """The task's id, with the name of the ablation if any (``B1_effect_only``)."""
         return f"{self.task.id}_{self.ablation}" if self.ablation else self.task.id
 
     @cached_property
@@ -92,7 +92,7 @@ class TaskData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what scores depend on: features, labels, groups, folds, annotations, classes and metrics."""
+        """SHA-256 of features, labels, groups, folds, annotations, classes and metrics, which scores depend on."""
         groups = None if self.groups is None else self.groups.tolist()
         folds = [(fold.label, fold.train.tolist(), fold.test.tolist()) for fold in self.folds]
         names = [self.X.columns.tolist(), self.X.index.tolist(), self.annotations.columns.tolist()]
@@ -105,7 +105,7 @@ class TaskData:
 
     @cached_property
     def chance(self) -> float:
-        """The exact chance level on the primary metric: the mean over folds where it is defined, NaN if none."""
+        """The exact chance level on the primary metric, as a mean over the folds that define it; NaN if none does."""
         metric, n_classes = self.task.metrics.primary, len(self.task.classes)
         levels = np.array([chance(metric, self.codes[f.train], self.codes[f.test], n_classes) for f in self.folds])
         return float(np.nanmean(levels)) if not np.isnan(levels).all() else np.nan
@@ -117,13 +117,13 @@ def load_task(
     source: SourceLike = "auto",
     ablation: str | None = None,
 ) -> TaskData:
-    """Load the tables of one task and make its features, labels and folds.
+    """Load the tables of one task and build its features, labels and folds.
 
     Parameters
     ----------
     task
-        Id such as ``"A1"``, or a definition of your own (:func:`somb_utils.read_task`); its tables are published ones,
-        or your own where `source` is a mapping of their names to frames.
+        Id such as ``"A1"``, or a definition from :func:`somb_utils.read_task`, whose tables are published ones or
+        frames in `source`.
     protocol
         ``"aligned"`` joins by identifier; ``"published"`` reproduces the published pairing.
     source
@@ -153,8 +153,7 @@ def load_task(
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
     where = resolve_source(source, definition.tables)
-    absent = missing_tables(definition.tables, where)
-    if absent:
+    if absent := missing_tables(definition.tables, where):
         raise SombError(missing_message(definition, absent, where))
     built = features.build(definition, where.load, protocol)
     X = built.X[definition.ablation_columns(ablation, built.X.columns)] if ablation else built.X

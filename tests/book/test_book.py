@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import somb_utils as somb
 from somb_utils.book import build as book
 from somb_utils.book import extension as pages
 from somb_utils.cli.book import book as book_command
 from somb_utils.errors import SombError, UsageError
 from somb_utils.leaderboard import board as leaderboard
-from somb_utils.notebook import check
+from somb_utils.notebook.parameters import check
 from somb_utils.runs.results import RunResult
 from somb_utils.runs.runner import run
 from somb_utils.tables.registry import registry
@@ -78,6 +79,18 @@ def test_banner_says_which_data_the_book_shows() -> None:
     assert "SIMULATED" not in pages.banner("open").upper()
 
 
+def test_api_reference_lists_every_public_name() -> None:
+    rooms = {"somb_utils": somb, "somb_utils.stats": somb.stats, "somb_utils.plots": somb.plots}
+    text = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    entry = re.compile(r"currentmodule:: (\S+)|auto(?:class|data|exception|function):: (\S+)")
+    listed, module = set(), ""
+    for found in entry.finditer(text):
+        module = found[1] or module
+        if found[2]:
+            listed.add(f"{module}.{found[2]}")
+    assert {f"{room}.{name}" for room, content in rooms.items() for name in content.__all__} <= (listed | set(rooms))
+
+
 def test_commands_in_the_pages_exist() -> None:
     from typer.testing import CliRunner
 
@@ -139,12 +152,12 @@ def test_failed_folds_are_counted_and_scores_stay_missing(simulated: RunResult) 
 
 
 def test_own_models_of_a_run_folder_are_shown(simulated: RunResult) -> None:
-    checked = check("", {"tasks": ["A1"], "models": ["logreg"]})
+    checked = check({"tasks": ["A1"], "models": ["logreg"]})
     mine = leaderboard.select(simulated, checked, any_model=True)
     assert list(dict.fromkeys(mine.results["model"])) == ["logreg", "random", "majority"]
     assert set(mine.results["task"]) == {"A1"}
     with pytest.raises(UsageError, match="no aligned result of B2"):
-        leaderboard.select(simulated, check("", {"tasks": ["B2"], "models": ["logreg"]}), any_model=True)
+        leaderboard.select(simulated, check({"tasks": ["B2"], "models": ["logreg"]}), any_model=True)
 
 
 def test_run_folder_of_other_data_is_refused(simulated: RunResult, tmp_path: Path) -> None:
@@ -152,9 +165,7 @@ def test_run_folder_of_other_data_is_refused(simulated: RunResult, tmp_path: Pat
 
     save(relabelled(simulated, "open"), tmp_path)
     with pytest.raises(UsageError, match="never shown together"):
-        leaderboard.collect(
-            check("", {"tasks": ["A1"], "models": ["logreg"], "data_source": "simulated", "results_dir": str(tmp_path)})
-        )
+        leaderboard.collect(check({"tasks": ["A1"], "models": ["logreg"], "source": "simulated", "out": str(tmp_path)}))
 
 
 # Building ------------------------------------------------------------------------------------------------------------
@@ -180,7 +191,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("data.md", "tasks.md", "bibliography.md"):
         (tmp_path / "book" / name).write_text((ROOT / "book" / name).read_text(encoding="utf-8"), encoding="utf-8")
     cells = (
-        "# %% [markdown]\n# # Small\n# %% tags=['parameters']\nn_jobs = 2\nresults_dir = None\n"
+        "# %% [markdown]\n# # Small\n# %% tags=['parameters']\nn_jobs = 2\nout = None\n"
         "# %%\nassert n_jobs != 3, 'three'\nprint('jobs:', n_jobs)\n"
     )
     nb = jupytext.reads(cells, "py:percent")
@@ -188,7 +199,6 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     nbformat.write(nb, tmp_path / "notebooks" / "A_small.ipynb")
     monkeypatch.setattr(book, "CHECKOUT", tmp_path)
     monkeypatch.setattr("somb_utils.notebook.files.FOLDER", tmp_path / "notebooks")
-    monkeypatch.setattr("somb_utils.notebook.files.category_of", lambda path: "")
     return tmp_path
 
 
@@ -203,7 +213,7 @@ def test_build_marks_every_page_and_asks_no_other_host(small: Path) -> None:
         assert not re.search(r"<(script|img|link|iframe)[^>]+(src|href)=\"(https?:)?//", text)
         assert "unpkg" not in text and "mathjax" not in text.lower()
     text = (small / "site" / "notebooks" / "A_small.html").read_text(encoding="utf-8")
-    assert "jobs: 1" in text and "results_dir" in text
+    assert "jobs: 1" in text and "out" in text
     for file in (small / "site").rglob("A_small.*"):  # the page and the notebook to download
         assert str(small) not in file.read_text(encoding="utf-8")
 

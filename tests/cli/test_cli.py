@@ -56,11 +56,12 @@ def test_model_params_reach_the_model(command: Command, tmp_path: Path) -> None:
     [
         ((*RUN, "--tasks", "Z1"), 2, "unknown task 'Z1'; the tasks are A1, A2"),
         ((*RUN, "--models", "svm"), 2, "unknown model 'svm'; the baselines are"),
+        ((*RUN, "-t", "A1", "--models", ","), 2, "',' names nothing; leave the option out"),
         ((*RUN, "-t", "A1", "--models", "logreg", "--model-params", "C"), 2, "not of the form model.key=value"),
         ((*RUN, "-t", "A1", "--models", "logreg", "--model-params", "depth=1"), 2, "does not take these parameters"),
         ((*RUN, "-t", "A1", "--protocol", "mixed"), 2, "unknown protocol 'mixed'; it is one of aligned, published"),
         (("run", "--data", "nowhere"), 2, "neither simulated, open, auto nor a folder"),
-        (("run", "--data", "simulated", "--jobs", 0), 2, "--jobs 0"),
+        (("run", "--data", "simulated", "--jobs", 0), 2, "0 jobs: give a number of jobs"),
         (("run", "--data", "open", "--tasks", "A1"), 1, "somb data fetch"),
         ((*RUN, "-t", "A1", "--models", "majority", "--out", "/dev/null/x"), 1, "cannot write"),
         ((*RUN, "-t", "C2", "--models", "own_estimators:AlwaysNaN"), 1, "returned NaN or infinite values"),
@@ -74,6 +75,7 @@ def test_model_params_reach_the_model(command: Command, tmp_path: Path) -> None:
         (("reproduce", "--data", "simulated", "--tasks", "A1"), 1, "only real tables can reproduce"),
         (("run", "--colour"), 2, "No such option"),
         (("compare", "nowhere", "--jobs", 0), 2, "0 jobs: give a number of jobs"),
+        (("compare", "nowhere", "--protocol", "mixed"), 2, "unknown protocol 'mixed'"),
         (("power", "--jobs", 0, "--out", "power.csv"), 2, "0 jobs: give a number of jobs"),
         (("book", "--jobs", -2), 2, "-2 jobs: give a number of jobs"),
     ],
@@ -326,7 +328,7 @@ for line in [
         code = stop.code
     print("::", line, "->", code)
 refused(lambda: somb.plots.scores)
-refused(lambda: somb_utils.notebook.start("A", tasks=["A1"], models=["majority"], data_source="simulated"))
+refused(lambda: somb_utils.notebook.start(tasks=["A1"], models=["majority"], source="simulated"))
 """
     code, out, err = bare(program, cwd=tmp_path)
     assert code == 0 and "Traceback" not in err, err

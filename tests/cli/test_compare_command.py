@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 import somb_utils as somb
 from somb_utils import stats
 from somb_utils.errors import UsageError
+from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.compare import against, compare, gather
 
 Command = Callable[..., tuple[int, str, str]]
@@ -85,13 +86,13 @@ def test_names_are_unique_whatever_models_are_called(runs: Path, tmp_path: Path)
 def test_a_folder_of_both_protocols_has_a_summary_and_tests_for_each(runs: Path, command: Command) -> None:
     both = somb.load_run(runs / "both")
     summary, gaps = both.summary(50), stats.differences(both.results, both.predictions, 50)
-    tested = stats.with_p_values(summary, both.predictions, 19)
+    tested = stats.with_p_values(summary, both.predictions, 19, untested=TRIVIAL)
     for protocol in ("aligned", "published"):
         alone = somb.run("A1", ["logreg", "majority"], source="simulated", protocol=protocol, n_jobs=1)
         expected = alone.summary(50)
         part = summary[summary["protocol"] == protocol].reset_index(drop=True)
         pd.testing.assert_frame_equal(part, expected)
-        again = stats.with_p_values(expected, alone.predictions, 19)
+        again = stats.with_p_values(expected, alone.predictions, 19, untested=TRIVIAL)
         pd.testing.assert_frame_equal(tested[tested["protocol"] == protocol].reset_index(drop=True), again)
         own = stats.differences(alone.results, alone.predictions, 50)
         pd.testing.assert_frame_equal(gaps[gaps["protocol"] == protocol].reset_index(drop=True), own)
@@ -147,7 +148,7 @@ def test_json_is_the_scores_alone(runs: Path, command: Command) -> None:
         (["base", "--tasks", "B1"], "no run holds the task B1; they hold A1, C2, H1"),
         (["base", "--models", "svm"], "no run holds the model svm"),
         (["base", "--against", "svm"], "no model was compared with svm"),
-        (["base", "--models", "rf"], "a comparison needs two models"),
+        (["base", "--models", "rf"], "a comparison needs at least two models"),
         (["nowhere"], "not a readable run folder"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from somb_utils.llm.bank import questions as bank
+from somb_utils.llm.bank import schema
 
 COUNTS = {
     "clinical": (3, 3, 3, 1), "transcriptomics": (2, 3, 3, 2), "proteomics": (2, 3, 3, 2),
@@ -17,15 +18,15 @@ SECRET = "GROUND-TRUTH-FOR-THE-JUDGE-ALONE"
 
 
 def question(modality: str, difficulty: str, number: int) -> dict[str, object]:
-    name = f"{bank.PREFIXES[modality]}-{bank.LETTERS[difficulty]}{number:02d}"
-    kind = bank.KINDS[number % len(bank.KINDS)]
+    name = f"{schema.PREFIXES[modality]}-{schema.LETTERS[difficulty]}{number:02d}"
+    kind = schema.KINDS[number % len(schema.KINDS)]
     return {
         "id": name, "modality": modality, "difficulty": difficulty, "kind": kind,
         "question": f"Fixture question {name}: how sure can one be with four crew members?",
         "contexts": ["overview"],
         "expected_reasoning": ["EXPECTED one", "EXPECTED two", "EXPECTED three"],
         "key_facts": [{"text": f"KEYFACT {name}", "method": True}, {"text": "KEYFACT other", "method": True}],
-        "rubric": {dimension: f"NOTE on {dimension}" for dimension in bank.DIMENSIONS},
+        "rubric": {dimension: f"NOTE on {dimension}" for dimension in schema.DIMENSIONS},
     }  # fmt: skip
 
 
@@ -34,10 +35,10 @@ def write(folder: Path, numbers: dict[str, tuple[int, ...]] = COUNTS) -> Path:
     (folder / "questions").mkdir(parents=True)
     (folder / "contexts").mkdir()
     for modality, counts in numbers.items():
-        levels = zip(bank.DIFFICULTIES, counts, strict=True)
+        levels = zip(schema.DIFFICULTIES, counts, strict=True)
         questions = [question(modality, d, n + 1) for d, count in levels for n in range(count)]
         (folder / "questions" / f"{modality}.yaml").write_text(yaml.safe_dump(questions))
-    for name in bank.CONTEXTS:
+    for name in schema.CONTEXTS:
         (folder / "contexts" / f"{name}.md").write_text(f"Context {name}: 4 crew, 7 timepoints.\n")
     (folder / "contexts" / "ground_truth.md").write_text(f"{SECRET}: N = 4.\n")
     (folder / "rubric.yaml").write_text((bank.DATA / "llm" / "rubric.yaml").read_text())
@@ -46,19 +47,33 @@ def write(folder: Path, numbers: dict[str, tuple[int, ...]] = COUNTS) -> Path:
 
 def use(folder: Path) -> None:
     """Make `folder` the bank of this process."""
-    from somb_utils.llm.judge import prompts as judge
+    from somb_utils.llm.judge import prompts
     from somb_utils.llm.run import tasks
 
     bank.LLM = folder
-    judge.system_prompt.cache_clear()
+    prompts.system_prompt.cache_clear()
     tasks._questions.cache_clear()
 
 
+def report_records(address: str) -> None:
+    """Let this process tell a loopback server of each sample once it is in the log."""
+    from urllib.request import Request, urlopen
+
+    from inspect_ai.hooks import Hooks, SampleEnd, hooks
+
+    @hooks(name="records", description="Tells the tests' server of each sample in the log.")
+    class Records(Hooks):
+        async def on_sample_end(self, data: SampleEnd) -> None:
+            urlopen(Request(f"{address}/recorded", data=b"{}", method="POST")).close()
+
+
 if __name__ == "__main__":
+    import os
     import sys
 
     use(Path(sys.argv[1]))
-    from somb_utils.cli.llm import main
+    report_records(os.environ["ANTHROPIC_BASE_URL"])
+    from somb_utils.llm.commands import main
 
     sys.argv = ["somb-llm", *json.loads(sys.argv[2])]
     main()

@@ -6,11 +6,11 @@ server-sent events, and message batches). A `fault` function decides for each re
 
 import hashlib
 import json
+import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -32,7 +32,6 @@ class Call:
     nth: int
     fault: str | None = None
     completed: bool = False
-    at: float = field(default_factory=time.monotonic)
 
     @property
     def key(self) -> str:
@@ -83,11 +82,12 @@ def default_reply(call: Call) -> str:
 class Loopback:
     """Run the server in a thread: ``with Loopback(fault=...) as server: server.url``."""
 
-    def __init__(self, fault: Fault | None = None, reply: Reply = default_reply, delay: float = 0.0):
-        self.fault, self.reply, self.delay = fault, reply, delay
+    def __init__(self, fault: Fault | None = None, reply: Reply = default_reply):
+        self.fault, self.reply = fault, reply
         self.calls: list[Call] = []
+        self.recorded = 0
         self.batches: dict[str, list[dict[str, Any]]] = {}
-        self.lock = threading.Lock()
+        self.changed = threading.Condition()
         self.released = threading.Event()
         self._seen: Counter[str] = Counter()
 
@@ -100,7 +100,7 @@ class Loopback:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.released.set()
+        self.released.set()  # lets go of the requests that are held
         self.http.shutdown()
         self.http.server_close()
 
@@ -115,12 +115,31 @@ class Loopback:
     def record(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> Call:
         text = "\n".join(_texts(body))
         call = Call(path, str(body.get("model")), text, body, headers, 0)
-        with self.lock:
+        with self.changed:
             call.nth = self._seen[call.key]
             self._seen[call.key] += 1
             call.fault = self.fault(call) if self.fault else None
             self.calls.append(call)
+            self.changed.notify_all()
         return call
+
+    def wait_until(self, condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+        """Wait for a condition on this server's calls and records; fail if the process that makes them ends first."""
+
+        def watch() -> None:
+            process.wait()
+            with self.changed:
+                self.changed.notify_all()
+
+        threading.Thread(target=watch, daemon=True).start()
+        with self.changed:
+            self.changed.wait_for(lambda: condition() or process.poll() is not None)
+            assert condition(), f"the process ended by itself (code {process.poll()})"
+
+    @property
+    def held(self) -> int:
+        """Number of requests that are kept without a reply."""
+        return sum(call.fault == "hold" for call in self.calls)
 
     @property
     def completed(self) -> list[Call]:
@@ -155,21 +174,21 @@ def _tokens(call: Call, text: str) -> tuple[int, int]:
 
 
 def _openai(call: Call, text: str, stop: str) -> dict[str, Any]:
-    given, made = _tokens(call, text)
+    sent, received = _tokens(call, text)
     message: dict[str, Any] = {"role": "assistant", "content": text}
     return {
         "id": f"chatcmpl-{call.key}", "object": "chat.completion", "created": 1, "model": call.model,
         "choices": [{"index": 0, "message": message, "finish_reason": stop, "logprobs": None}],
-        "usage": {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made},
+        "usage": {"prompt_tokens": sent, "completion_tokens": received, "total_tokens": sent + received},
     }  # fmt: skip
 
 
 def _anthropic(call: Call, text: str, stop: str) -> dict[str, Any]:
-    given, made = _tokens(call, text)
+    sent, received = _tokens(call, text)
     return {
         "id": f"msg_{call.key}", "type": "message", "role": "assistant", "model": call.model,
         "content": [{"type": "text", "text": text}], "stop_reason": stop, "stop_sequence": None,
-        "usage": {"input_tokens": given, "output_tokens": made},
+        "usage": {"input_tokens": sent, "output_tokens": received},
     }  # fmt: skip
 
 
@@ -240,10 +259,14 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/recorded":
+                with server.changed:
+                    server.recorded += 1
+                    server.changed.notify_all()
+                return self.send(200, {})
             if self.path.split("?")[0] == "/v1/messages/batches":
                 return self.batch(body)
             call = server.record(self.path, body, dict(self.headers))
-            time.sleep(server.delay)
             try:
                 self.answer(call)
             except (BrokenPipeError, ConnectionResetError):

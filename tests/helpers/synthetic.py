@@ -26,8 +26,10 @@ def make(panel: list[Judge], n_questions: int = 80, seed: int = 0, length_of: fl
     return evaluation(answers, judgements)
 
 
-def words_of(made: Evaluation) -> pd.Series:
+def words_of(example: Evaluation) -> pd.Series:
     """Return the lengths of the answers as the statistics take them."""
     from somb_utils.llm.report.scores import words
 
-    return words(made.answers["answer"]).set_axis(pd.MultiIndex.from_frame(made.answers[["question_id", "model"]]))
+    return words(example.answers["answer"]).set_axis(
+        pd.MultiIndex.from_frame(example.answers[["question_id", "model"]])
+    )

@@ -24,7 +24,7 @@ from somb_utils.leaderboard import board as leaderboard
 from somb_utils.leaderboard import register as listing
 from somb_utils.leaderboard.entries import entries, table
 from somb_utils.leaderboard.model_card import TEMPLATE, Card, read_card
-from somb_utils.notebook import check
+from somb_utils.notebook.parameters import check
 from somb_utils.predictions import parquet_form
 
 CARD = {
@@ -149,7 +149,7 @@ def ones(table: pd.DataFrame, **values: str) -> pd.Series:
             lambda t: t.replace("logreg", "best"),
             "provenance.json does not say how A1 aligned 'best' was made",
         ),
-        ("results", lambda t: t.iloc[:0], "results.parquet holds no score"),
+        ("results", lambda t: t.iloc[:0], "results.parquet has no score"),
         ("results", lambda t: t.drop(columns="fold"), "results.parquet has the columns task"),
         ("results", lambda t: first(t, task="A1\x1b[31m"), "column 'task' holds control characters"),
         ("results", lambda t: t.assign(model=[f"m{i}" for i in range(len(t))]), "models; at most 10 are read"),
@@ -203,7 +203,7 @@ def in_a1(document: dict, **values: object) -> None:
         ("card", lambda d: d.update(code="javascript:alert(1)"), "card.json: code:"),
         ("card", lambda d: d.update(name="…"), "card.json: name: needs a letter or a digit"),
         ("card", lambda d: d.update(name="two\nlines"), "card.json: name: is more than one line"),
-        ("card", lambda d: d.update(description="a\x1bb"), "card.json: description: holds control characters"),
+        ("card", lambda d: d.update(description="a\x1bb"), "card.json: description: has control characters"),
         ("card", lambda d: d.update(prize="all"), "card.json: prize: Extra inputs are not permitted"),
     ],
 )
@@ -386,12 +386,12 @@ def test_the_notebooks_board_sets_submissions_beside_the_baselines(
     options = {
         "tasks": ["A1", "C2", "D1"],
         "models": ["majority", "logreg"],
-        "results_dir": str(run),
-        "data_source": str(tables),
+        "out": str(run),
+        "source": str(tables),
     }
-    assert leaderboard.collect(check("", options)).submissions.empty
+    assert leaderboard.collect(check(options)).submissions.empty
     (entry,) = listing.add([packed], tmp_path, tables).added
-    board = leaderboard.collect(check("", options))
+    board = leaderboard.collect(check(options))
     assert list(board.table().columns[-2:]) == ["† Ridge of Ada: majority", "† Ridge of Ada: logreg"]
     for model in ("logreg", "majority"):
         ours, theirs = (
@@ -417,10 +417,10 @@ def test_simulated_results_never_stand_beside_submissions(
     options = {
         "tasks": ["A1"],
         "models": ["majority"],
-        "results_dir": str(tmp_path / "run"),
-        "data_source": "simulated",
+        "out": str(tmp_path / "run"),
+        "source": "simulated",
     }
-    board = leaderboard.collect(check("", options))
+    board = leaderboard.collect(check(options))
     data = board.document()
     assert not board.listed and board.submissions.empty and not data["submissions"] and "†" not in str(data)
     assert "none is shown here" in data["sources"][0]["note"]
@@ -492,7 +492,7 @@ def test_a_name_that_looks_like_a_listed_one_is_refused(
 
 def test_labels_of_different_entries_differ(members: Members, tables: Path, tmp_path: Path) -> None:
     changed = with_json(members, "card", lambda d: d.update(name="Net: logreg"))
-    assert "name: holds a colon" in refused(changed, tables, tmp_path)
+    assert "name: has a colon" in refused(changed, tables, tmp_path)
 
 
 def test_models_that_look_alike_are_refused(members: Members, tables: Path, tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from loopback import Loopback
 from typer.testing import CliRunner
 
 from somb_utils.errors import SombError
-from somb_utils.llm.bank.checks import Loader, folder_loader
+from somb_utils.llm.bank.operations import Loader, folder_loader
 
-DRIVER = Path(__file__).parent / "fixture_bank.py"
+DRIVER = Path(fixture_bank.__file__)
 
 
 @dataclass
@@ -82,7 +82,7 @@ def server(world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
 @pytest.fixture
 def somb_llm(world: Path) -> Command:
     """Run ``somb llm`` in this process."""
-    from somb_utils.cli.llm import app
+    from somb_utils.llm.commands import app
 
     def command(*args: object) -> Result:
         result = CliRunner().invoke(app, [str(a) for a in args])

@@ -13,8 +13,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank import questions as bank
-from somb_utils.llm.bank.checks import Check, Loader, NotEvaluable, agrees, evaluate, failures, folder_loader, holds
+from somb_utils.llm.bank.checks import Check
 from somb_utils.llm.bank.conditions import rows
+from somb_utils.llm.bank.operations import Loader, NotEvaluable, agrees, evaluate, failures, folder_loader
 
 ROOT = Path(__file__).parents[2]
 OPEN = Path(os.environ.get("SOMB_OPEN_DATA") or ROOT.parent / "shared" / "open-data")
@@ -293,7 +294,7 @@ LOAD = frame_loader(left=LEFT, right=RIGHT)
 )
 def test_operations(fields: dict[str, str], value: object) -> None:
     check = Check(table="left", value=value, **fields)
-    assert holds(check, LOAD), evaluate(check, LOAD)
+    assert agrees(evaluate(check, LOAD), check), evaluate(check, LOAD)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank import contexts
 from somb_utils.llm.bank import questions as bank
+from somb_utils.llm.bank.operations import Loader
+from somb_utils.llm.commands import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +30,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     return tmp_path, templates
 
 
-def tables(*values: float) -> contexts.Loader:
+def tables(*values: float) -> Loader:
     return {"t": pd.DataFrame({"x": values})}.__getitem__
 
 
@@ -78,12 +79,12 @@ def test_a_bad_figure_is_named(text: str) -> None:
         contexts.figure(text, tables(1.0))
 
 
-def test_the_committed_contexts_hold_on_the_open_tables(load_open: contexts.Loader) -> None:
+def test_the_committed_contexts_hold_on_the_open_tables(load_open: Loader) -> None:
     drifts = contexts.check(load_open)
     assert not drifts, "\n".join(map(str, drifts))
 
 
-def test_a_changed_open_table_is_caught(load_open: contexts.Loader) -> None:
+def test_a_changed_open_table_is_caught(load_open: Loader) -> None:
     @cache
     def load(name: str) -> pd.DataFrame:
         frame = load_open(name)
@@ -93,18 +94,16 @@ def test_a_changed_open_table_is_caught(load_open: contexts.Loader) -> None:
 
 
 def test_the_command_renders_and_checks(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    app = typer.Typer()
-    app.command()(contexts.contexts_command)
     monkeypatch.setattr(contexts, "FOLDER", folders[0])
     monkeypatch.setattr(contexts, "TEMPLATES", folders[1])
     monkeypatch.setattr(contexts, "open_loader", lambda data: tables(1.0, 2.0, 9.0))
-    failed = CliRunner().invoke(app, ["--check"])
+    failed = CliRunner().invoke(app, ["contexts", "--check"])
     assert isinstance(failed.exception, SombError)
     assert failed.exception.exit_code == 1
     assert "tiny.md:2" in failed.output
-    assert CliRunner().invoke(app, []).exit_code == 0
+    assert CliRunner().invoke(app, ["contexts"]).exit_code == 0
     assert "mean 4.0" in (folders[0] / "tiny.md").read_text()
-    assert CliRunner().invoke(app, ["--check"]).exit_code == 0
+    assert CliRunner().invoke(app, ["contexts", "--check"]).exit_code == 0
 
 
 def test_without_real_tables_the_command_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,14 +9,16 @@ from zlib import crc32
 
 import pytest
 from loopback import Loopback
-from test_engine import LOCAL, everything
+from test_engine import GPT, LOCAL, everything
 from test_report import scored_file
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank.checks import Check
-from somb_utils.llm.report import judges
 from somb_utils.llm.run import cost, engine, logs
-from somb_utils.llm.run.models import Settings, redact
+from somb_utils.llm.run.models import Settings
+from somb_utils.llm.run.progress import heartbeat_line
+from somb_utils.llm.run.providers import family
+from somb_utils.llm.run.redaction import redact
 
 RUN, JUDGE = ("run", "-m", "offline/demo", "--sample", 1), ("judge", "logs/llm", "-j", "offline/judge")
 WRONG = [
@@ -181,19 +183,42 @@ def test_a_secret_that_json_writes_otherwise_is_in_no_log(
 
 def test_fewer_repeats_keep_what_was_answered(server: Loopback, somb_llm: Any, world: Path) -> None:
     command = ("run", "-m", LOCAL, "--sample", 2)
-    assert somb_llm(*command, "--repeats", 3).code == 0
-    assert somb_llm(*command).code == 0
-    assert len(logs.load([world / "logs/llm"]).answers) == 6
-    assert len(server.calls) == 6, "and nothing is asked again"
+    for repeats in (3, 1, 3, 2, 3):
+        assert somb_llm(*command, "--repeats", repeats).code == 0
+        answers = logs.load([world / "logs/llm"]).answers
+        assert sorted(answers["epoch"]) == [1, 1, 2, 2, 3, 3] and (answers["status"] == "ok").all()
+        assert len(server.calls) == 6, "and nothing is asked again"
 
 
-def test_a_report_removes_no_file_of_others(answered: Path, somb_llm: Any, world: Path) -> None:
+def test_more_repeats_ask_only_for_those_that_are_missing(server: Loopback, somb_llm: Any, world: Path) -> None:
+    for repeats in (1, 2, 4):
+        assert somb_llm("run", "-m", LOCAL, "--sample", 2, "--repeats", repeats).code == 0
+        assert len(server.calls) == 2 * repeats == len(logs.load([world / "logs/llm"]).answers)
+
+
+def test_a_report_writes_only_into_its_own_folder(answered: Path, somb_llm: Any, world: Path) -> None:
     mine = world / "out/tables/mine.csv"
     mine.parent.mkdir(parents=True)
     mine.write_text("precious")
-    assert somb_llm("report", answered, "--out", "out", "--n-bootstrap", 100, "--compare").code == 0
-    assert somb_llm("report", answered, "--out", "out", "--n-bootstrap", 100).code == 0
-    assert mine.read_text() == "precious"
+    report = ("report", answered, "--n-bootstrap", 100, "--out")
+    refused = somb_llm(*report, "out")
+    assert refused.code == 2 and "is not empty and not the folder of a report" in refused.text
+    assert [path for path in (world / "out").rglob("*") if path.is_file()] == [mine] and mine.read_text() == "precious"
+    refused = somb_llm(*report, mine)
+    assert refused.code == 2 and "is not a folder" in refused.text and mine.read_text() == "precious"
+
+
+def test_a_report_replaces_and_removes_only_what_a_report_wrote(answered: Path, somb_llm: Any, world: Path) -> None:
+    report = ("report", answered, "--out", "out", "--n-bootstrap", 100)
+    pairs, mine = world / "out/tables/pairs.csv", world / "out/tables/mine.csv"
+    assert somb_llm(*report, "--compare").code == 0 and pairs.is_file()
+    mine.write_text("precious")
+    assert somb_llm(*report).code == 0 and not pairs.exists(), "the table of the earlier report is gone"
+    pairs.write_text("precious")
+    refused = somb_llm(*report, "--compare")
+    assert refused.code == 2 and "pairs.csv was not written by a report" in refused.text
+    assert somb_llm(*report).code == 0
+    assert pairs.read_text() == mine.read_text() == "precious"
 
 
 def test_brackets_in_names_are_shown(somb_llm: Any) -> None:
@@ -231,7 +256,7 @@ def test_slow_patterns_are_refused(pattern: str) -> None:
     ],
 )  # fmt: skip
 def test_the_maker_is_the_first_word_or_the_service(model: str, maker: str) -> None:
-    assert judges.family(model) == maker
+    assert family(model) == maker
 
 
 def test_folders_that_cannot_be_written_are_named(somb_llm: Any, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,3 +267,17 @@ def test_folders_that_cannot_be_written_are_named(somb_llm: Any, world: Path, mo
     assert result.code == 0, result.text
     result = somb_llm("run", "-m", "offline/demo", "--sample", 1, "--log-dir", "file/logs")
     assert result.code == 2 and "file/logs" in result.text and "--log-dir" in result.text
+
+
+def test_spending_is_only_stated_where_it_is_known() -> None:
+    budget = cost.Budget(prices=cost.load_prices())
+    assert heartbeat_line(budget) == "0 calls, $0.00 spent"
+    budget.calls, budget.unpriced = 3, 3
+    assert heartbeat_line(budget) == "3 calls, cost unknown"
+    budget.calls, budget.spent = 5, 0.256
+    assert heartbeat_line(budget) == "5 calls, $0.26 spent, cost of 3 calls unknown"
+
+
+def test_a_run_of_unknown_price_says_so(server: Loopback, somb_llm: Any) -> None:
+    assert "2 answers complete, cost unknown." in somb_llm("run", "-m", LOCAL, "--sample", 2).text
+    assert "2 answers complete, $0.0" in somb_llm("run", "-m", GPT, "--sample", 2).text

@@ -10,7 +10,8 @@ import pytest
 from synthetic import FAIR, make
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.judge.prompts import FLAGS, neutralised, read_reply, weighted
+from somb_utils.llm.judge.prompts import neutralised
+from somb_utils.llm.judge.verdicts import FLAGS, read_reply, weighted_score
 from somb_utils.llm.report import figures
 from somb_utils.llm.report import files as report
 from somb_utils.llm.report import html as interactive
@@ -26,8 +27,8 @@ EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> </script> | `x` [a
 
 
 @pytest.fixture(scope="module")
-def made() -> Evaluation:
-    return make([*FAIR[:2], Judge("qwen/qwen-judge", lenient=0.6)], n_questions=24)
+def example() -> Evaluation:
+    return make([*FAIR[:2], Judge("qwen/qwen-judge", leniency=0.6)], n_questions=24)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_report_tables_give_the_published_averages_of_each_group(published: list
 
 def test_import_command(published: list[Path], somb_llm: Any, world: Path) -> None:
     result = somb_llm("import", *published, "--out", "imported")
-    assert result.code == 0 and result.text.count("25 of 25 stated averages met") == 5
+    assert result.code == 0 and result.text.count("25 of 25 stated averages agree") == 5
     assert "0 weighted scores differ" in result.text
     assert len(pd.read_parquet(world / "imported/answers.parquet")) == 500
     assert len(pd.read_parquet(world / "imported/judgements.parquet")) == 500
@@ -93,7 +94,7 @@ def scored_file(path: Path, **changes: Any) -> Path:
 
 
 def test_larger_differences_are_listed(tmp_path: Path) -> None:
-    assert weighted({**dict.fromkeys(["factual_accuracy", "reasoning_quality", "completeness"], 5),
+    assert weighted_score({**dict.fromkeys(["factual_accuracy", "reasoning_quality", "completeness"], 5),
                      "uncertainty_calibration": 1, "domain_integration": 1}) == 3.8  # fmt: skip
     good = load([scored_file(tmp_path / "a.json")])
     assert good.scored["weighted_score"].iloc[0] == 3.3 and imports.differing_scores(good.judgements).empty
@@ -132,8 +133,8 @@ def test_missing_and_empty_paths_are_named(tmp_path: Path) -> None:
             load([path])
 
 
-def test_every_file_is_written(made: Evaluation, tmp_path: Path) -> None:
-    written = report.write_report(made, tmp_path, compare=True, n_bootstrap=200)
+def test_every_file_is_written(example: Evaluation, tmp_path: Path) -> None:
+    written = report.write_report(example, tmp_path, compare=True, n_bootstrap=200)
     names = {str(path.relative_to(tmp_path)) for path in written}
     assert {"report.md", "report.html", "answers.csv", "answers.parquet", "judgements.parquet"} <= names
     assert {f"tables/{name}.csv" for name in ("ranking", "pairs", "agreement", "length_adjusted")} <= names
@@ -146,13 +147,13 @@ def test_every_file_is_written(made: Evaluation, tmp_path: Path) -> None:
     assert [*tmp_path.glob(".*.tmp")] == []
 
 
-def test_report_is_the_same_twice(made: Evaluation) -> None:
-    first, second = (report.markdown(summarise(made, True, 200), made) for _ in range(2))
+def test_report_is_the_same_twice(example: Evaluation) -> None:
+    first, second = (report.markdown(summarise(example, True, 200), example) for _ in range(2))
     assert first == second
 
 
-def poisoned(made: Evaluation) -> Evaluation:
-    answers, judgements = made.answers.copy(), made.judgements.copy()
+def poisoned(example: Evaluation) -> Evaluation:
+    answers, judgements = example.answers.copy(), example.judgements.copy()
     answers["answer"] = answers["question"] = EVIL
     for frame in (answers, judgements):
         frame["model"] = frame["model"] + EVIL
@@ -162,8 +163,8 @@ def poisoned(made: Evaluation) -> Evaluation:
     return Evaluation(answers, judgements)
 
 
-def test_what_models_and_judges_wrote_is_never_markup(made: Evaluation) -> None:
-    evaluation = poisoned(made)
+def test_what_models_and_judges_wrote_is_never_markup(example: Evaluation) -> None:
+    evaluation = poisoned(example)
     summary = summarise(evaluation, compare=True, n_bootstrap=100)
     page = interactive.html(summary, evaluation)
     body = page.replace(re.search(r"<script>/\*\*.*?</script>", page, re.S).group(0), "")  # type: ignore[union-attr]
@@ -191,8 +192,8 @@ def test_labels_of_figures_are_literal_and_of_one_model() -> None:
     assert [p.name for p in points] == names and all(list(p.customdata) == ["&lt;i&gt;q&lt;/i&gt;"] for p in points)
 
 
-def test_page_needs_no_other_host(made: Evaluation) -> None:
-    page = interactive.html(summarise(made, n_bootstrap=100), made)
+def test_page_needs_no_other_host(example: Evaluation) -> None:
+    page = interactive.html(summarise(example, n_bootstrap=100), example)
     assert not re.search(r"<(?:script|img|iframe|link|source)[^>]*\s(?:src|href)=", page)
     assert "@import" not in page.split("</style>")[0] and "url(" not in page.split("</style>")[0]
     assert "default-src 'none'" in page and 'name="viewport"' in page and "prefers-color-scheme" in page
@@ -218,11 +219,11 @@ def shown_by(report: pages.Report, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_without_anything_the_notebook_shows_a_simulated_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
-    simulated = pages.start(data_source="simulated")
+    simulated = pages.start(source="simulated")
     assert simulated.origin == "simulated" and simulated.summary is not None
-    found = {(judge.rpartition("/")[2], bias) for judge, bias, _ in simulated.summary.findings}
-    planted = {("alder-judge", "self-preferring"), ("birch-judge", "length-loving"), ("cedar-judge", "lenient")}
-    assert found == planted, "the report finds what was planted, and nothing else"
+    detected = {(judge.rpartition("/")[2], bias) for judge, bias, _ in simulated.summary.findings}
+    planted = {("alder-judge", "self-preferring"), ("birch-judge", "verbosity-biased"), ("cedar-judge", "lenient")}
+    assert detected == planted, "the report detects what was planted, and nothing else"
     page = shown_by(simulated, monkeypatch)
     assert "SIMULATED EVALUATION" in page and page.count('"text":"SIMULATED"') == len(interactive.FIGURES)
     assert all(f'data-figure="{name}"' in page for name in interactive.FIGURES)
@@ -234,23 +235,23 @@ def test_without_anything_the_notebook_shows_a_simulated_evaluation(monkeypatch:
 def test_real_tables_bring_the_published_files_that_lie_beside_them(
     published: list[Path], open_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = pages.start(data_source=str(open_data / "processed"), sample=10)
-    assert found.origin == "published" and found.evaluation is not None
-    assert found.evaluation.answers["model"].nunique() == len(published)
-    page = shown_by(found, monkeypatch)
+    shown = pages.start(source=str(open_data / "processed"), sample=10)
+    assert shown.origin == "published" and shown.evaluation is not None
+    assert shown.evaluation.answers["model"].nunique() == len(published)
+    page = shown_by(shown, monkeypatch)
     assert "CC BY-NC" in page and "SIMULATED" not in page and "One judge alone" in page
 
 
 def test_real_tables_alone_show_no_simulated_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = pages.start(data_source=str(tmp_path))
-    assert found.origin == "none" and found.evaluation is None
-    page = shown_by(found, monkeypatch)
+    shown = pages.start(source=str(tmp_path))
+    assert shown.origin == "none" and shown.evaluation is None
+    page = shown_by(shown, monkeypatch)
     assert "somb llm run" in page and "SIMULATED" not in page and 'data-figure="' not in page
 
 
 def test_logs_come_before_all_else(tmp_path: Path) -> None:
-    found = pages.start([str(scored_file(tmp_path / "a.json"))], data_source="simulated")
-    assert found.origin == "logs" and found.evaluation is not None and len(found.evaluation.answers) == 1
+    shown = pages.start([str(scored_file(tmp_path / "a.json"))], source="simulated")
+    assert shown.origin == "logs" and shown.evaluation is not None and len(shown.evaluation.answers) == 1
 
 
 def test_the_book_refuses_logs_that_are_not_there(tmp_path: Path) -> None:
@@ -260,29 +261,29 @@ def test_the_book_refuses_logs_that_are_not_there(tmp_path: Path) -> None:
         book(logs=[tmp_path / "nowhere"])
 
 
-def test_parts_of_a_page_escape_and_need_no_other_host(made: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
-    evaluation = poisoned(made)
+def test_parts_of_a_page_escape_and_need_no_other_host(example: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluation = poisoned(example)
     page = shown_by(pages.Report("logs", evaluation, summarise(evaluation, True, 100)), monkeypatch)
     assert "alert(1)" in page
     assert "<script>alert" not in page and "<img src=x" not in page
     assert not re.search(r"https?://(?!www\.w3\.org)", page)
 
 
-def test_answers_alone_give_a_report_that_says_what_is_missing(made: Evaluation, tmp_path: Path) -> None:
-    evaluation = Evaluation(made.answers, made.judgements.iloc[:0])
+def test_answers_alone_give_a_report_that_says_what_is_missing(example: Evaluation, tmp_path: Path) -> None:
+    evaluation = Evaluation(example.answers, example.judgements.iloc[:0])
     report.write_report(evaluation, tmp_path)
     assert "somb llm judge" in (tmp_path / "report.md").read_text()
 
 
-def test_one_judge_is_said_to_be_alone(made: Evaluation) -> None:
-    one = Evaluation(made.answers, made.judgements[made.judgements["judge"] == "openai/gpt-judge"])
+def test_a_single_judge_is_noted(example: Evaluation) -> None:
+    one = Evaluation(example.answers, example.judgements[example.judgements["judge"] == "openai/gpt-judge"])
     notes = " ".join(summarise(one, n_bootstrap=100).notes)
     assert "One judge alone" in notes and "openai/gpt-a" in notes and "claude" not in notes
 
 
-def test_unequal_panels_are_said_to_be_so(made: Evaluation) -> None:
-    part = (made.judgements["judge"] == "openai/gpt-judge") & (made.judgements["model"] == "openai/gpt-a")
-    notes = " ".join(summarise(Evaluation(made.answers, made.judgements[~part]), n_bootstrap=100).notes)
+def test_unequal_panels_are_noted(example: Evaluation) -> None:
+    part = (example.judgements["judge"] == "openai/gpt-judge") & (example.judgements["model"] == "openai/gpt-a")
+    notes = " ".join(summarise(Evaluation(example.answers, example.judgements[~part]), n_bootstrap=100).notes)
     assert "not comparable" in notes
 
 

@@ -6,68 +6,71 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 from synthetic import FAIR, MODELS, make, words_of
 
-from somb_utils.llm.report import judges, scores
+from somb_utils.llm.report import agreement, biases, scores
 from somb_utils.llm.report.simulated import Judge
+from somb_utils.llm.run.providers import family
 
 
-def found(panel: list[Judge], seed: int = 0, length_of: float = 0.0) -> set[tuple[str, str]]:
-    made = make(panel, seed=seed, length_of=length_of)
-    return {(judge, bias) for judge, bias, _ in judges.findings(made.scored, words_of(made), 400)}
+def detected(panel: list[Judge], seed: int = 0, length_of: float = 0.0) -> set[tuple[str, str]]:
+    example = make(panel, seed=seed, length_of=length_of)
+    return {(judge, bias) for judge, bias, _ in biases.findings(example.scored, words_of(example), 400)}
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_fair_panel_is_not_accused(seed: int) -> None:
-    assert found(FAIR, seed) == set()
+def test_fair_panel_shows_no_bias(seed: int) -> None:
+    assert detected(FAIR, seed) == set()
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
     ("biased", "bias"),
     [
-        (Judge("qwen/qwen-judge", lenient=0.5), "lenient"),
-        (Judge("openai/gpt-judge", own=0.5), "self-preferring"),
-        (Judge("qwen/qwen-judge", length=0.3), "length-loving"),
+        (Judge("qwen/qwen-judge", leniency=0.5), "lenient"),
+        (Judge("openai/gpt-judge", self_preference=0.5), "self-preferring"),
+        (Judge("qwen/qwen-judge", verbosity=0.3), "verbosity-biased"),
     ],
 )
-def test_biased_judge_is_found_and_no_other(biased: Judge, bias: str, seed: int) -> None:
+def test_biased_judge_is_detected_and_no_other(biased: Judge, bias: str, seed: int) -> None:
     panel = [judge for judge in FAIR if judge.name != biased.name] + [biased]
-    assert found(panel, seed) == {(biased.name, bias)}
+    assert detected(panel, seed) == {(biased.name, bias)}
 
 
-def test_three_biased_judges_are_told_apart() -> None:
+def test_three_biased_judges_are_distinguished() -> None:
     panel = [
-        Judge("qwen/qwen-judge", lenient=0.6), Judge("openai/gpt-judge", own=0.6),
-        Judge("anthropic/claude-judge", length=0.35), Judge("mistral/large"),
+        Judge("qwen/qwen-judge", leniency=0.6), Judge("openai/gpt-judge", self_preference=0.6),
+        Judge("anthropic/claude-judge", verbosity=0.35), Judge("mistral/large"),
     ]  # fmt: skip
-    assert found(panel) == {
+    assert detected(panel) == {
         ("qwen/qwen-judge", "lenient"),
         ("openai/gpt-judge", "self-preferring"),
-        ("anthropic/claude-judge", "length-loving"),
+        ("anthropic/claude-judge", "verbosity-biased"),
     }
 
 
 def test_length_is_not_mistaken_for_family() -> None:
-    """A judge that loves length, whose family writes the longest answers, does not prefer itself."""
-    panel = [*FAIR[:2], Judge("google/gemini-judge", length=0.3)]
-    assert found(panel, length_of=0.6) == {("google/gemini-judge", "length-loving")}
+    """A judge with verbosity bias, whose family writes the longest answers, does not prefer itself."""
+    panel = [*FAIR[:2], Judge("google/gemini-judge", verbosity=0.3)]
+    assert detected(panel, length_of=0.6) == {("google/gemini-judge", "verbosity-biased")}
 
 
 def test_family_is_not_mistaken_for_length() -> None:
-    panel = [*FAIR[:2], Judge("google/gemini-judge", own=0.6)]
-    assert found(panel, length_of=0.6) == {("google/gemini-judge", "self-preferring")}
+    panel = [*FAIR[:2], Judge("google/gemini-judge", self_preference=0.6)]
+    assert detected(panel, length_of=0.6) == {("google/gemini-judge", "self-preferring")}
 
 
 def test_two_judges_and_two_families_give_one_common_preference() -> None:
-    made = make([Judge("anthropic/claude-judge", own=0.4), Judge("openai/gpt-judge", own=0.4)])
-    scored = made.scored[~made.scored["model"].str.startswith("google")]
-    table = judges.self_preference(scored)
+    example = make(
+        [Judge("anthropic/claude-judge", self_preference=0.4), Judge("openai/gpt-judge", self_preference=0.4)]
+    )
+    scored = example.scored[~example.scored["model"].str.startswith("google")]
+    table = biases.self_preference(scored)
     assert list(table["judge"]) == ["all"] and table["low"].iloc[0] > 0.2
 
 
 def test_preference_is_estimated_to_its_size() -> None:
-    panel = [*FAIR[::2], Judge("openai/gpt-judge", own=0.5, noise=0.4)]
+    panel = [*FAIR[::2], Judge("openai/gpt-judge", self_preference=0.5, noise=0.4)]
     estimates = [
-        judges.self_preference(make(panel, seed=s).scored, None, 100).set_index("judge")["preference"] for s in range(5)
+        biases.self_preference(make(panel, seed=s).scored, None, 100).set_index("judge")["preference"] for s in range(5)
     ]
     mean = pd.concat(estimates, axis=1).mean(axis=1)
     assert mean["openai/gpt-judge"] == pytest.approx(0.5, abs=0.06)
@@ -83,18 +86,19 @@ def test_krippendorff_matches_the_published_example() -> None:
             [n, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, n], [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, n],
         ]
     ).T  # fmt: skip
-    assert judges.krippendorff_alpha(ratings) == pytest.approx(0.815, abs=5e-4)
-    assert judges.krippendorff_alpha(np.array([[1, 1], [3, 3], [5, 5]], float)) == 1
-    assert np.isnan(judges.krippendorff_alpha(np.array([[2, 2], [2, 2]], float)))
+    assert agreement.krippendorff_alpha(ratings) == pytest.approx(0.815, abs=5e-4)
+    assert agreement.krippendorff_alpha(np.array([[1, 1], [3, 3], [5, 5]], float)) == 1
+    for undefined in ([[2, 2], [2, 2]], [[1, n], [n, 2]], [[1, n], [2, 2], [2, 2]]):
+        assert np.isnan(agreement.krippendorff_alpha(np.array(undefined, float)))
 
 
 def test_kappa_is_sklearns_and_by_hand() -> None:
     a, b = np.array([1, 2, 3, 4, 5, 3]), np.array([2, 2, 3, 5, 5, 1])
-    assert judges.weighted_kappa(a, b) == cohen_kappa_score(a, b, weights="quadratic", labels=[1, 2, 3, 4, 5])
+    assert agreement.weighted_kappa(a, b) == cohen_kappa_score(a, b, weights="quadratic", labels=[1, 2, 3, 4, 5])
     observed = ((a - b) ** 2).mean()
     expected = ((a[:, None] - b[None, :]) ** 2).mean()
-    assert judges.weighted_kappa(a, b) == pytest.approx(1 - observed / expected)
-    assert np.isnan(judges.weighted_kappa(np.array([3, 3]), np.array([3, 3])))
+    assert agreement.weighted_kappa(a, b) == pytest.approx(1 - observed / expected)
+    assert np.isnan(agreement.weighted_kappa(np.array([3, 3]), np.array([3, 3])))
 
 
 def test_repeats_are_averaged_before_questions() -> None:
@@ -154,12 +158,12 @@ def test_length_effect_and_adjusted_ranking() -> None:
 
 
 def test_ranking_recovers_the_planted_order_and_judges_agree() -> None:
-    made = make(FAIR, n_questions=120)
-    ranking = scores.ranking(scores.question_means(made.scored), 200)
+    example = make(FAIR, n_questions=120)
+    ranking = scores.ranking(scores.question_means(example.scored), 200)
     assert list(ranking.index) == sorted(MODELS, key=MODELS.__getitem__, reverse=True)
-    assert (judges.rank_agreement(made.scored)["tau"] > 0.7).all()
-    agreement = judges.agreement(made.scored)
-    assert len(agreement) == 5 * 3 and agreement["kappa"].between(0.2, 0.8).all()
+    assert (agreement.rank_agreement(example.scored)["tau"] > 0.7).all()
+    table = agreement.agreement(example.scored)
+    assert len(table) == 5 * 3 and table["kappa"].between(0.2, 0.8).all()
 
 
 @pytest.mark.parametrize(
@@ -173,13 +177,13 @@ def test_ranking_recovers_the_planted_order_and_judges_agree() -> None:
     ],
 )  # fmt: skip
 def test_family(name: str, maker: str) -> None:
-    assert judges.family(name) == maker
+    assert family(name) == maker
 
 
 def test_nothing_breaks_with_one_model_one_judge_one_question() -> None:
-    made = make(FAIR[:1], n_questions=1)
-    scored = made.scored[made.scored["model"] == "openai/gpt-a"]
-    assert judges.findings(scored, words_of(made), 100) == []
+    example = make(FAIR[:1], n_questions=1)
+    scored = example.scored[example.scored["model"] == "openai/gpt-a"]
+    assert biases.findings(scored, words_of(example), 100) == []
     assert len(scores.ranking(scores.question_means(scored), 100)) == 1
-    assert judges.agreement(scored).empty and judges.rank_agreement(scored).empty
+    assert agreement.agreement(scored).empty and agreement.rank_agreement(scored).empty
     assert scores.pairs(scores.question_means(scored), 100).empty

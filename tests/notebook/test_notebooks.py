@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from somb_utils import notebook
 from somb_utils.errors import SombError, UsageError
+from somb_utils.notebook import files
+from somb_utils.notebook.parameters import NAMES, check
 from somb_utils.runs.folder import load_run
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +28,7 @@ def _cells(path, kind="code"):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_text_and_notebook_of_a_pair_agree(path):
-    assert notebook.to_text(path.with_suffix(".ipynb")) == path.read_text(encoding="utf-8"), (
+    assert files.to_text(path.with_suffix(".ipynb")) == path.read_text(encoding="utf-8"), (
         f"{path.stem}: .md and .ipynb differ; edit the .md and run: somb notebook --refresh {path.stem}"
     )
 
@@ -53,14 +55,14 @@ def test_stored_outputs_are_whole_and_of_simulated_tables(path):
 def test_parameters_cell_holds_exactly_the_nine_names(path):
     (cell,) = [cell for cell in _cells(path) if "parameters" in cell.metadata.get("tags", [])]
     names = [target.id for node in ast.parse(cell.source).body for target in node.targets]
-    assert sorted(names) == sorted(notebook.NAMES)
+    assert sorted(names) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("path", CATEGORY, ids=lambda p: p.stem)
 def test_default_parameters_pass_their_own_check(path):
     (cell,) = [cell for cell in _cells(path) if "parameters" in cell.metadata.get("tags", [])]
     given = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
-    assert len(notebook.check(notebook.category_of(path), given).models) == 7
+    assert len(check(given).models) == 7
 
 
 @pytest.mark.parametrize(
@@ -82,25 +84,24 @@ def test_default_parameters_pass_their_own_check(path):
 )
 def test_bad_parameters_are_told_at_once(changed, said):
     with pytest.raises(UsageError, match=re.escape(said)):
-        notebook.check("A", {**GOOD, **changed})
+        check({**GOOD, **changed}, ("A1", "A2"))
 
 
 def test_text_from_papermill_is_read():
-    checked = notebook.check(
-        "A", {"tasks": '["A1"]', "models": "logreg, rf", "model_params": '{"logreg": {"C": 0.1}}', "results_dir": None}
-    )
+    given = {"tasks": '["A1"]', "models": "logreg, rf", "model_params": '{"logreg": {"C": 0.1}}', "out": None}
+    checked = check(given)
     assert checked.tasks == ["A1"]
     assert checked.models == ["logreg", "rf"]
     assert checked.model_params == {"logreg": {"C": 0.1}}
 
 
 def test_wildcards_name_all_tasks_of_the_notebook():
-    assert notebook.check("A", {**GOOD, "tasks": ["A*"]}).tasks == ["A1", "A2"]
+    assert check({**GOOD, "tasks": ["A*"]}).tasks == ["A1", "A2"]
 
 
 @pytest.fixture
 def session(tmp_path, capsys):
-    return notebook.start("A", **GOOD, data_source="simulated", results_dir=str(tmp_path / "r"), n_bootstrap=20)
+    return notebook.start(**GOOD, source="simulated", out=str(tmp_path / "r"), n_bootstrap=20)
 
 
 def test_session_says_that_data_are_simulated(session):
@@ -127,29 +128,24 @@ def test_scores_before_a_run_say_what_to_do(session):
         _ = session.scores
 
 
-def test_what_is_not_there_is_reported_and_the_notebook_goes_on(session, capsys, monkeypatch):
+def test_what_is_not_there_is_reported_and_the_notebook_goes_on(session, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda thing: shown.append(thing.data))
-    session.show(lambda data, source: None, "A2")
-    session.say("{x}", "no_such_table", x=len)
-    session.each(lambda data, source: "drawn" and type("Drawn", (), {"data": data.name})())
+    assert session.has("A1", "clinical_cbc") and not shown
+    assert not session.has("A1", "A2") and not session.has("no_such_table")
     assert "A2 is not among the tasks of this run (A1)" in shown[0]
     assert "table no_such_table is not among the simulated tables; no published table is named" in shown[1]
-    assert shown[2] == "A1"
+    with pytest.raises(SombError, match="no published table is named no_such_table"):
+        session.table("no_such_table")
 
 
-def test_numbers_glued_for_other_pages_keep_six_digits(session, monkeypatch):
-    glued = {}
-    monkeypatch.setattr("myst_nb.glue", lambda name, value, display: glued.setdefault(name, value))
-    session.say("{share:.0%} of {rows}", share=lambda: 2 / 3, rows=lambda: 28)
-    assert glued == {"share": 0.666667, "rows": 28}
+def test_tables_and_tasks_are_objects(session):
+    assert session.table("clinical_cbc").shape[0] == len(session.task("A1").X) == 28
 
 
 def test_task_without_tables_is_left_out_with_the_way_to_get_them(open_data):
     folder = str(open_data / "processed")
-    made = notebook.Session(
-        "B", notebook.check("B", {"tasks": ["B1", "B2"], "models": ["majority"], "data_source": folder})
-    )
+    made = notebook.Session(check({"tasks": ["B1", "B2"], "models": ["majority"], "source": folder}))
     assert list(made.tasks) == ["B2"]
     banner = made.banner().data
     assert "cfrna_3group_de_noleak.csv" in banner
@@ -163,9 +159,9 @@ def test_notebook_runs_with_a_users_own_model_and_parameters(tmp_path, monkeypat
     given = {
         "models": ["logreg", "own_models:make"],
         "model_params": {"logreg": {"C": 0.1}, "own_models:make": {"svc__C": 0.01}},
-        "data_source": "simulated", "n_bootstrap": 20, "n_jobs": 1, "results_dir": str(tmp_path / "results"),
+        "source": "simulated", "n_bootstrap": 20, "n_jobs": 1, "out": str(tmp_path / "results"),
     }  # fmt: skip
-    out = notebook.execute("A", given, tmp_path / "out.ipynb", progress=False)
+    out = files.execute("A", given, tmp_path / "out.ipynb", progress=False)
     said = " ".join(str(cell.get("outputs")) for cell in nbformat.read(out, 4).cells)
     assert "16 fold jobs done" in said
     assert "interval" in said
@@ -174,13 +170,13 @@ def test_notebook_runs_with_a_users_own_model_and_parameters(tmp_path, monkeypat
 
 def test_unknown_parameter_fails_before_anything_runs(tmp_path):
     with pytest.raises(UsageError, match=re.escape("unknown parameter 'n_boot'; A_clinical.ipynb takes")):
-        notebook.execute("A", {"n_boot": 3}, tmp_path / "out.ipynb", progress=False)
+        files.execute("A", {"n_boot": 3}, tmp_path / "out.ipynb", progress=False)
     assert not (tmp_path / "out.ipynb").exists()
 
 
 def test_bad_value_fails_before_anything_runs(tmp_path):
     with pytest.raises(UsageError, match="unknown model 'forest'"):
-        notebook.execute("A", {"models": ["forest"]}, tmp_path / "out.ipynb", progress=False)
+        files.execute("A", {"models": ["forest"]}, tmp_path / "out.ipynb", progress=False)
     assert not (tmp_path / "out.ipynb").exists()
 
 
@@ -188,18 +184,18 @@ def test_failing_cell_is_named_and_what_ran_is_kept(tmp_path):
     made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in ("x = 1", "# why\nx / 0")])
     nbformat.write(made, tmp_path / "own.ipynb")
     with pytest.raises(SombError, match=re.escape("cell 2 of own.ipynb failed")):
-        notebook.execute(str(tmp_path / "own.ipynb"), {}, tmp_path / "out.ipynb", progress=False)
+        files.execute(str(tmp_path / "own.ipynb"), {}, tmp_path / "out.ipynb", progress=False)
     assert nbformat.read(tmp_path / "out.ipynb", 4).cells
 
 
 def test_notebook_is_never_overwritten():
     with pytest.raises(UsageError, match="is the notebook itself"):
-        notebook.execute("A", {}, ROOT / "notebooks" / "A_clinical.ipynb")
+        files.execute("A", {}, ROOT / "notebooks" / "A_clinical.ipynb")
 
 
 def test_unknown_notebook_names_those_there_are():
     with pytest.raises(UsageError, match="no notebook 'Q'; there are A_clinical"):
-        notebook.notebook_path("Q")
+        files.notebook_path("Q")
 
 
 def test_command_tells_an_unknown_model(tmp_path, monkeypatch):
@@ -222,7 +218,7 @@ def _own(tmp_path, *cells):
 def test_kernel_that_dies_is_told_with_its_cell_and_what_ran_is_kept(tmp_path):
     own = _own(tmp_path, "print('before')", "import os\nos.kill(os.getpid(), 9)", "x = 1")
     with pytest.raises(SombError, match=re.escape("the kernel died in cell 2 (import os) of own.ipynb")):
-        notebook.execute(own, {}, tmp_path / "out.ipynb", progress=False)
+        files.execute(own, {}, tmp_path / "out.ipynb", progress=False)
     assert "before" in str(nbformat.read(tmp_path / "out.ipynb", 4).cells[0].outputs)
 
 
@@ -234,14 +230,14 @@ def test_kernel_that_is_not_there_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", none)
     with pytest.raises(SombError, match=r"own\.ipynb cannot be executed: .*python3"):
-        notebook.execute(_own(tmp_path, "x = 1"), {}, tmp_path / "out.ipynb", progress=False)
+        files.execute(_own(tmp_path, "x = 1"), {}, tmp_path / "out.ipynb", progress=False)
 
 
 @pytest.mark.parametrize("place", ["/proc/x/y.ipynb", "/proc/y.ipynb", "file/y.ipynb"])
 def test_output_that_cannot_be_written_is_told_before_anything_runs(tmp_path, place):
     (tmp_path / "file").write_text("")
     with pytest.raises(SombError, match=r"cannot write .*y\.ipynb"):
-        notebook.execute(_own(tmp_path, "x = 1"), {}, tmp_path / place, progress=False)
+        files.execute(_own(tmp_path, "x = 1"), {}, tmp_path / place, progress=False)
 
 
 def test_file_that_is_no_notebook_is_told(command, tmp_path):
@@ -265,20 +261,22 @@ def test_names_and_reasons_are_shown_as_they_are(session, monkeypatch):
 
 def test_other_data_get_another_folder_of_finished_folds(tmp_path, monkeypatch):
     monkeypatch.setenv("SOMB_CACHE", str(tmp_path))
-    first = notebook.start("A", tasks=["A1"], models=["majority"], data_source="simulated")
-    other = notebook.start("A", tasks=["A1"], models=["majority"], data_source="simulated")
+    first = notebook.start(tasks=["A1"], models=["majority"], source="simulated")
+    other = notebook.start(tasks=["A1"], models=["majority"], source="simulated")
     data = other.tasks["A1"]
     changed = replace(data, X=data.X + 1)
     other.tasks = {"A1": changed}
     first.run(), other.run(), first.run()
     folders = sorted((tmp_path / "notebooks").iterdir())
-    assert len(folders) == 2 and all(folder.name.startswith("A-simulated-aligned-") for folder in folders)
+    assert len(folders) == 2 and all(folder.name.startswith("Clinical-simulated-aligned-") for folder in folders)
     hashes = {load_run(folder).provenance["tasks"]["A1/aligned"]["data_sha256"] for folder in folders}
     assert hashes == {data.fingerprint, changed.fingerprint}
 
 
 def test_models_are_read_as_run_reads_them(command, monkeypatch):
     given = {}
-    monkeypatch.setattr("somb_utils.notebook.execute", lambda name, parameters, out: given.update(parameters) or out)
+    monkeypatch.setattr(
+        "somb_utils.notebook.files.execute", lambda name, parameters, out: given.update(parameters) or out
+    )
     assert command("notebook", "A", "--models", "majority, logreg", "--tasks", "A1, A2")[0] == 0
     assert given["models"] == ["majority", "logreg"] and given["tasks"] == ["A1", "A2"]

@@ -5,10 +5,11 @@ from io import BytesIO
 import numpy as np
 import pandas as pd
 import pytest
+from figures import cfrna, clinical
+from figures.clinical import consistent_changes, relative_change
 from matplotlib.figure import Figure
 
 from somb_utils import plots
-from somb_utils.plots.samples import consistent_changes, relative_change
 from somb_utils.plots.style import COLOURS, colours_of
 from somb_utils.runs.coefficients import coefficients
 from somb_utils.tables.sources import load_table
@@ -46,12 +47,12 @@ DRAWINGS = {
     "timeline": lambda a1, c2, draws: (plots.timeline, draws.reset_index()),
     "missing": lambda a1, c2, draws: (plots.missing, a1.X),
     "pca": lambda a1, c2, draws: (plots.pca, a1.X, draws),
-    "trajectories": lambda a1, c2, draws: (plots.trajectories, draws.filter(like="cbc_"), draws),
+    "trajectories": lambda a1, c2, draws: (clinical.trajectories, draws.filter(like="cbc_"), draws),
     "folds of samples": lambda a1, c2, draws: (plots.folds, a1),
     "folds of features": lambda a1, c2, draws: (plots.folds, c2),
     "volcano": lambda a1, c2, draws: (plots.volcano, {"Plasma": load_table("proteomics_plasma_de_clean", "simulated")}),
     "scatter": lambda a1, c2, draws: (plots.scatter, c2.X, "logFC", "t"),
-    "distribution": lambda a1, c2, draws: (plots.distribution, {"all": c2.X["logFC"]}, "log2 fold change"),
+    "distribution": lambda a1, c2, draws: (cfrna.distribution, {"all": c2.X["logFC"]}, "log2 fold change"),
     "counts": lambda a1, c2, draws: (plots.counts, c2.y.value_counts().to_frame("n"), "proteins"),
     "heatmap": lambda a1, c2, draws: (plots.heatmap, c2.X.corr(), "correlation"),
     "coefficients": lambda a1, c2, draws: (plots.coefficients, c2, coefficients(c2)),

@@ -11,9 +11,9 @@ import somb_utils as somb
 from somb_utils.tables.sources import resolve_source
 
 pytest.importorskip("matplotlib")
+from figures import cross_mission, cross_tissue, microbiome, multimodal, spatial
 from matplotlib.figure import Figure
 
-from somb_utils.plots import cross_mission, cross_tissue, microbiome, multimodal, spatial
 from somb_utils.plots.samples import mission_order
 
 SOURCE = resolve_source("simulated")

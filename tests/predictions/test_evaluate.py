@@ -237,7 +237,7 @@ def test_a_run_folder_is_evaluated_as_it_is(command: Any, tmp_path: Path) -> Non
     run = somb.run("A1,C2", ["majority", "logreg"], source="simulated", n_jobs=1, out=tmp_path / "run")
     words = ("--data", "simulated", "--format", "json")
     code, _, err = command("evaluate", "run", *words)
-    assert code == 2 and "holds predictions of majority, logreg; name one of them with --model" in err
+    assert code == 2 and "has predictions of majority, logreg; name one of them with --model" in err
     for place in ("run", "run/predictions.parquet"):
         code, out, _ = command("evaluate", place, "--model", "logreg", *words)
         expected = run.summary().query("model == 'logreg'")["mean"]
@@ -358,7 +358,7 @@ def test_text_that_is_refused(content: bytes, message: str, simulated: Simulated
         ("A1", lambda f: f.assign(y_pred=f["y_pred"].mask(f.index == 2)), "row 2 (id 'C001_L-92'): y_pred is missing"),
         ("A1", lambda f: f.assign(y_score=0.5), "y_score is 0.5, not 3 finite numbers"),
         ("A1", lambda f: f.assign(label="x"), "row 19 and 8 more: has a label, but A1 is multiclass"),
-        ("A1", lambda f: f.assign(model=f["fold"]), "holds predictions of several models"),
+        ("A1", lambda f: f.assign(model=f["fold"]), "has predictions of several models"),
         ("A1", lambda f: f.assign(protocol="published"), "was made in protocol 'published', this is aligned"),
         ("A1", lambda f: f.assign(task="A2"), "says it is for task 'A2'"),
         ("A1", lambda f: f.assign(y_ture="x"), "unknown column 'y_ture'"),
@@ -436,7 +436,7 @@ def test_files_that_are_not_read(simulated: SimulatedSource, tmp_path: Path) -> 
 
 
 def test_an_empty_folder_and_a_missing_one(simulated: SimulatedSource, tmp_path: Path) -> None:
-    assert "holds no predictions" in refusal(tmp_path, simulated)
+    assert "has no predictions" in refusal(tmp_path, simulated)
     assert "A1: there is no A1.json or A1.parquet or A1.csv or A1.csv.gz" in refusal(tmp_path, simulated, tasks="A1,C*")
     with pytest.raises(UsageError, match="is not a folder"):
         validate(tmp_path / "nowhere", source=simulated)
@@ -524,7 +524,7 @@ def test_evaluate_prints_and_stores_what_a_run_does(command: Any, open_data: Pat
     command("template", "mine", "--tasks", "A1,B2,C2", *words)
     code, out, _ = command("evaluate", "mine", "--out", "scores", *words)
     assert code == 0
-    for text in ("0.200 ± 0.000", "0.307", "(logreg)", "open tables", "f1[pre_flight]", "A1: tested rows by class"):
+    for text in ("0.200 ± 0.000", "0.307", "(logreg)", "open tables", "f1[pre_flight]", "A1: confusion matrix"):
         assert text in out
     run = load_run(tmp_path / "scores")
     assert set(run.results["model"]) == {"submission"} and len(run.summary()) == 3
@@ -548,8 +548,8 @@ def test_bad_requests(command: Any, tmp_path: Path) -> None:
         (("evaluate", "nowhere", *data), 2, "'nowhere' is not a folder"),
         (("evaluate", ".", "--tasks", "Z1", *data), 2, "unknown task 'Z1'"),
         (("evaluate", ".", "--protocol", "x", *data), 2, "unknown protocol 'x'"),
-        (("evaluate", ".", "--out", tmp_path, *data), 2, "--out must be another folder"),
-        (("evaluate", ".", *data), 1, "holds no predictions"),
+        (("evaluate", ".", "--out", tmp_path, *data), 2, "--out must be another folder than that of the predictions"),
+        (("evaluate", ".", *data), 1, "has no predictions"),
         (("template", "mine", "--form", "xls", *data), 2, "unknown form 'xls'"),
         (("template", "mine", "--tasks", "Z1", *data), 2, "unknown task 'Z1'"),
         (("template", "/dev/null/mine", "--tasks", "A1", *data), 1, "cannot write /dev/null/mine"),

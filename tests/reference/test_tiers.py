@@ -5,7 +5,7 @@ import pytest
 
 from somb_utils.errors import UsageError
 from somb_utils.leaderboard.board import fit
-from somb_utils.notebook import check
+from somb_utils.notebook.parameters import check
 from somb_utils.reference import tiers
 from somb_utils.reference.canonical import canonical_scores
 from somb_utils.tasks.definitions import catalogue
@@ -99,7 +99,7 @@ def scores() -> pd.DataFrame:
         (LARGE, ["random", "logreg", "lightgbm"]),
         (WIDE, ["random", "logreg"]),
     ]
-    runs = [fit(check("", {"tasks": tasks, "models": models, "data_source": "simulated"})) for tasks, models in plan]
+    runs = [fit(check({"tasks": tasks, "models": models, "source": "simulated"})) for tasks, models in plan]
     return pd.concat([run.summary() for run in runs]).set_index(["task", "model"])
 
 

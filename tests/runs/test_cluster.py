@@ -302,7 +302,7 @@ def test_an_interrupted_local_run_says_how_to_go_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
-    assert "The same command continues from there" in error and "Traceback" not in error
+    assert "The same command resumes the run" in error and "Traceback" not in error
     kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "jobs").glob("*.npz")}
     assert len(kept) >= 4 and not list(tmp_path.rglob("*.tmp"))
     subprocess.run(command, check=True, capture_output=True, timeout=120)

@@ -160,13 +160,13 @@ def test_a_device_that_is_not_there_is_told() -> None:
 
 
 def test_parameters_are_spelt_as_in_yaml(command: Command) -> None:
-    from somb_utils.cli.runs import parse_params
+    from somb_utils.cli.options import parse_params
 
     values = {
         **{"None": None, "null": None, "~": None, "false": False, "True": True, "no": "no", "l2": "l2", "'3'": "3"},
         **{"1e2": 100.0, "-1.5E-3": -0.0015, "3": 3, "007": "007", "[1, None]": [1, None], "{a: 1e1}": {"a": 10.0}},
     }
-    read = [parse_params([f"rf.x={text}"], "rf")["rf"]["x"] for text in values]
+    read = [parse_params([f"rf.x={text}"], ["rf"])["rf"]["x"] for text in values]
     assert list(map(repr, read)) == list(map(repr, values.values()))
     words = ("--model-params", "rf.max_depth=None", "--model-params", "rf.bootstrap=False", "--model-params")
     words = (*words, "rf.n_estimators=2")

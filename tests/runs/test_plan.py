@@ -1,4 +1,4 @@
-"""``somb run --dry-run``: everything is checked, nothing is fitted or written, and all problems are told at once."""
+"""``somb run --dry-run``: everything is checked, nothing is fitted or written, every problem is reported at once."""
 
 import json
 import os
@@ -24,14 +24,16 @@ def test_a_dry_run_counts_fits_and_fits_and_writes_nothing(command: Command, tmp
     assert code == 0 and list(rows) == ["A1", "C2"] and not (tmp_path / "out").exists()
     a1 = {"protocol": "aligned", "source": "simulated", "rows": 28, "features": 39, "classes": 3, "folds": 4}
     assert {**rows["A1"], **a1, "gaps": "2.7%", "fits": 8, "finished": 0} == rows["A1"] and rows["C2"]["fits"] == 10
-    assert "18 fits to do, 0 finished; about 0:00:0" in err and "by a rough rate" in err and "nothing was fitted" in err
+    assert (
+        "18 fits to do, 0 finished; about 0:00:0" in err and "a rough estimate" in err and "nothing was fitted" in err
+    )
 
 
 def test_finished_folds_are_counted_and_give_the_rate(command: Command, tmp_path: Path) -> None:
     assert command(*WORDS, "--tasks", "C2", "--jobs", "1")[0] == 0
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
     code, _, err = command(*WORDS, "--dry-run")
-    assert code == 0 and "8 fits to do, 10 finished" in err and "by the models' finished folds" in err
+    assert code == 0 and "8 fits to do, 10 finished" in err and "from the models' finished folds" in err
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
     other_seed = plan("C2", "majority,logreg", source="simulated", seed=1, out=tmp_path / "out")
     assert other_seed.finished == 0 and not other_seed.problems

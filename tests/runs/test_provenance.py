@@ -22,7 +22,7 @@ def told(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(entry["task"], entry["model"]): entry for entry in somb.load_run(folder).provenance["models"]}
 
 
-def test_each_group_of_rows_keeps_its_own_parameters_seed_and_run(
+def test_each_group_of_rows_keeps_its_default_parameters_seed_and_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("A1", {"mine": LogisticRegression(C=100)}, tmp_path, seed=1)
@@ -39,7 +39,7 @@ def test_each_group_of_rows_keeps_its_own_parameters_seed_and_run(
     assert second["run"] not in somb.load_run(tmp_path).provenance["runs"]
 
 
-def test_one_run_has_one_data_source_and_a_folder_too(tmp_path: Path) -> None:
+def test_one_run_has_one_source_and_a_folder_too(tmp_path: Path) -> None:
     tables = {name: somb.load_table(name, "simulated") for name in somb.get_task("A2").tables}
     simulated, own = somb.load_task("A1", source="simulated"), somb.load_task("A2", source=tables)
     for pair in ([simulated, own], [own, simulated], [own, "A1"]):

@@ -15,6 +15,7 @@ import somb_utils as somb
 from somb_utils import stats
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
+from somb_utils.stats.bootstrap import all_replicates, draw_units, replicates
 from somb_utils.stats.design import design, rows_of
 from somb_utils.tasks.definitions import get_task
 
@@ -93,24 +94,31 @@ def test_units_and_strata_follow_the_design() -> None:
 
 
 def test_each_draw_takes_as_many_units_of_a_stratum_as_there_are() -> None:
-    counts = np.full(10, 99, dtype=np.int32)
-    kernels._draw(np.uint64(5), counts, np.array([0, 3, 7, 10]))
-    assert [part.sum() for part in np.split(counts, [3, 7])] == [3, 4, 3]
+    for drawn in draw_units(np.array([0, 3, 7, 10]), 50, 5):
+        counts = np.apply_along_axis(np.bincount, 1, drawn, minlength=10)
+        assert all(
+            (part.sum(axis=1) == n).all() for part, n in zip(np.split(counts, [3, 7], 1), (3, 4, 3), strict=True)
+        )
 
 
 def test_draws_are_uniform() -> None:
-    counts, strata, total = np.zeros(7, dtype=np.int32), np.array([0, 7]), np.zeros(7)
-    for r in range(4000):
-        kernels._draw(np.uint64(kernels._stream(np.uint64(1), r)), counts, strata)
-        total += counts
+    total = sum(np.bincount(drawn.ravel(), minlength=7) for drawn in draw_units(np.array([0, 7]), 4000, 1))
     assert ((total - 4000) ** 2 / 4000).sum() < 22.5, "chi-squared of 6 degrees of freedom, 0.1 %"
+
+
+def test_a_replicate_depends_on_seed_and_number_alone() -> None:
+    strata = np.array([0, 300, 100_000])
+    few, many = (np.concatenate(list(draw_units(strata, n, 3))) for n in (2, 7))
+    assert len(list(draw_units(strata, 7, 3))) > 1, "drawn in several batches"
+    np.testing.assert_array_equal(few, many[:2])
+    assert not np.array_equal(many[0], many[1])
 
 
 def test_time_points_without_a_score_are_not_drawn() -> None:
     run = somb.run(["F3"], ["logreg"], source="simulated", n_jobs=1)
     scored = run.results.query("metric == 'auroc'")["value"].dropna().to_numpy()
     assert len(scored) == 4, "the capsule was swabbed on four of seven days"
-    draws = scored.mean() + (stats.replicates(run.predictions, "F3", 2000) - scored.mean()) / SPREAD_OF_FOUR
+    draws = scored.mean() + (replicates(run.predictions, "F3", 2000) - scored.mean()) / SPREAD_OF_FOUR
     assert draws.min() >= scored.min() - 0.02 and draws.max() <= scored.max() + 0.02
 
 
@@ -118,7 +126,7 @@ def test_whole_crew_are_drawn_and_their_spread_is_that_of_students_t() -> None:
     """With one person always right and three always wrong, a replicate's score counts how often the first was drawn."""
     truth = [PHASES * 2] * 4
     wrong = ["pre_flight", "recovery", "post_flight"] * 2
-    draws = stats.replicates(crew(truth, [PHASES * 2, wrong, wrong, wrong]), "A1", 4000, 0)
+    draws = replicates(crew(truth, [PHASES * 2, wrong, wrong, wrong]), "A1", 4000, 0)
     times = np.rint(4 * (0.25 + (draws - 0.25) / SPREAD_OF_FOUR)).astype(int)
     share = np.bincount(times, minlength=5) / 4000
     np.testing.assert_allclose(share, [0.316, 0.422, 0.211, 0.047, 0.004], atol=0.025)
@@ -144,26 +152,26 @@ def test_an_id_has_one_count_in_all_repetitions() -> None:
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], [300, 100])
     predictions = ranking(y, rng.normal(size=400) + y)
-    sd = stats.replicates(predictions, "C2", 2000).std()
+    sd = replicates(predictions, "C2", 2000).std()
     apart = np.mean([
-        stats.replicates(predictions[predictions["fold"] == f], "C2", 2000, int(f)).var() for f in "01234"
+        replicates(predictions[predictions["fold"] == f], "C2", 2000, int(f)).var() for f in "01234"
     ])  # fmt: skip
     assert sd / np.sqrt(apart / 5) == pytest.approx(np.sqrt(1 + 4 * 0.2), abs=0.25)
 
 
 def test_models_meet_the_same_draws_and_seeds_repeat() -> None:
     run = somb.run(["C2"], {"a": "logreg", "b": "logreg", "c": "rf"}, source="simulated", n_jobs=1)
-    draws = stats.all_replicates(run.predictions, 100, 7)
+    draws = all_replicates(run.predictions, 100, 7)
     np.testing.assert_array_equal(draws["C2", "a"], draws["C2", "b"])
-    alone = stats.replicates(run.predictions[run.predictions["model"] == "c"], "C2", 100, 7)
+    alone = replicates(run.predictions[run.predictions["model"] == "c"], "C2", 100, 7)
     np.testing.assert_array_equal(draws["C2", "c"], alone)
-    assert not np.array_equal(alone, stats.replicates(run.predictions[run.predictions["model"] == "c"], "C2", 100, 8))
+    assert not np.array_equal(alone, replicates(run.predictions[run.predictions["model"] == "c"], "C2", 100, 8))
 
 
 def test_order_of_lines_makes_no_difference() -> None:
     run = somb.run(["F3"], ["logreg"], source="simulated", n_jobs=1)
     shuffled = run.predictions.sample(frac=1, random_state=0)
-    np.testing.assert_array_equal(stats.replicates(run.predictions, "F3", 50), stats.replicates(shuffled, "F3", 50))
+    np.testing.assert_array_equal(replicates(run.predictions, "F3", 50), replicates(shuffled, "F3", 50))
 
 
 def test_summary_holds_interval_and_ties() -> None:

@@ -147,7 +147,7 @@
         return `<article class="card${chosen ? " chosen" : ""}" data-card="${esc(id)}" aria-labelledby="lb-${esc(id)}">
           <h4 id="lb-${esc(id)}"><button type="button" class="open" data-task="${esc(id)}" aria-expanded="${chosen}">${esc(id)}</button> ${esc(t.name)}</h4>
           <p><span class="tag">${esc(t.tier)}${t.supplementary ? ", supplementary" : ""}</span><span class="tag">${esc(t.modality)}</span><span class="tag">N = ${t.rows.toLocaleString("en")}</span></p>
-          <p class="soft">${esc(t.question)}</p>${facts}${own.length ? plot(own, id) : `<p class="missing">No score in these results. If its table is not at hand: <code>somb data fetch --tasks ${esc(id)}</code></p>`}</article>`;
+          <p class="soft">${esc(t.question)}</p>${facts}${own.length ? plot(own, id) : `<p class="missing">No score in these results. If its table is not available: <code>somb data fetch --tasks ${esc(id)}</code></p>`}</article>`;
       }).join("") || "<p>No task fits these filters.</p>";
     }
 

@@ -1,1 +1,5 @@
-"""The question bank: questions, executable key facts, and contexts."""
+"""The question bank: questions, checks of their key facts, contexts and the rubric."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -19,18 +19,7 @@ _ALLOWED = (
 
 
 def condition_columns(condition: str) -> list[str]:
-    """Return the columns that a condition names.
-
-    Parameters
-    ----------
-    condition : str
-        Columns, constants, comparisons, sums and boolean operators; short, so that none takes long to evaluate.
-
-    Raises
-    ------
-    SombError
-        If it is too long or holds anything else.
-    """
+    """Return the columns that a condition names; refuse one that is long or holds anything but plain operators."""
     if len(condition) > LONGEST_CONDITION:
         raise SombError(f"Condition {condition[:60]!r}...: more than {LONGEST_CONDITION} characters")
     quoted = re.findall(r"`([^`]+)`", condition)
@@ -49,13 +38,7 @@ def condition_columns(condition: str) -> list[str]:
 
 
 def check_pattern(pattern: str) -> None:
-    """Refuse a pattern that could take long.
-
-    Raises
-    ------
-    SombError
-        If it cannot be read, is too long, repeats a group or several parts, or refers back to one.
-    """
+    """Refuse a regular expression that could be slow: long, with a repeated group or a back-reference."""
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
@@ -65,13 +48,7 @@ def check_pattern(pattern: str) -> None:
 
 
 def rows(frame: pd.DataFrame, condition: str | None) -> pd.DataFrame:
-    """Return the rows that meet `condition`; column names that are no identifiers stand in backticks.
-
-    Raises
-    ------
-    SombError
-        If the condition holds anything but columns, constants and operators, or an unknown column.
-    """
+    """Return the rows that meet `condition`; column names that are not identifiers are quoted with backticks."""
     if condition is None:
         return frame
     used = condition_columns(condition)

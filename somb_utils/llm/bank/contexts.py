@@ -1,31 +1,27 @@
 """The context files: text by hand, every figure about the data computed from the open tables.
 
 A template in ``data/llm/contexts/templates`` holds figures in the language of `somb_utils.llm.bank.checks`,
-``{{op: count, table: clinical_cbc}}``, with an optional format, ``{{op: mean, … | .2f}}``. The rendered text stands
-beside it in ``data/llm/contexts`` and is what models read, so an evaluation needs no tables.
+``{{op: count, table: clinical_cbc}}``, with an optional format, ``{{op: mean, … | .2f}}``. Models are given the
+rendered text in ``data/llm/contexts``, so an evaluation needs no tables.
 """
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated
 
-import pandas as pd
-import typer
 import yaml
 from pydantic import ValidationError
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.bank.checks import Check, Value, evaluate
-from somb_utils.llm.bank.questions import CONTEXTS, GROUND_TRUTH, LLM
+from somb_utils.llm.bank.checks import Check, Value
+from somb_utils.llm.bank.operations import Loader, evaluate
+from somb_utils.llm.bank.questions import LLM
+from somb_utils.llm.bank.schema import CONTEXTS, GROUND_TRUTH
 from somb_utils.paths import replacing
 from somb_utils.tables.registry import open_folder
 from somb_utils.tables.sources import resolve_source
-
-Loader = Callable[[str], pd.DataFrame]
 
 NAMES = (*CONTEXTS, GROUND_TRUTH)
 FOLDER = LLM / "contexts"
@@ -35,13 +31,9 @@ _FIGURE = re.compile(r"\{\{(.+?)\}\}")
 
 @dataclass(frozen=True)
 class Drift:
-    """A place where a committed text is not what its template and the tables give.
+    """A place (``clinical.md:19``) where a committed text is not what its template and the tables give.
 
-    Attributes
-    ----------
-    place : file and line, such as ``clinical.md:19``.
-    figure : the figure's expression; empty if the line differs beyond its figures.
-    committed, computed : what stands there, what should.
+    `figure` is the figure's expression, empty if the line differs beyond its figures.
     """
 
     place: str
@@ -70,13 +62,7 @@ def _shown(value: Value, spec: str) -> str:
 
 
 def figure(text: str, load: Loader) -> str:
-    """Return what a figure shows: a check without its value, then an optional format after a bar.
-
-    Raises
-    ------
-    SombError
-        If the figure is no valid check or its table is not here.
-    """
+    """Return the text of a figure: a check without its value, then an optional format after a bar."""
     expression, bar, spec = text.rpartition(" | ")
     if not bar:
         expression, spec = text, ""
@@ -91,49 +77,36 @@ def figure(text: str, load: Loader) -> str:
 
 def render(load: Loader, templates: Path = TEMPLATES) -> dict[str, str]:
     """Return the text of every context, its figures computed from the tables of `load`."""
-    return {name: _FIGURE.sub(lambda found: figure(found[1], load), template(name, templates)) for name in NAMES}
+    return {name: _FIGURE.sub(lambda match: figure(match[1], load), template(name, templates)) for name in NAMES}
 
 
-def _standing(prose: list[str], line: str) -> list[str] | None:
-    """Return what stands between the pieces of prose in a line, None if the prose itself differs."""
+def _between(prose: list[str], line: str) -> list[str] | None:
+    """Return the texts between the pieces of prose in a line, or None if the prose itself differs."""
     if not (line.startswith(prose[0]) and line.endswith(prose[-1])):
         return None
-    found, at = [], len(prose[0])
+    texts, at = [], len(prose[0])
     for piece in prose[1:-1]:
         end = line.find(piece, at)
         if end < 0:
             return None
-        found.append(line[at:end])
+        texts.append(line[at:end])
         at = end + len(piece)
     end = len(line) - len(prose[-1])
-    return [*found, line[at:end]] if len(prose) > 1 else ([] if line == prose[0] else None)
+    return [*texts, line[at:end]] if len(prose) > 1 else ([] if line == prose[0] else None)
 
 
 def _line_drifts(place: str, pattern: str, line: str, load: Loader) -> list[Drift]:
     pieces = _FIGURE.split(pattern)
     prose, figures = pieces[::2], pieces[1::2]
     computed = [figure(text, load) for text in figures]
-    standing = _standing(prose, line)
-    if standing is None:
+    committed = _between(prose, line)
+    if committed is None:
         return [Drift(place, "", line, _FIGURE.sub(lambda _: computed.pop(0), pattern))]
-    return [Drift(place, f, old, new) for f, old, new in zip(figures, standing, computed, strict=True) if old != new]
+    return [Drift(place, f, old, new) for f, old, new in zip(figures, committed, computed, strict=True) if old != new]
 
 
 def check(load: Loader, folder: Path = FOLDER, templates: Path = TEMPLATES) -> list[Drift]:
-    """Compare the committed contexts with their templates and tables, figure by figure.
-
-    Parameters
-    ----------
-    load
-        Loader of the open tables by stem.
-    folder, templates
-        Folders of the rendered texts and of the templates.
-
-    Returns
-    -------
-    list of Drift
-        Empty if every text is what `render` gives.
-    """
+    """Return where the committed contexts differ from what their templates and the tables give."""
     drifts = []
     for name in NAMES:
         path = folder / f"{name}.md"
@@ -147,10 +120,7 @@ def check(load: Loader, folder: Path = FOLDER, templates: Path = TEMPLATES) -> l
 def open_loader(data: str | None = None) -> Loader:
     """Return the loader of the real tables: folder `data`, else ``SOMB_DATA``, else the verified download cache.
 
-    Raises
-    ------
-    UsageError
-        If the real tables are not here. Simulated tables have other figures, so they never stand in.
+    Simulated tables have other figures, so they are refused.
     """
     if data is None and not os.environ.get("SOMB_DATA") and not any(open_folder().glob("*.csv")):
         raise UsageError(
@@ -163,29 +133,8 @@ def open_loader(data: str | None = None) -> Loader:
     return source.load
 
 
-def _refuse_drift(load: Loader) -> None:
-    drifts = check(load, FOLDER, TEMPLATES)
-    for drift in drifts:
-        typer.echo(str(drift))
-    if drifts:
-        raise SombError(f"{len(drifts)} drifts; `somb llm contexts` renders the texts anew")
-    typer.echo(f"{len(NAMES)} contexts agree with the tables")
-
-
-def contexts_command(
-    check: Annotated[
-        bool, typer.Option("--check", help="change nothing; exit 1 if a text is not what the tables give")
-    ] = False,
-    data: Annotated[
-        str | None, typer.Option(help="folder of the real tables (default: SOMB_DATA, else the download cache)")
-    ] = None,
-) -> None:
-    """Render the context files from the open tables, or check that they have not drifted."""
-    load = open_loader(data)
-    if check:
-        _refuse_drift(load)
-        return
+def write(load: Loader) -> None:
+    """Render every context into the folder that models are given their contexts from."""
     for name, text in render(load, TEMPLATES).items():
         with replacing(FOLDER / f"{name}.md") as path:
             path.write_text(text, encoding="utf-8")
-    typer.echo(f"{len(NAMES)} contexts written to {FOLDER}")

@@ -1,4 +1,4 @@
-"""The question bank: questions with checkable key facts, contexts and the rubric, read from ``data/llm``."""
+"""The question bank as read from ``data/llm``: questions, contexts and the rubric."""
 
 import json
 import random
@@ -8,111 +8,16 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.bank.checks import Check
+from somb_utils.llm.bank.schema import CONTEXTS, DIFFICULTIES, GROUND_TRUTH, KINDS, MODALITIES, Question, Rubric
 from somb_utils.paths import DATA
 
-Modality = Literal[
-    "clinical", "transcriptomics", "proteomics", "metabolomics", "spatial", "microbiome", "cross_mission",
-    "multi_omics", "methods",
-]  # fmt: skip
-Difficulty = Literal["easy", "medium", "hard", "expert"]
-Kind = Literal["factual", "interpretation", "reasoning", "counterfactual", "experimental_design", "cross_mission"]
-Context = Literal[
-    "overview", "clinical", "transcriptomics", "proteomics", "metabolomics", "spatial", "microbiome",
-    "cross_mission", "multi_omics", "hemoglobin", "methods",
-]  # fmt: skip
-DimensionName = Literal[
-    "factual_accuracy", "reasoning_quality", "completeness", "uncertainty_calibration", "domain_integration"
-]
-Level = Literal[1, 2, 3, 4, 5]
-
-MODALITIES: tuple[str, ...] = get_args(Modality)
-DIFFICULTIES: tuple[str, ...] = get_args(Difficulty)
-KINDS: tuple[str, ...] = get_args(Kind)
-CONTEXTS: tuple[str, ...] = get_args(Context)
-DIMENSIONS: tuple[str, ...] = get_args(DimensionName)
-GROUND_TRUTH = "ground_truth"
-PREFIXES = dict(zip(MODALITIES, ["CLIN", "TRAN", "PROT", "METB", "SPAT", "MICR", "XMIS", "MULT", "METH"], strict=True))
-LETTERS = {"easy": "E", "medium": "M", "hard": "H", "expert": "X"}
 LLM = DATA / "llm"
 SCHEMA = LLM / "question.schema.json"
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class KeyFact(_Frozen):
-    """A statement a good answer makes or respects: checked on a table, cited, or a matter of method."""
-
-    text: str = Field(min_length=1)
-    check: Check | None = None
-    cite: str | None = None
-    method: bool = False
-
-    @model_validator(mode="after")
-    def _one_ground(self) -> "KeyFact":
-        if sum([self.check is not None, self.cite is not None, self.method]) != 1:
-            raise ValueError("a key fact has exactly one of check, cite and method: true")
-        return self
-
-
-class Question(_Frozen):
-    """One question of the bank; `rubric` says for each dimension what to look for in this question."""
-
-    id: str = Field(pattern=r"^[A-Z]{4}-[EMHX]\d{2}$")
-    modality: Modality
-    difficulty: Difficulty
-    kind: Kind
-    question: str = Field(min_length=1)
-    contexts: tuple[Context, ...] = Field(min_length=1)
-    expected_reasoning: tuple[str, ...] = Field(min_length=3, max_length=6)
-    key_facts: tuple[KeyFact, ...] = Field(min_length=2, max_length=5)
-    rubric: dict[DimensionName, str]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Question":
-        start = f"{PREFIXES[self.modality]}-{LETTERS[self.difficulty]}"
-        if not self.id.startswith(start):
-            raise ValueError(f"a {self.difficulty} {self.modality} question's id starts with {start}")
-        missing = set(DIMENSIONS) - set(self.rubric)
-        if missing:
-            raise ValueError(f"the rubric lacks {', '.join(sorted(missing))}")
-        if len(set(self.contexts)) < len(self.contexts):
-            raise ValueError("a context is named twice")
-        return self
-
-
-class Dimension(_Frozen):
-    """One scored dimension: its share of the weighted score, the meaning of each level, binding rules."""
-
-    weight: float
-    description: str
-    anchors: dict[Level, str]
-    rules: tuple[str, ...] = ()
-
-
-class Rubric(_Frozen):
-    """The five dimensions and the flags a judge may raise."""
-
-    dimensions: dict[DimensionName, Dimension]
-    flags: dict[str, str]
-
-    @model_validator(mode="after")
-    def _complete(self) -> "Rubric":
-        if set(self.dimensions) != set(DIMENSIONS):
-            raise ValueError(f"the dimensions are {', '.join(DIMENSIONS)}")
-        if abs(sum(d.weight for d in self.dimensions.values()) - 1) > 1e-9:
-            raise ValueError("the weights do not add up to 1")
-        if any(set(d.anchors) != {1, 2, 3, 4, 5} for d in self.dimensions.values()):
-            raise ValueError("each dimension has an anchor for each level from 1 to 5")
-        return self
 
 
 def _read_yaml(path: Path) -> object:
@@ -136,13 +41,7 @@ def _reasons(error: ValidationError) -> str:
 
 
 def read_questions(path: Path) -> list[Question]:
-    """Return the questions of one YAML file (a list), in file order.
-
-    Raises
-    ------
-    SombError
-        With the file and the question's id, if the file or a question is not valid.
-    """
+    """Return the questions of one YAML file, in file order; an error names the file and the question's id."""
     entries = _read_yaml(path)
     if not isinstance(entries, list):
         raise SombError(f"{path.name} must hold a list of questions")
@@ -164,34 +63,33 @@ def _bank(folder: Path) -> tuple[Question, ...]:
     questions = [q for path in files for q in read_questions(path)]
     repeated = [i for i, n in Counter(q.id for q in questions).items() if n > 1]
     if repeated:
-        raise SombError(f"Question ids stand twice in {folder}: {', '.join(repeated)}")
+        raise SombError(f"Duplicated question ids in {folder}: {', '.join(repeated)}")
     return tuple(sorted(questions, key=lambda q: q.id))
 
 
-def _chosen(name: str, wanted: Sequence[str] | None, valid: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the wanted values of a filter, all of them by default."""
-    if wanted is None:
+def _checked(name: str, values: Sequence[str] | None, valid: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values of a filter, by default all valid ones; refuse an unknown value."""
+    if values is None:
         return valid
-    wanted = [wanted] if isinstance(wanted, str) else wanted
-    unknown = [w for w in wanted if w not in valid]
-    if unknown:
+    values = [values] if isinstance(values, str) else values
+    if unknown := [value for value in values if value not in valid]:
         raise UsageError(f"Unknown {name}: {', '.join(unknown)}. Choose from {', '.join(valid)}")
-    return tuple(wanted)
+    return tuple(values)
 
 
 def _stratified(questions: list[Question], size: int, seed: int) -> list[Question]:
-    """Return `size` questions whose modalities and difficulties keep their shares as nearly as they can."""
+    """Return `size` questions in which modalities and difficulties keep their shares as closely as possible."""
     pool = list(questions)
     random.Random(seed).shuffle(pool)
     counts = Counter(stratum for q in pool for stratum in (q.modality, q.difficulty))
-    owed = {stratum: count * size / len(pool) for stratum, count in counts.items()}
+    missing = {stratum: count * size / len(pool) for stratum, count in counts.items()}
     picked = []
     for _ in range(size):
-        best = max(pool, key=lambda q: owed[q.modality] + owed[q.difficulty])
+        best = max(pool, key=lambda q: missing[q.modality] + missing[q.difficulty])
         pool.remove(best)
         picked.append(best)
-        owed[best.modality] -= 1
-        owed[best.difficulty] -= 1
+        missing[best.modality] -= 1
+        missing[best.difficulty] -= 1
     return picked
 
 
@@ -202,42 +100,71 @@ def load_bank(
     sample: int | None = None,
     seed: int = 42,
 ) -> list[Question]:
-    """Return the questions sorted by id, filtered, and sampled if asked.
+    """Return the questions of the bank, filtered and, if asked for, sampled.
 
     Parameters
     ----------
     modality, difficulty, kind
         Values to keep; all by default.
     sample
-        Number of questions to draw, balanced by modality and by difficulty.
+        Number of questions to draw, balanced by modality and by difficulty; by default, all.
     seed
         Seed of the draw; the same seed gives the same questions.
+
+    Returns
+    -------
+    list of Question
+        Sorted by id.
 
     Raises
     ------
     UsageError
         If a filter's value is unknown, no question is left, or fewer are left than `sample`.
+
+    Examples
+    --------
+    >>> from somb_utils.llm.bank import load_bank
+    >>> [question.id for question in load_bank(modality=["clinical"], difficulty=["hard"])]
+    ['CLIN-H01', 'CLIN-H02', 'CLIN-H03']
     """
-    modalities = _chosen("modality", modality, MODALITIES)
-    difficulties = _chosen("difficulty", difficulty, DIFFICULTIES)
-    kinds = _chosen("kind", kind, KINDS)
-    found = [
+    modalities = _checked("modality", modality, MODALITIES)
+    difficulties = _checked("difficulty", difficulty, DIFFICULTIES)
+    kinds = _checked("kind", kind, KINDS)
+    questions = [
         q
         for q in _bank(LLM / "questions")
         if q.modality in modalities and q.difficulty in difficulties and q.kind in kinds
     ]
-    if not found:
+    if not questions:
         raise UsageError("No question meets these filters together")
     if sample is None:
-        return found
-    if not 1 <= sample <= len(found):
-        raise UsageError(f"A sample of {sample} cannot be drawn from {len(found)} questions")
-    return sorted(_stratified(found, sample, seed), key=lambda q: q.id)
+        return questions
+    if not 1 <= sample <= len(questions):
+        raise UsageError(f"A sample of {sample} cannot be drawn from {len(questions)} questions")
+    return sorted(_stratified(questions, sample, seed), key=lambda q: q.id)
 
 
 def load_context(name: str) -> str:
-    """Return the text of a context file; the judge alone is given `GROUND_TRUTH`."""
-    _chosen("context", [name], (*CONTEXTS, GROUND_TRUTH))
+    """Return the text of a context file.
+
+    Parameters
+    ----------
+    name
+        One of `CONTEXTS`, or `GROUND_TRUTH`, which only judges are given.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Raises
+    ------
+    UsageError
+        If there is no context of this name.
+    SombError
+        If the file cannot be read.
+    """
+    _checked("context", [name], (*CONTEXTS, GROUND_TRUTH))
     path = LLM / "contexts" / f"{name}.md"
     try:
         return path.read_text(encoding="utf-8")
@@ -246,7 +173,18 @@ def load_context(name: str) -> str:
 
 
 def load_rubric() -> Rubric:
-    """Return the rubric: dimensions with weights and anchored levels, and flags."""
+    """Return the rubric: dimensions with their weights and anchored levels, and flags.
+
+    Returns
+    -------
+    Rubric
+        As validated from ``data/llm/rubric.yaml``.
+
+    Raises
+    ------
+    SombError
+        If the file cannot be read or is not a complete rubric.
+    """
     path = LLM / "rubric.yaml"
     try:
         return Rubric.model_validate(_read_yaml(path))

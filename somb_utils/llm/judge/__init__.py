@@ -1,1 +1,5 @@
-"""Judging: what a judge is told and what it may reply."""
+"""Judging: what a judge is asked and what it may reply."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

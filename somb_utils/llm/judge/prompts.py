@@ -1,64 +1,14 @@
-"""What a judge is told and what it may reply: the answer fenced as data, the reply validated."""
+"""What a judge is asked: reference facts, rubric and question, and the answer fenced as data."""
 
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-
-from somb_utils.llm.bank.questions import DIMENSIONS, GROUND_TRUTH, Level, Question, Rubric, load_context, load_rubric
-
-
-class _Reply(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Flags(_Reply):
-    """Yes or no to each flag."""
-
-    hallucination: bool
-    factual_error: bool
-    harmful_recommendation: bool
-    exceeds_data_scope: bool
-    novel_insight: bool
-
-
-def _whole(value: object) -> object:
-    """Refuse what only equals a level, such as true or 1.0: a literal type alone would take it."""
-    if type(value) is not int:
-        raise ValueError("a level is a whole number from 1 to 5")
-    return value
-
-
-Whole = Annotated[Level, BeforeValidator(_whole)]
-
-
-class Verdict(_Reply):
-    """A judge's reply to a combined request: a level for each dimension, flags, reasons."""
-
-    factual_accuracy: Whole
-    reasoning_quality: Whole
-    completeness: Whole
-    uncertainty_calibration: Whole
-    domain_integration: Whole
-    flags: Flags
-    strengths: list[str]
-    weaknesses: list[str]
-    missed_points: list[str]
-    justification: str
-
-
-class DimensionVerdict(_Reply):
-    """A judge's reply about one dimension."""
-
-    score: Whole
-    justification: str
-
-
-FLAGS: tuple[str, ...] = tuple(Flags.model_fields)
+from somb_utils.llm.bank.questions import load_context, load_rubric
+from somb_utils.llm.bank.schema import DIMENSIONS, GROUND_TRUTH, Question, Rubric
+from somb_utils.llm.judge.verdicts import reply_model
 
 _SYSTEM = """\
 You are an expert reviewer in space biology and multi-omics. You grade one answer to one question by a fixed \
@@ -110,17 +60,10 @@ def _rubric() -> Rubric:
     return load_rubric()
 
 
-def reply_model(part: str) -> type[BaseModel]:
-    """Return the model a reply must fit: `part` is ``combined``, ``flags`` or the name of a dimension."""
-    models: dict[str, type[BaseModel]] = {"combined": Verdict, "flags": Flags}
-    return models.get(part, DimensionVerdict)
-
-
 def marker(question_id: str, answer: str) -> str:
-    """Return the code of an answer's markers.
+    """Return the code of an answer's markers, the same at each request so that a repeated one is found in the cache.
 
-    It depends on the whole answer, so an answer cannot contain its own code; it is the same at each request,
-    so that a repeated request is found in the cache.
+    It depends on the whole answer, so an answer cannot contain its own code.
     """
     return hashlib.sha256(f"{question_id}\0{answer}".encode()).hexdigest()[:16]
 
@@ -148,7 +91,7 @@ def _dimensions(names: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=16)
 def system_prompt(part: str = "combined") -> str:
-    """Return what a judge is told whatever the question: reference facts, rubric, the answer's status, form."""
+    """Return the part of the prompt that is common to all questions: reference facts, rubric, form of the reply."""
     names = DIMENSIONS if part == "combined" else tuple(d for d in DIMENSIONS if d == part)
     flags = f"# Flags: true or false\n{_bullets(_rubric().flags)}\n" if part in ("combined", "flags") else ""
     return _SYSTEM.format(
@@ -159,15 +102,24 @@ def system_prompt(part: str = "combined") -> str:
     )
 
 
-def prompts(question: Question, answer: str, part: str = "combined") -> tuple[str, str]:
-    """Return the system and user prompt that ask for a verdict on `answer`.
+def judge_prompts(question: Question, answer: str, part: str = "combined") -> tuple[str, str]:
+    """Return the prompts that ask a judge for a verdict on an answer.
 
     Parameters
     ----------
-    question, answer
-        The question of the bank and the answer under judgement, which is fenced as data.
+    question
+        A question of the bank.
+    answer
+        The answer to be judged, which is fenced as data.
     part
-        ``combined`` for all dimensions and flags, ``flags``, or one dimension's name.
+        What to ask for: ``combined`` for all dimensions and flags, ``flags``, or the name of one dimension.
+
+    Returns
+    -------
+    system : str
+        Rubric, reference facts and form of the reply.
+    user : str
+        Question, key facts and answer.
     """
     names = DIMENSIONS if part == "combined" else tuple(d for d in DIMENSIONS if d == part)
     notes = {d: text for d, text in question.rubric.items() if d in names}
@@ -184,39 +136,3 @@ def prompts(question: Question, answer: str, part: str = "combined") -> tuple[st
         answer=neutralised(answer),
     )
     return system_prompt(part), user
-
-
-def read_reply(text: str, part: str = "combined") -> tuple[BaseModel | None, str]:
-    """Return the validated reply and an empty reason, or None and the reason why it does not count."""
-    if not text.strip():
-        return None, "judge_empty"
-    bare = re.sub(r"^\s*```(?:json)?\s*|\s*```\s*$", "", text)
-    try:
-        return reply_model(part).model_validate_json(bare), ""
-    except ValidationError as error:
-        fields = ", ".join(sorted({".".join(map(str, e["loc"])) or e["type"] for e in error.errors()}))
-        return None, f"judge_invalid: {fields}"
-
-
-def counted(scores: object, flags: object) -> dict[str, Any]:
-    """Return what counts of a stored verdict: its levels and flags, and the weighted score computed from the levels.
-
-    Raises
-    ------
-    ValueError
-        If a level is no whole number from 1 to 5, a flag is not true or false, or one is missing; it says which.
-    """
-    if not isinstance(scores, Mapping) or not isinstance(flags, Mapping):
-        raise ValueError("judge_invalid: levels or flags")
-    levels = {name: scores.get(name) for name in DIMENSIONS}
-    wrong = [name for name, level in levels.items() if type(level) is not int or not 1 <= level <= 5]
-    wrong += [name for name in FLAGS if type(flags.get(name)) is not bool]
-    if wrong:
-        raise ValueError(f"judge_invalid: {', '.join(wrong)}")
-    return levels | {name: flags[name] for name in FLAGS} | {"weighted_score": weighted(levels)}
-
-
-def weighted(scores: Mapping[str, Any]) -> float:
-    """Return the weighted score of one set of dimension scores, by the weights of the rubric."""
-    rubric = _rubric()
-    return round(sum(d.weight * float(scores[name]) for name, d in rubric.dimensions.items()), 6)

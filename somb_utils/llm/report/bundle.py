@@ -1,4 +1,4 @@
-"""Logs as static pages: inspect's viewer, without the name of this machine's folders in it."""
+"""Logs as static pages: Inspect's viewer, without the names of this machine's folders."""
 
 import json
 from pathlib import Path
@@ -8,15 +8,7 @@ from somb_utils.paths import replacing
 
 
 def bundle_logs(log_dir: Path, target: Path) -> None:
-    """Write a static log viewer to `target`; it works over HTTP, without any other host.
-
-    The folder's absolute name, which inspect writes into the index, is replaced.
-
-    Raises
-    ------
-    SombError
-        If the target exists and is not empty, or the bundle cannot be written.
-    """
+    """Write a static log viewer to `target`, which works over HTTP; it does not state this machine's folders."""
     from inspect_ai.log import bundle_log_dir
 
     if target.exists() and any(target.iterdir()):

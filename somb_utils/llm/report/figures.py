@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from somb_utils.llm.bank.questions import DIFFICULTIES, DIMENSIONS, MODALITIES
+from somb_utils.llm.bank.schema import DIFFICULTIES, DIMENSIONS, MODALITIES
 
 PALETTE = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#56b4e9", "#7a5195", "#8c564b", "#7f7f7f", "#2f4b7c",
@@ -19,12 +19,12 @@ SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star"]
 
 
 def shown(text: object) -> str:
-    """Return a text that plotly shows as it is written: no tag, no quotation mark as an entity it does not know."""
+    """Return a text that plotly shows literally: tags escaped, but not quotation marks, whose entities it lacks."""
     return html.escape(str(text), quote=False)
 
 
 def short(names: Iterable[str]) -> dict[str, str]:
-    """Return each model's label: its name without its provider, or in full where two would have one label."""
+    """Return each model's label: its name without its provider, or in full where two labels would be the same."""
     names = list(dict.fromkeys(names))
     tails = Counter(name.rpartition("/")[2] for name in names)
     return {name: shown(name if tails[tail := name.rpartition("/")[2]] > 1 else tail) for name in names}
@@ -57,7 +57,7 @@ def _layout(figure: go.Figure, height: int, **extra: Any) -> go.Figure:
 
 
 def mark_simulated(figure: go.Figure) -> None:
-    """Write across a figure's corner that its numbers are invented."""
+    """Mark a figure as simulated."""
     figure.update_layout(margin={"t": max(26, figure.layout.margin.t)})
     figure.add_annotation(
         text="SIMULATED", xref="paper", yref="paper", x=0, y=1, xanchor="left", yanchor="bottom", showarrow=False,
@@ -73,7 +73,7 @@ def _error(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def ranking(by_judge: pd.DataFrame, models: list[str]) -> go.Figure:
-    """Return means with 95 % intervals, a row a model (best on top), a symbol a judge."""
+    """Return means with 95 % intervals: one row per model (best on top), one symbol per judge."""
     figure, labels = go.Figure(), short(models)
     judges = sorted(by_judge["judge"].unique())
     judge_labels = short(judges)
@@ -173,7 +173,7 @@ def agreement(frame: pd.DataFrame) -> go.Figure | None:
 
 
 def length(per_answer: pd.DataFrame, models: list[str]) -> go.Figure:
-    """Return score against answer length, a point an answer."""
+    """Return score against answer length, one point per answer."""
     figure, colours, labels = go.Figure(), _colours(models), short(models)
     for model in models:
         part = per_answer[per_answer["model"] == model]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from somb_utils._escape import embedded_json
 from somb_utils._extras import missing_extra
-from somb_utils.llm.bank.questions import DIMENSIONS
-from somb_utils.llm.judge.prompts import FLAGS
-from somb_utils.llm.report.judges import SIMULATED
+from somb_utils.llm.bank.schema import DIMENSIONS
+from somb_utils.llm.judge.verdicts import FLAGS
 from somb_utils.llm.report.summary import Summary, answer_scores
-from somb_utils.llm.report.text import METHOD, lead, sections
+from somb_utils.llm.report.text import lead, method, sections
 from somb_utils.llm.run.evaluation import Evaluation
+from somb_utils.llm.run.providers import SIMULATED
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -30,23 +30,15 @@ FIGURES = {
 }
 
 
-def figure(name: str, summary: Summary, evaluation: Evaluation) -> "Figure | None":
-    """Return a figure of the report, or None if there is nothing to draw (one judge alone has no agreement).
-
-    Parameters
-    ----------
-    name
-        One of `FIGURES`.
-    summary, evaluation
-        The report's tables, and what they were computed from.
-    """
+def draw(name: str, summary: Summary, evaluation: Evaluation) -> "Figure | None":
+    """Return a figure of the report (`FIGURES`), or None if there is nothing to draw, as of one judge's agreement."""
     from somb_utils.llm.report import figures
 
     tables = summary.tables
     if "ranking" not in tables:
         return None
     models = [str(m) for m in tables["ranking"]["model"]]
-    made = {
+    figure = {
         "ranking": lambda: figures.ranking(tables["ranking_by_judge"], models),
         "radar": lambda: figures.radar(tables["dimension"], models),
         "heatmap": lambda: figures.heatmap(tables["modality"], models),
@@ -54,9 +46,9 @@ def figure(name: str, summary: Summary, evaluation: Evaluation) -> "Figure | Non
         "agreement": lambda: figures.agreement(tables["agreement"]),
         "length": lambda: figures.length(answer_scores(evaluation), models),
     }[name]()
-    if made is not None and any(model.startswith(SIMULATED) for model in models):
-        figures.mark_simulated(made)
-    return made
+    if figure is not None and any(model.startswith(SIMULATED) for model in models):
+        figures.mark_simulated(figure)
+    return figure
 
 
 def explorer_data(evaluation: Evaluation) -> dict[str, Any]:
@@ -94,42 +86,36 @@ def _macros() -> Any:
 
 
 def start_part() -> str:
-    """Return the style and script that the parts of a notebook's report need, once and before them."""
+    """Return the style and script that the parts of a notebook's report need before them."""
     return str(_macros().start())
 
 
-def figure_part(name: str, made: "Figure") -> str:
-    """Return a figure as a part of a page that holds `start_part` and serves plotly.js beside its other scripts."""
-    return str(_macros().part(_macros().figure(name, FIGURES[name], embedded_json(json.loads(made.to_json())))))
+def figure_part(name: str, figure: "Figure") -> str:
+    """Return a figure as part of a page that contains `start_part` and serves plotly.js beside its other scripts."""
+    return str(_macros().part(_macros().figure(name, FIGURES[name], embedded_json(json.loads(figure.to_json())))))
 
 
 def tables_part(summary: Summary, names: Collection[str]) -> str:
-    """Return the named tables as a part of a page that holds `start_part`, the first of them open."""
+    """Return the named tables as part of a page that contains `start_part`, the first of them open."""
     return str(_macros().part(_macros().tables([entry for entry in sections(summary) if entry[0] in names])))
 
 
 def explorer_part(evaluation: Evaluation) -> str:
-    """Return the question explorer as a part of a page that holds `start_part`."""
+    """Return the question explorer as part of a page that contains `start_part`."""
     return str(_macros().part(_macros().explorer(embedded_json(explorer_data(evaluation)))))
 
 
 def html(summary: Summary, evaluation: Evaluation) -> str:
-    """Return the report as one page: no other host, every text from a model or judge escaped.
-
-    Raises
-    ------
-    UsageError
-        If plotly or jinja2 is not installed.
-    """
+    """Return the report as one page that needs no other host, every text from a model or judge escaped."""
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise missing_extra("the report's page", "llm", error) from error
-    drawn = {name: figure(name, summary, evaluation) for name in FIGURES}
+    drawn = {name: draw(name, summary, evaluation) for name in FIGURES}
     return _template("report.html").render(
         lead=lead(summary, evaluation),
-        method=METHOD,
-        figures=[(n, FIGURES[n], embedded_json(json.loads(made.to_json()))) for n, made in drawn.items() if made],
+        method=method(),
+        figures=[(n, FIGURES[n], embedded_json(json.loads(figure.to_json()))) for n, figure in drawn.items() if figure],
         sections=list(sections(summary)),
         explorer=embedded_json(explorer_data(evaluation)),
         plotlyjs=get_plotlyjs(),

@@ -1,4 +1,4 @@
-"""What the evaluation notebook shows: an evaluation's report, part by part, from whatever is available."""
+"""What the evaluation notebook shows: the report of the available evaluation, part by part."""
 
 import contextlib
 import io
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from somb_utils.errors import UsageError
-from somb_utils.llm.bank.questions import DIFFICULTIES, MODALITIES
+from somb_utils.llm.bank.schema import DIFFICULTIES, MODALITIES
 from somb_utils.llm.report import html as interactive
 from somb_utils.llm.report.simulated import PLANTED, simulated_evaluation
 from somb_utils.llm.report.summary import Summary, summarise
-from somb_utils.llm.report.text import METHOD, lead
+from somb_utils.llm.report.text import lead, method
 from somb_utils.llm.run.evaluation import Evaluation
 from somb_utils.llm.run.logs import load
 from somb_utils.tables.sources import FolderSource, resolve_source
@@ -27,7 +27,7 @@ BADGES = {
     "simulated": "SIMULATED EVALUATION",
     "none": "No evaluation available",
 }
-SAID = {
+NOTES = {
     "logs": "Read from the logs that this book or notebook was given.",
     "published": "Answers of the published evaluation to its own 100 questions, with its judge's scores "
     "(CC BY-NC 4.0; shown here, not part of this project). Means are recomputed; intervals are ours.",
@@ -41,12 +41,16 @@ SAID = {
 
 @dataclass(frozen=True)
 class Report:
-    """An evaluation and its tables, shown part by part.
+    """An evaluation and its tables, shown part by part in a notebook.
 
-    Attributes
+    Parameters
     ----------
-    origin : ``logs``, ``published`` (scored files), ``simulated``, or ``none`` if there is nothing to show.
-    evaluation, summary : None if there is nothing to show.
+    origin
+        ``logs``, ``published`` (scored files), ``simulated``, or ``none`` if there is nothing to show.
+    evaluation
+        Answers and judgements; None if there is nothing to show.
+    summary
+        The report's tables; None if there is nothing to show.
     """
 
     origin: Origin
@@ -57,14 +61,14 @@ class Report:
         """Show where the evaluation comes from, its size, and what to be careful of."""
         from IPython.display import HTML, display
 
-        text = f'<span class="badge {self.origin}">{BADGES[self.origin]}</span>{SAID[self.origin]}'
+        text = f'<span class="badge {self.origin}">{BADGES[self.origin]}</span>{NOTES[self.origin]}'
         if self.summary is not None and self.evaluation is not None:
             lines = "".join(f"<li>{escape(line)}</li>" for line in lead(self.summary, self.evaluation))
-            text += f'<ul>{lines}</ul><p class="soft">{METHOD}</p>'
+            text += f'<ul>{lines}</ul><p class="soft">{escape(method())}</p>'
         display(HTML(f'{interactive.start_part()}<div class="somb-llm">{text}</div>'))
 
     def show_ranking(self) -> None:
-        """Show models in order, with intervals, pairs and what became of the answers."""
+        """Show the ranking with intervals, pairs of models, and how many answers count."""
         self._show(["ranking"], "ranking", "ranking_by_judge", "pairs", "counts", "unscored", "flags", "usage")
 
     def show_dimensions(self) -> None:
@@ -76,11 +80,11 @@ class Report:
         self._show(["heatmap", "difficulty"], "modality", "difficulty", "kind")
 
     def show_judges(self) -> None:
-        """Show how judges agree, how lenient they are, and whom they prefer."""
-        self._show(["agreement"], "agreement", "rank_agreement", "leniency", "self_preference", "length_preference")
+        """Show how far judges agree, and their biases."""
+        self._show(["agreement"], "agreement", "rank_agreement", "leniency", "self_preference", "verbosity_bias")
 
     def show_length(self) -> None:
-        """Show what an answer's length has to do with its score."""
+        """Show how answer length and score are related."""
         self._show(["length"], "length", "length_adjusted")
 
     def explore(self) -> None:
@@ -96,14 +100,14 @@ class Report:
             display(Markdown(NOTHING))
             return
         for name in figures:
-            made = interactive.figure(name, self.summary, self.evaluation)
-            if made is None:
-                display(Markdown("One judge alone has nobody to agree with."))
+            figure = interactive.draw(name, self.summary, self.evaluation)
+            if figure is None:
+                display(Markdown("With one judge alone there is no agreement to measure."))
                 continue
-            # Notebooks draw the first form that they know; the book takes the second.
+            # Notebooks draw the first form that they support; the book uses the second.
             forms = {
-                "application/vnd.plotly.v1+json": json.loads(made.to_json()),
-                "text/html": interactive.figure_part(name, made),
+                "application/vnd.plotly.v1+json": json.loads(figure.to_json()),
+                "text/html": interactive.figure_part(name, figure),
                 "text/plain": f"Figure: {interactive.FIGURES[name]}",
             }
             display(forms, raw=True)
@@ -112,24 +116,35 @@ class Report:
 
 def start(
     logs: Any = (), judges: Any = (), compare: bool = True, sample: int | None = None, modality: Any = None,
-    difficulty: Any = None, data_source: str = "auto",
+    difficulty: Any = None, source: str = "auto",
 ) -> Report:  # fmt: skip
-    """Check the notebook's parameters, find an evaluation and sum it up.
+    """Check the notebook's parameters, find an evaluation and summarise it.
 
     Parameters
     ----------
-    logs : folders or files. Without any, real tables bring the published scored files if these lie beside them
-        (``../reference/llm_scored``), and simulated tables a simulated evaluation.
-    judges : only these judges; all if empty
-    compare : whether to compare every pair of models
-    sample : only the first so many questions, by identifier
-    modality, difficulty : only these; all if None
-    data_source : see :func:`somb_utils.tables.sources.resolve_source`
+    logs
+        Folders or files. Without any, the published scored files where these are beside the real tables
+        (``../reference/llm_scored``), and with simulated tables a simulated evaluation.
+    judges
+        Only these judges; all if empty.
+    compare
+        Whether to compare every pair of models.
+    sample
+        Number of questions, the first by identifier; all if None.
+    modality, difficulty
+        Only these; all if None.
+    source
+        Source of the tables: ``auto``, ``open``, ``simulated`` or a folder.
+
+    Returns
+    -------
+    Report
+        What there is to show.
 
     Raises
     ------
     UsageError
-        If a value cannot be, a path holds nothing, or the logs hold none of what is asked for.
+        If a value is not valid, a path has no log, or no scored answer is left.
     """
     paths, wanted = _names(logs, "logs"), _names(judges, "judges")
     kinds = {
@@ -140,7 +155,7 @@ def start(
         raise UsageError(f"parameter sample: a number of questions, at least 1, not {sample!r}")
     if not isinstance(compare, bool):
         raise UsageError(f"parameter compare: true or false, not {compare!r}")
-    origin, evaluation = _found([Path(path).expanduser() for path in paths], data_source)
+    origin, evaluation = _find([Path(path).expanduser() for path in paths], source)
     if evaluation is None:
         return Report(origin)
     for name, values in kinds.items():
@@ -157,19 +172,19 @@ def start(
             )
         evaluation = replace(evaluation, judgements=evaluation.judgements[evaluation.judgements["judge"].isin(wanted)])
     if not len(evaluation.scored):
-        raise UsageError("the logs hold no scored answer to these questions")
+        raise UsageError("there is no scored answer to these questions in the logs")
     return Report(origin, evaluation, summarise(evaluation, compare))
 
 
-def _found(paths: list[Path], data_source: str) -> tuple[Origin, Evaluation | None]:
-    """Return the available evaluation and where it is from; simulated and real ones are never mixed."""
+def _find(paths: list[Path], source: str) -> tuple[Origin, Evaluation | None]:
+    """Return the available evaluation and where it is from; simulated and real data are never mixed."""
     if paths:
         return "logs", load(paths)
-    with contextlib.redirect_stderr(io.StringIO()):  # the badge says it
-        source = resolve_source(data_source)
-    if source.kind == "simulated":
+    with contextlib.redirect_stderr(io.StringIO()):  # the badge shows it
+        tables = resolve_source(source)
+    if tables.kind == "simulated":
         return "simulated", simulated_evaluation()
-    folder = source.folder.resolve().parent / "reference" / "llm_scored" if isinstance(source, FolderSource) else None
+    folder = tables.folder.resolve().parent / "reference" / "llm_scored" if isinstance(tables, FolderSource) else None
     files = sorted(folder.glob("scored_eval_*.json")) if folder else []
     return ("published", load(files)) if files else ("none", None)
 

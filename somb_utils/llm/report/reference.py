@@ -1,8 +1,7 @@
 """The published reference scores, as the evaluation notebook shows them."""
 
-from typing import Any
-
 import pandas as pd
+from matplotlib.figure import Figure
 
 from somb_utils.llm.report.summary import PUBLISHED
 
@@ -13,52 +12,52 @@ def published() -> pd.DataFrame:
 
 
 def cross_judge() -> pd.DataFrame:
-    """Return the published scores of the two models that judged each other: answering model × judge."""
+    """Return the published scores of the models that judged each other: answering model × judge."""
     table = published()
-    both = {"Claude Sonnet 4", "GPT-4o"}
-    table = table[table["judge"].isin(both) & table["model"].isin(both)]
+    pairs = set(zip(table["judge"], table["model"], strict=True))
+    mutual = {judge for judge, model in pairs if judge != model and (model, judge) in pairs}
+    table = table[table["judge"].isin(mutual) & table["model"].isin(mutual)]
     return table.pivot(index="model", columns="judge", values="weighted_score").rename_axis(
         index="answers by", columns="judged by"
     )
 
 
-def say_cross_judge() -> None:
-    """Say how much the published lead depends on the judge."""
+def show_cross_judge() -> None:
+    """Show how much the published lead depends on the judge."""
     from IPython.display import Markdown, display
 
     table = cross_judge()
-    lead = table.loc["Claude Sonnet 4"] - table.loc["GPT-4o"]
-    display(
-        Markdown(
-            f"Claude Sonnet 4 leads by {lead['Claude Sonnet 4']:.2f} points when it judges itself, and by "
-            f"{lead['GPT-4o']:.2f} when GPT-4o does. GPT-4o gives both higher marks."
-        )
-    )
+    second, first = table.mean(axis=1).sort_values().index
+    lead = table.loc[first] - table.loc[second]
+    lenient = [judge for judge in table if (table[judge] == table.max(axis=1)).all()]
+    more = f" {lenient[0]} scores both higher." if lenient else ""
+    display(Markdown(
+        f"{first} leads by {lead[first]:.2f} points when it judges itself, and by {lead[second]:.2f} when {second} "
+        f"does.{more}"
+    ))  # fmt: skip
 
 
-def published_figure() -> None:
-    """Show the published scores of all models by one judge."""
+def show_published() -> None:
+    """Show the published scores of the judge that scored most models."""
     from somb_utils.notebook import show
     from somb_utils.plots.style import PALETTE, QUIET, figure, new
 
     table = published()
-    table = table[table["judge"] == "Claude Sonnet 4.6"].sort_values("weighted_score", kind="stable")
+    judge = table["judge"].value_counts().idxmax()
+    table = table[table["judge"] == judge].sort_values("weighted_score", kind="stable")
     labels = [f"{model} ({host})" if host else model for model, host in table[["model", "host"]].to_numpy()]
 
     @figure
-    def draw() -> Any:
-        made, axes = new(7, 3.6)
-        tint = PALETTE[0]
-        axes.hlines(range(len(table)), 1, table["weighted_score"], color=QUIET, lw=1)
-        axes.scatter(table["weighted_score"], range(len(table)), s=60, color=tint, zorder=3)
+    def draw() -> Figure:
+        fig, ax = new(7, 3.6)
+        ax.hlines(range(len(table)), 1, table["weighted_score"], color=QUIET, lw=1)
+        ax.scatter(table["weighted_score"], range(len(table)), s=60, color=PALETTE[0], zorder=3)
         for place, value in enumerate(table["weighted_score"]):
-            axes.annotate(
-                f"{value:.2f}", (value, place), xytext=(8, 0), textcoords="offset points", va="center", size=9
-            )
-        axes.set_yticks(range(len(table)), labels)
-        axes.set_xlim(1, 5.3)
-        axes.set_xlabel("weighted score, 1 to 5 (mean over N = 100 published questions)")
-        axes.set_title("Published, judged by Claude Sonnet 4.6")
-        return made
+            ax.annotate(f"{value:.2f}", (value, place), xytext=(8, 0), textcoords="offset points", va="center", size=9)
+        ax.set_yticks(range(len(table)), labels)
+        ax.set_xlim(1, 5.3)
+        ax.set_xlabel("weighted score, 1 to 5 (mean over N = 100 published questions)")
+        ax.set_title(f"Published, judged by {judge}")
+        return fig
 
     show(draw())

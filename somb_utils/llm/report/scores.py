@@ -1,7 +1,7 @@
 """Statistics of scores: means with intervals over questions, paired comparisons, breakdowns, length.
 
-Everything is resampled by question, the unit that was sampled: all models (and judges) keep their answers to a
-drawn question together, so differences are paired. Repeats of a question are averaged first.
+Everything is resampled by question, the unit that was sampled: a question that is drawn brings the answers of all
+models (and judges), so differences are paired. Repeats of a question are averaged first.
 """
 
 from itertools import combinations
@@ -17,15 +17,7 @@ Floats = NDArray[np.float64]
 
 
 def question_means(scored: pd.DataFrame, value: str = "weighted_score") -> pd.DataFrame:
-    """Return scores as questions x models: repeats averaged first, then judges.
-
-    Parameters
-    ----------
-    scored
-        Judgements that count, with ``question_id``, ``model``, ``judge``, ``epoch`` and the value.
-    value
-        Column to average.
-    """
+    """Return a score of the judgements as questions x models: repeats averaged first, then judges."""
     by_judge = scored.groupby(["question_id", "model", "judge"], sort=True)[value].mean()
     return by_judge.groupby(["question_id", "model"]).mean().unstack("model")
 
@@ -38,7 +30,7 @@ def resample_weights(n_questions: int, n_bootstrap: int, seed: int) -> Floats:
 
 
 def _resampled_means(table: pd.DataFrame, n_bootstrap: int, seed: int) -> Floats:
-    """Return the column means of each resample, missing cells left out."""
+    """Return the column means of each resample, missing scores left out."""
     values = table.to_numpy(dtype=float)
     present = np.isfinite(values)
     weights = resample_weights(len(values), n_bootstrap, seed)
@@ -54,14 +46,9 @@ def interval(draws: Floats) -> Floats:
 
 
 def ranking(table: pd.DataFrame, n_bootstrap: int = 2000, seed: int = 42) -> pd.DataFrame:
-    """Return mean, 95 % interval and rank with its interval, a row a model, best first.
+    """Return mean, 95 % interval and rank with its interval, one row per model, best first.
 
-    Parameters
-    ----------
-    table
-        Questions x models, as `question_means` gives it.
-    n_bootstrap, seed
-        Resamples of the questions, the same for all models (Efron & Tibshirani 1993).
+    The questions of `table` (questions x models) are resampled, the same for all models (Efron & Tibshirani 1993).
     """
     if table.empty:
         return pd.DataFrame(columns=["mean", "low", "high", "n", "rank", "rank_low", "rank_high"])
@@ -77,9 +64,9 @@ def ranking(table: pd.DataFrame, n_bootstrap: int = 2000, seed: int = 42) -> pd.
 
 
 def pairs(table: pd.DataFrame, n_bootstrap: int = 2000, seed: int = 42) -> pd.DataFrame:
-    """Return for each pair of models the mean difference over common questions, and wins, ties, losses.
+    """Return for each pair of models the mean difference over common questions, with wins, ties and losses.
 
-    The interval is of the paired difference: a question drawn brings both models' scores.
+    The interval is a paired bootstrap: each question that is drawn brings the scores of both models.
     """
     rows = []
     for first, second in combinations(table.mean().sort_values(ascending=False).index, 2):
@@ -143,18 +130,10 @@ def _within(frame: pd.DataFrame, column: str) -> pd.Series:
 
 
 def length_effect(frame: pd.DataFrame) -> dict[str, float]:
-    """Return how score and answer length go together.
+    """Return how score and answer length (`words`) are related, from one row per answer.
 
-    Parameters
-    ----------
-    frame
-        One row an answer: ``model``, ``question_id``, ``score``, ``words``.
-
-    Returns
-    -------
-    dict
-        ``spearman`` over all answers; ``within``, the same once each model's and each question's mean is taken
-        out; ``slope``, points for each doubling of length, within models and questions.
+    ``spearman`` is over all answers; ``within`` is the same with each model's and each question's mean removed;
+    ``slope`` is the number of points per doubling of length, within models and questions.
     """
     data = frame.assign(log=np.log2(frame["words"].clip(lower=1)))
     score, log = _within(data, "score"), _within(data, "log")
@@ -169,7 +148,7 @@ def length_effect(frame: pd.DataFrame) -> dict[str, float]:
 def length_adjusted(frame: pd.DataFrame) -> pd.DataFrame:
     """Return each model's mean score as if all models had written equally long answers.
 
-    The slope is that of `length_effect`, within models and questions, so that a model is not punished for being
+    The slope is that of `length_effect`, within models and questions, so that a model is not penalised for being
     both longer and better; compare the length-controlled win rate of Dubois et al. 2024 (arXiv:2404.04475).
     """
     slope = length_effect(frame)["slope"]

@@ -1,7 +1,7 @@
 """A simulated evaluation with known truth: invented models, judged by a panel whose members may be biased.
 
-It shows the report where there are no logs, and tests whether the report finds what was planted. No language model
-is asked; answers are lines of the questions' contexts.
+It shows the report where there are no logs, and tests whether the report detects the planted biases. No language
+model is asked; answers are lines of the questions' contexts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,30 +11,31 @@ from typing import Any
 
 import numpy as np
 
-from somb_utils.llm.bank.questions import DIMENSIONS, load_bank, load_context
-from somb_utils.llm.judge.prompts import FLAGS, weighted
-from somb_utils.llm.report.judges import SIMULATED, family
+from somb_utils.llm.bank.questions import load_bank, load_context
+from somb_utils.llm.bank.schema import DIMENSIONS
+from somb_utils.llm.judge.verdicts import FLAGS, weighted_score
 from somb_utils.llm.run.evaluation import Evaluation, digest, evaluation
+from somb_utils.llm.run.providers import SIMULATED, family
 
 TYPICAL_WORDS, FEWEST_WORDS, MOST_WORDS = 200, 10, 4000
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A judge and its biases, in points: for all, for its own family, for each doubling of length."""
+    """A judge and its biases in points: for all answers, for its own family, per doubling of length."""
 
     name: str
-    lenient: float = 0.0
-    own: float = 0.0
-    length: float = 0.0
+    leniency: float = 0.0
+    self_preference: float = 0.0
+    verbosity: float = 0.0
     noise: float = 0.6
 
 
 MODELS = {"alder-large": 3.7, "alder-small": 3.1, "birch-large": 3.6, "cedar-large": 3.3}
 PANEL = (
-    Judge(f"{SIMULATED}alder-judge", own=0.5),
-    Judge(f"{SIMULATED}birch-judge", length=0.35),
-    Judge(f"{SIMULATED}cedar-judge", lenient=0.5),
+    Judge(f"{SIMULATED}alder-judge", self_preference=0.5),
+    Judge(f"{SIMULATED}birch-judge", verbosity=0.35),
+    Judge(f"{SIMULATED}cedar-judge", leniency=0.5),
 )
 PLANTED = (
     "alder-judge adds 0.5 points to models of its own maker, birch-judge 0.35 for each doubling of an answer's "
@@ -51,22 +52,11 @@ def draw(
     typical_words: int = TYPICAL_WORDS,
     length_of: float = 0.0,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return answer rows and judgement rows of models with the given qualities, as `evaluation.evaluation` takes them.
+    """Return answer rows and judgement rows of models of known quality (mean level), as `evaluation` takes them.
 
-    Parameters
-    ----------
-    models
-        Name to quality, the mean level on the scale of 1 to 5.
-    panel
-        The judges.
-    questions
-        ``question_id``, ``question``, ``modality``, ``difficulty``, ``kind`` and ``filler``, the answers' words.
-    seed
-        Of every draw.
-    typical_words
-        Median length of an answer.
-    length_of
-        Doublings of length from each model to the next.
+    A question has ``question_id``, ``question``, ``modality``, ``difficulty``, ``kind`` and ``filler``, the words that
+    answers are made of. `typical_words` is the median length of an answer, `length_of` the doublings of length from
+    each model to the next.
     """
     rng = np.random.default_rng(seed)
     middle = (len(models) - 1) / 2
@@ -86,13 +76,13 @@ def draw(
             })  # fmt: skip
             truth = quality + hardness + rng.normal(0, 0.3)
             for judge in panel:
-                seen = truth + judge.lenient + judge.own * (family(model) == family(judge.name))
-                seen += judge.length * np.log2(words / typical_words)
-                drawn = np.clip(np.rint(seen + rng.normal(0, judge.noise, 5)), 1, 5).astype(int)
+                score = truth + judge.leniency + judge.self_preference * (family(model) == family(judge.name))
+                score += judge.verbosity * np.log2(words / typical_words)
+                drawn = np.clip(np.rint(score + rng.normal(0, judge.noise, 5)), 1, 5).astype(int)
                 levels = {name: int(level) for name, level in zip(DIMENSIONS, drawn, strict=True)}
                 judgements.append(about | levels | dict.fromkeys(FLAGS, False) | {
                     "judge": judge.name, "mode": "combined", "status": "scored", "reason": "",
-                    "weighted_score": weighted(levels), "justification": "Simulated: drawn, not judged.",
+                    "weighted_score": weighted_score(levels), "justification": "Simulated: drawn, not judged.",
                     "strengths": "", "weaknesses": "", "missed_points": "", "input_tokens": 1, "output_tokens": 1,
                     "cost": 0.001, "seconds": 1.0, "answer_digest": digest(text), "completed_at": "",
                     "source": "simulated", "hallucination": levels["factual_accuracy"] == 1,

@@ -1,15 +1,16 @@
-"""Every table of the report, computed from an evaluation: one function, one dictionary of tidy frames."""
+"""Every table of the report, computed from an evaluation."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
 from somb_utils.errors import UsageError
-from somb_utils.llm.bank.questions import DIFFICULTIES, DIMENSIONS, KINDS, MODALITIES
-from somb_utils.llm.judge.prompts import FLAGS
-from somb_utils.llm.report import judges, scores
+from somb_utils.llm.bank.schema import DIFFICULTIES, DIMENSIONS, KINDS, MODALITIES
+from somb_utils.llm.judge.verdicts import FLAGS
+from somb_utils.llm.report import agreement, biases, scores
 from somb_utils.llm.run.evaluation import KEY, Evaluation
 from somb_utils.llm.run.imports import differing_scores
+from somb_utils.llm.run.providers import family
 from somb_utils.paths import DATA
 
 PUBLISHED = DATA / "llm" / "published_scores.csv"
@@ -19,7 +20,17 @@ ORDERS = {"difficulty": DIFFICULTIES, "modality": MODALITIES, "kind": KINDS}
 
 @dataclass(frozen=True)
 class Summary:
-    """The tables of a report by name, the notes a reader needs with them, and what was found about judges."""
+    """The tables of a report and what a reader should know with them.
+
+    Parameters
+    ----------
+    tables
+        Tidy tables by name.
+    notes
+        Sentences on what cannot be compared or does not count.
+    findings
+        Biases of judges: judge, bias, and its size in words.
+    """
 
     tables: dict[str, pd.DataFrame]
     notes: list[str]
@@ -45,7 +56,7 @@ def counts(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def unscored(evaluation: Evaluation) -> pd.DataFrame:
-    """Return how often each judge's verdict did not count, by model and reason."""
+    """Return how many verdicts of each judge do not count, by model and reason."""
     rows = evaluation.judgements[evaluation.judgements["status"] != "scored"]
     reason = rows["reason"].map(lambda text: str(text).partition(":")[0])
     return rows.groupby(["judge", "model", reason]).size().rename("n").reset_index()
@@ -77,7 +88,7 @@ def usage(evaluation: Evaluation) -> pd.DataFrame:
 
 
 def lengths(evaluation: Evaluation) -> pd.DataFrame:
-    """Return for each judge how score and answer length go together."""
+    """Return for each judge how score and answer length are related."""
     answers = evaluation.answers.assign(words=scores.words(evaluation.answers["answer"]))[[*KEY, "words"]]
     rows = []
     for judge, part in evaluation.scored.groupby("judge"):
@@ -102,30 +113,42 @@ def _notes(evaluation: Evaluation) -> list[str]:
         )
     missing = int((evaluation.judgements["status"] != "scored").sum())
     if missing:
-        notes.append(f"{missing} verdicts did not count and are in no mean; the counts are given below.")
+        notes.append(f"{missing} verdicts did not count and are in no mean; the counts are below.")
     stand_ins = sorted({m for m in evaluation.answers["model"] if str(m).startswith("offline/")})
     stand_ins += sorted({j for j in scored["judge"] if str(j).startswith("offline/")} - set(stand_ins))
     if stand_ins:
         notes.append(f"Offline stand-ins, whose scores mean nothing: {', '.join(stand_ins)}.")
     if scored["judge"].nunique() == 1:
         judge = str(scored["judge"].iloc[0])
-        own = sorted({str(m) for m in scored["model"] if judges.family(str(m)) == judges.family(judge)})
-        relation = f" It shares a maker with {', '.join(own)}." if own else ""
-        notes.append(f"One judge alone: its leniency and preferences cannot be seen.{relation}")
+        related = sorted({str(m) for m in scored["model"] if family(str(m)) == family(judge)})
+        relation = f" It shares a maker with {', '.join(related)}." if related else ""
+        notes.append(f"One judge alone: its leniency and preferences cannot be estimated.{relation}")
     return notes
 
 
 def summarise(evaluation: Evaluation, compare: bool = False, n_bootstrap: int = 2000, seed: int = 42) -> Summary:
-    """Return every table of the report.
+    """Compute every table of the report.
 
     Parameters
     ----------
     evaluation
-        Answers and judgements, as `logs.load` gives them.
+        Answers and judgements, as `load` gives them.
     compare
-        Add all pairs of models.
-    n_bootstrap, seed
-        Of the intervals, which resample questions.
+        Whether to compare every pair of models.
+    n_bootstrap
+        Resamples of the questions, for the 95 % intervals; at most 1,000 are used for breakdowns and judges.
+    seed
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    Summary
+        Tables, notes and findings; without a verdict that counts, only counts and usage.
+
+    Raises
+    ------
+    UsageError
+        If `n_bootstrap` or `seed` is out of bounds.
     """
     scored = evaluation.scored
     if n_bootstrap < 1 or seed < 0:
@@ -153,12 +176,12 @@ def summarise(evaluation: Evaluation, compare: bool = False, n_bootstrap: int = 
     tables["length"] = lengths(evaluation)
     if len(per_answer):
         tables["length_adjusted"] = scores.length_adjusted(per_answer).reset_index()
-    tables["agreement"] = judges.agreement(scored)
-    tables["rank_agreement"] = judges.rank_agreement(scored)
-    tables["leniency"] = judges.leniency(scored, few, seed)
-    tables["self_preference"] = judges.self_preference(scored, words, few, seed)
-    tables["length_preference"] = judges.length_preference(scored, words, few, seed)
+    tables["agreement"] = agreement.agreement(scored)
+    tables["rank_agreement"] = agreement.rank_agreement(scored)
+    tables["leniency"] = biases.leniency(scored, few, seed)
+    tables["self_preference"] = biases.self_preference(scored, words, few, seed)
+    tables["verbosity_bias"] = biases.verbosity_bias(scored, words, few, seed)
     tables["judge_weighted_differs"] = differing_scores(scored)
     tables["published"] = pd.read_csv(PUBLISHED, keep_default_na=False)
-    found = judges.findings(scored, words, few, seed) if len(words) else []
-    return Summary(tables, _notes(evaluation), found)
+    findings = biases.findings(scored, words, few, seed) if len(words) else []
+    return Summary(tables, _notes(evaluation), findings)

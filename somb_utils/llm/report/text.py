@@ -1,4 +1,4 @@
-"""The report's tables and sentences as a reader sees them, whatever the report is written in."""
+"""The report's tables and sentences as a reader sees them, in whatever format."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +7,7 @@ import pandas as pd
 
 from somb_utils.llm.report.summary import Summary
 from somb_utils.llm.run.evaluation import Evaluation
+from somb_utils.llm.run.providers import provider_notes
 
 TITLES = {
     "ranking": "Ranking",
@@ -24,17 +25,17 @@ TITLES = {
     "rank_agreement": "Judges: agreement on the order of models",
     "leniency": "Judges: leniency (mean shift from the other judges, on answers of other makers)",
     "self_preference": "Judges: self-preference (judge family x model family)",
-    "length_preference": "Judges: taste for length (points a doubling, beyond the other judges)",
+    "verbosity_bias": "Judges: verbosity bias (points per doubling of length, beyond the other judges)",
     "length": "Score against length",
     "length_adjusted": "Ranking as if all answers were equally long",
-    "judge_weighted_differs": "Weighted scores that are not the judge's own",
+    "judge_weighted_differs": "Weighted scores that differ from the judge's own",
     "published": "Published reference scores (another set of 100 questions)",
 }
 GROUPED = ("dimension", "difficulty", "modality", "kind", "ranking_by_judge")
 
 
 def shown(value: Any, digits: int = 2) -> str:
-    """Return a table's cell as text: numbers rounded, missing ones as a dash."""
+    """Return a value of a table as text: numbers rounded, missing ones as a dash."""
     if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
         return "–"
     if isinstance(value, float):
@@ -80,7 +81,7 @@ def sections(summary: Summary) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def lead(summary: Summary, evaluation: Evaluation) -> list[str]:
-    """Return the sentences a report begins with: its size, what to be careful of, what was found of judges."""
+    """Return the sentences that a report begins with: its size, what to be careful of, biases of judges."""
     scored = evaluation.scored
     lines = [
         f"Answers: {len(evaluation.answers)}, models: {evaluation.answers['model'].nunique()}, questions: "
@@ -99,10 +100,14 @@ def lead(summary: Summary, evaluation: Evaluation) -> list[str]:
     return lines
 
 
-METHOD = (
-    "Scores go from 1 to 5. Means are over questions (repeats, then judges, averaged first); brackets hold 95 % "
-    "bootstrap intervals over questions, the same draws for all models. A rank's bracket is the same for ranks. "
-    "Refused, empty and failed answers and verdicts that do not fit their form are counted and never scored; an "
-    "answer cut at the token limit is scored as it stands. Anthropic's API takes no temperature (since version "
-    "2026-10-21), so none is sent to Claude, as answerer or as judge."
+def method() -> str:
+    """Return how the scores and intervals of a report are computed."""
+    return " ".join([_METHOD, *provider_notes()])
+
+
+_METHOD = (
+    "Scores go from 1 to 5. Means are over questions (repeats, then judges, averaged first); brackets are 95 % "
+    "bootstrap intervals over questions, paired between models, and likewise for ranks. Refused, empty and failed "
+    "answers and verdicts that are not valid are counted and never scored; an answer cut at the token limit is "
+    "scored as it stands."
 )

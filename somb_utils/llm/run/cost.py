@@ -21,13 +21,21 @@ _DATED = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")
 
 
 class BudgetReachedError(SombError):
-    """The next call could cost more than is left of ``--max-cost``, so it was not made."""
+    """The next call could cost more than is left of ``--max-cost``, so it is not made."""
 
 
 def load_prices(path: Path | None = None) -> dict[str, "ModelCost"]:
-    """Return prices in dollars a million tokens by model: the project's, overridden by those of `path`.
+    """Return the prices of models: the project's, overridden by those of a file.
 
-    The file has inspect's form: ``{model: {input, output, input_cache_write, input_cache_read}}``.
+    Parameters
+    ----------
+    path
+        YAML file of Inspect's form: ``{model: {input, output, input_cache_write, input_cache_read}}``.
+
+    Returns
+    -------
+    dict
+        By model, in dollars per million tokens.
 
     Raises
     ------
@@ -47,10 +55,7 @@ def load_prices(path: Path | None = None) -> dict[str, "ModelCost"]:
 
 
 def price_of(model: str, prices: dict[str, "ModelCost"]) -> "ModelCost | None":
-    """Return the price of a model by its name, with or without a version's date; None if it is not known.
-
-    A price of a provider alone, as ``offline``, is that of all its models.
-    """
+    """Return the price of a model by its name, with or without a version's date, or by its provider; else None."""
     names = (model, _DATED.sub("", model), model.partition("/")[0])
     return next((prices[name] for name in names if name in prices), None)
 
@@ -73,17 +78,17 @@ def cost(price: "ModelCost", usage: "ModelUsage") -> float:
 
 @dataclass
 class Budget:
-    """Dollars that may be spent by one command; each call reserves its highest cost before it is made."""
+    """The dollars that one command may spend; each call reserves its highest cost before it is made."""
 
     limit: float | None = None
     prices: dict[str, "ModelCost"] = field(default_factory=dict)
     spent: float = 0.0
     reserved: float = 0.0
-    refused: int = 0
-    made: int = 0
+    calls: int = 0
+    unpriced: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a limit that is no amount of money."""
+        """Refuse a limit that is not an amount of money."""
         if self.limit is not None and not self.limit >= 0:
             raise UsageError(f"--max-cost: give 0 or more dollars, not {self.limit:g}")
 
@@ -96,13 +101,13 @@ class Budget:
         usages: list[ModelUsage] = []
         if price is None:
             yield usages
-            self.made += 1
+            self.calls += 1
+            self.unpriced += 1
             return
         dearest = max(price.input, price.input_cache_write)
         highest = (tokens(prompt) * dearest + max_tokens * price.output) / 1e6
         while self.limit is not None and self.spent + self.reserved + highest > self.limit:
             if self.reserved <= 0:
-                self.refused += 1
                 raise BudgetReachedError(f"not asked: the budget of ${self.limit:g} would be exceeded")
             await anyio.sleep(0.02)
         self.reserved += highest
@@ -113,7 +118,14 @@ class Budget:
             if self.reserved < 1e-12:
                 self.reserved = 0.0
             self.spent += sum(cost(price, usage) for usage in usages)
-            self.made += 1
+            self.calls += 1
+
+    def spending(self, digits: int = 2) -> str:
+        """Return in words what was spent, as far as it is known."""
+        if self.unpriced and self.unpriced == self.calls:
+            return "cost unknown"
+        unknown = f", cost of {self.unpriced} calls unknown" if self.unpriced else ""
+        return f"${self.spent:.{digits}f} spent{unknown}"
 
 
 _current = Budget()

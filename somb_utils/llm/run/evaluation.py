@@ -1,4 +1,4 @@
-"""An evaluation as two tidy tables: answers (a row per model, question and repeat) and judgements (and judge)."""
+"""An evaluation as two tidy tables: answers, and the judgements of these answers."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from somb_utils.llm.bank.questions import DIMENSIONS
-from somb_utils.llm.judge.prompts import FLAGS
+from somb_utils.llm.bank.schema import DIMENSIONS
+from somb_utils.llm.judge.verdicts import FLAGS
 
 ABOUT = ["model", "question_id", "epoch", "modality", "difficulty", "kind"]
 ANSWERS = [
@@ -34,7 +34,7 @@ Name = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class _Row(BaseModel):
-    """What every row that is read must be; what it says beyond this is the reader's own."""
+    """What every row that is read must have."""
 
     model_config = ConfigDict(strict=True)
 
@@ -76,14 +76,22 @@ ROWS = TypeAdapter(tuple[list[_Answer], list[_Judgement]])
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Answers and judgements, whatever they were read from."""
+    """Answers and judgements, whatever they were read from.
+
+    Parameters
+    ----------
+    answers
+        One row per model, question and repeat, with the columns `ANSWERS`.
+    judgements
+        One row per model, question, repeat and judge, with the columns `JUDGEMENTS`.
+    """
 
     answers: pd.DataFrame
     judgements: pd.DataFrame
 
     @property
     def scored(self) -> pd.DataFrame:
-        """The judgements that count."""
+        """The judgements that count: those with a valid verdict."""
         return self.judgements[self.judgements["status"] == "scored"]
 
 
@@ -93,7 +101,7 @@ def digest(answer: str) -> str:
 
 
 def _latest(frame: pd.DataFrame, key: list[str], best: set[str]) -> pd.DataFrame:
-    """Return one row a key: the last completed of those that are as good as any."""
+    """Return one row per key: the one completed last, of the best where some are better."""
     order = frame.assign(
         _good=frame["status"].isin(best), _done=pd.to_datetime(frame["completed_at"], utc=True, format="ISO8601")
     )
@@ -103,7 +111,7 @@ def _latest(frame: pd.DataFrame, key: list[str], best: set[str]) -> pd.DataFrame
 
 
 def evaluation(answers: list[dict[str, Any]], judgements: list[dict[str, Any]]) -> Evaluation:
-    """Return the two tables from their rows; where something was done twice, the later success counts."""
+    """Return the two tables from their rows; of duplicates, the later success counts."""
     a = pd.DataFrame(answers, columns=ANSWERS)
     j = pd.DataFrame(judgements, columns=JUDGEMENTS)
     for name in (*DIMENSIONS, "weighted_score", "judge_weighted_score", "cost", "seconds"):

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from somb_utils.errors import SombError
-from somb_utils.llm.bank.questions import DIMENSIONS
-from somb_utils.llm.judge.prompts import FLAGS, counted
+from somb_utils.llm.bank.schema import DIMENSIONS
+from somb_utils.llm.judge.verdicts import FLAGS, counted
 from somb_utils.llm.run.evaluation import digest, evaluation
 
 LARGEST_FILE = 64 * 2**20
@@ -22,13 +22,7 @@ def is_scored_file(path: Path) -> bool:
 
 
 def read_scored_document(path: Path) -> dict[str, Any]:
-    """Return the JSON of a scored file: ``metadata``, ``summary`` and ``results``.
-
-    Raises
-    ------
-    SombError
-        If the file cannot be read or is not of that form.
-    """
+    """Return the JSON of a scored file: ``metadata``, ``summary`` and ``results``; refuse another form."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ValueError(f"it is larger than {LARGEST_FILE // 2**20} MB")
@@ -36,10 +30,10 @@ def read_scored_document(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise SombError(f"{path} cannot be read as a scored file: {error}") from error
     kinds = {"metadata": dict, "results": list, "summary": dict}
-    given: dict[str, Any] = {"summary": {}} | document if isinstance(document, dict) else {}
-    if not all(isinstance(given.get(name), kind) for name, kind in kinds.items()):
+    parts: dict[str, Any] = {"summary": {}} | document if isinstance(document, dict) else {}
+    if not all(isinstance(parts.get(name), kind) for name, kind in kinds.items()):
         raise SombError(f"{path} is not a scored file: it needs `metadata` (an object) and `results` (a list)")
-    return given
+    return parts
 
 
 def _model(metadata: dict[str, Any]) -> str:
@@ -60,28 +54,28 @@ def _judgement(about: dict[str, Any], judge: str, scores: dict[str, Any], source
         verdict = counted(scores, dict.fromkeys(FLAGS, False) | flags)
     except ValueError as error:
         return row | {"reason": str(error)}
-    own = {"judge_weighted_score": scores.get("weighted_score"), "justification": scores.get("justification", "")}
+    stated = {"judge_weighted_score": scores.get("weighted_score"), "justification": scores.get("justification", "")}
     lists = {name: "\n".join(scores.get(name) or []) for name in ("strengths", "weaknesses", "missed_points")}
-    return row | {"status": "scored", "reason": ""} | verdict | own | lists
+    return row | {"status": "scored", "reason": ""} | verdict | stated | lists
 
 
 def differing_scores(judgements: pd.DataFrame, tolerance: float = 0.005) -> pd.DataFrame:
-    """Return the judgements whose own weighted score is not the recomputed one, rounding to two digits apart."""
-    own = judgements["judge_weighted_score"]
-    differing = judgements[own.notna() & ((own - judgements["weighted_score"]).abs() > tolerance + 1e-9)]
+    """Return the judgements whose stated weighted score differs from the computed one by more than rounding."""
+    stated = judgements["judge_weighted_score"]
+    differing = judgements[stated.notna() & ((stated - judgements["weighted_score"]).abs() > tolerance + 1e-9)]
     columns = ["source", "model", "judge", "question_id", "weighted_score", "judge_weighted_score"]
     return differing[columns].reset_index(drop=True)
 
 
 def _rounded_mean(values: pd.Series) -> float:
-    """Return the mean to three digits, added up in the files' order (a tie at the fourth digit hangs on it)."""
+    """Return the mean to three digits, summed in the file's order, on which a tie at the fourth digit depends."""
     return round(float(sum(values.tolist())) / len(values), 3) if len(values) else math.nan
 
 
 def compare_with_stated(path: Path) -> pd.DataFrame:
-    """Return each average and count a scored file states beside the one computed from its answers' scores.
+    """Return each average and count that a scored file states, with the one computed from its answers' scores.
 
-    Computed figures are rounded to the digits stated, three for averages.
+    Computed averages are rounded to three digits, as the stated ones are.
     """
     stated = read_scored_document(path)["summary"]
     scored = evaluation(*read_scored_file(path)).scored
@@ -97,10 +91,7 @@ def compare_with_stated(path: Path) -> pd.DataFrame:
 
 
 def read_scored_file(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the answer rows and judgement rows of a scored file.
-
-    The weighted score is recomputed from the dimensions; the judge's own stands beside it.
-    """
+    """Return the answer rows and judgement rows of a scored file, weighted scores recomputed from the levels."""
     document = read_scored_document(path)
     metadata = document["metadata"]
     answers, judgements = [], []

@@ -10,7 +10,7 @@ from zipfile import BadZipFile, ZipFile
 from pydantic import ValidationError
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.judge.prompts import counted
+from somb_utils.llm.judge.verdicts import counted
 from somb_utils.llm.run.cost import cost, load_prices, price_of
 from somb_utils.llm.run.evaluation import ABOUT, ROWS, Evaluation, digest, evaluation
 from somb_utils.llm.run.imports import is_scored_file, read_scored_file
@@ -24,27 +24,21 @@ MOST_MEMBERS, LARGEST_MEMBER, LARGEST_LOG, MOST_PACKED = 100_000, 64 * 2**20, 25
 
 
 def find(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the log files at the paths, folders searched in depth.
-
-    Raises
-    ------
-    UsageError
-        If a path does not exist or a folder holds no log.
-    """
+    """Yield the log files at the paths, folders searched in depth; refuse a path without any."""
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path} does not exist. `somb llm run` says where it writes its logs")
         if path.is_file():
             yield path
             continue
-        found = sorted(p for p in path.rglob("*.eval") if not p.name.startswith("."))
-        if not found:
-            raise UsageError(f"{path} holds no evaluation log (*.eval)")
-        yield from found
+        files = sorted(p for p in path.rglob("*.eval") if not p.name.startswith("."))
+        if not files:
+            raise UsageError(f"{path} has no evaluation log (*.eval) in it")
+        yield from files
 
 
 def read_log(path: Path) -> "EvalLog":
-    """Return an inspect log with its samples."""
+    """Return an Inspect log with its samples."""
     from inspect_ai.log import read_eval_log  # also lets zipfile read the compression of its logs
 
     try:
@@ -55,7 +49,7 @@ def read_log(path: Path) -> "EvalLog":
 
 
 def _unpacked(path: Path) -> BytesIO:
-    """Return a log's members in an archive of their stated sizes, uncompressed, which holds no more than a log can."""
+    """Return a log's members uncompressed, each cut at its stated size; refuse more than a real log can have."""
     copy = BytesIO()
     with ZipFile(path) as file, ZipFile(copy, "w") as plain:
         members = file.infolist()
@@ -65,7 +59,7 @@ def _unpacked(path: Path) -> BytesIO:
         for member in members:
             left -= member.file_size
             if member.file_size > LARGEST_MEMBER or left < 0:
-                raise BadZipFile(f"it unpacks to more than a log can hold (at {member.filename[:80]})")
+                raise BadZipFile(f"it unpacks to more than any log (at {member.filename[:80]})")
         for member in {member.filename: member for member in members}.values():  # the last of a name counts
             plain.writestr(member.filename, file.read(member))
     copy.seek(0)
@@ -74,15 +68,15 @@ def _unpacked(path: Path) -> BytesIO:
 
 def _money(usage: "dict[str, ModelUsage]", prices: dict[str, Any]) -> tuple[int, int, float]:
     """Return input tokens, output tokens and cost (NaN where a price is unknown)."""
-    given = sum(
+    sent = sum(
         u.input_tokens + (u.input_tokens_cache_read or 0) + (u.input_tokens_cache_write or 0) for u in usage.values()
     )
-    made = sum(u.output_tokens for u in usage.values())
+    received = sum(u.output_tokens for u in usage.values())
     dollars = 0.0
     for model, used in usage.items():
         price = price_of(model, prices)
         dollars += cost(price, used) if price else math.nan
-    return given, made, dollars
+    return sent, received, dollars
 
 
 def _answer_status(sample: "EvalSample") -> tuple[str, str]:
@@ -106,10 +100,10 @@ def _about(sample: "EvalSample", model: str, epoch: int) -> dict[str, Any]:
 def _answer_row(sample: "EvalSample", model: str, prices: dict[str, Any], source: str) -> dict[str, Any]:
     status, reason = _answer_status(sample)
     usage = {name: u for name, u in sample.model_usage.items() if name == model}
-    given, made, dollars = _money(usage, prices)
-    return _about(sample, model, sample.epoch) | {
+    sent, received, dollars = _money(usage, prices)
+    return _about(sample, model, sample.metadata.get("repeat", sample.epoch)) | {
         "question": sample.metadata["question"], "status": status, "reason": reason,
-        "answer": sample.output.completion, "input_tokens": given, "output_tokens": made, "cost": dollars,
+        "answer": sample.output.completion, "input_tokens": sent, "output_tokens": received, "cost": dollars,
         "seconds": sample.output.time, "completed_at": sample.completed_at or "", "source": source,
     }  # fmt: skip
 
@@ -119,10 +113,10 @@ def _judgement_row(
 ) -> dict[str, Any]:
     score = (sample.scores or {}).get("rubric")
     usage = {name: u for name, u in sample.model_usage.items() if name == judge}
-    given, made, dollars = _money(usage, prices)
+    sent, received, dollars = _money(usage, prices)
     row: dict[str, Any] = about | {
-        "judge": judge, "mode": "", "status": "unscored", "reason": "judge_failed", "input_tokens": given,
-        "output_tokens": made, "cost": dollars, "seconds": sample.working_time, "source": source,
+        "judge": judge, "mode": "", "status": "unscored", "reason": "judge_failed", "input_tokens": sent,
+        "output_tokens": received, "cost": dollars, "seconds": sample.working_time, "source": source,
         "completed_at": sample.completed_at or "",
         "answer_digest": digest(sample.output.completion or str(sample.metadata.get("answer", ""))),
     }  # fmt: skip
@@ -165,7 +159,7 @@ def _rows(log: "EvalLog", prices: dict[str, Any], source: str) -> tuple[list[dic
 
 
 def _why(error: Exception) -> str:
-    """Return in a line what a row lacks or has that it cannot have."""
+    """Return in one line what is wrong with the first invalid row."""
     if not isinstance(error, ValidationError):
         return f"{type(error).__name__}: {error}"[:300]
     first, count = error.errors()[0], error.error_count()
@@ -176,14 +170,26 @@ def _why(error: Exception) -> str:
 
 
 def load(paths: Iterable[Path]) -> Evaluation:
-    """Return the evaluation held by logs, folders of logs and published scored files (``.json``).
+    """Read an evaluation.
+
+    Weighted scores are computed here from the levels, whatever a log or file states.
+
+    Parameters
+    ----------
+    paths
+        Inspect logs, folders of logs, and published scored files (``.json``).
+
+    Returns
+    -------
+    Evaluation
+        Answers and judgements; of duplicates, the later success counts.
 
     Raises
     ------
     UsageError
-        If a path holds nothing.
+        If a path does not exist or a folder has no log.
     SombError
-        If a file is neither a log nor a scored file.
+        If a file is neither a log nor a scored file, or has no answer to a question of this benchmark.
     """
     prices = load_prices()
     answers: list[dict[str, Any]] = []
@@ -197,5 +203,5 @@ def load(paths: Iterable[Path]) -> Evaluation:
         answers += rows[0]
         judgements += rows[1]
     if not answers and not judgements:
-        raise SombError("The logs hold no answer to a question of this benchmark")
+        raise SombError("There is no answer to a question of this benchmark in the logs")
     return evaluation(answers, judgements)

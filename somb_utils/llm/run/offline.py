@@ -15,7 +15,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
-from somb_utils.llm.bank.questions import DIMENSIONS
+from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.run.cost import tokens
 
 
@@ -26,7 +26,7 @@ def _level(text: str, salt: str, centre: float) -> int:
 
 
 def _answer(model: str, prompt: str) -> str:
-    """Return lines of the contexts the prompt holds: more of them the longer the model's name is."""
+    """Return lines of the contexts in the prompt, how many depending on the model's name."""
     lines = [line for line in prompt.splitlines() if re.search(r"\d", line)][: 4 + len(model) % 5]
     return f"Offline demonstration by {model}, not a real answer. From the contexts:\n" + "\n".join(lines)
 
@@ -47,7 +47,7 @@ def _judgement(model: str, prompt: str, schema: dict[str, Any]) -> str:
 
 @modelapi(name="offline")
 def offline() -> type[ModelAPI]:
-    """Return the provider of ``offline/NAME``: any name gives a stand-in of its own."""
+    """Return the provider of ``offline/NAME``: each name gives a different stand-in."""
 
     class Offline(ModelAPI):
         async def generate(
@@ -64,8 +64,8 @@ def offline() -> type[ModelAPI]:
                 schema = config.response_schema.json_schema.model_dump(exclude_none=True)
                 text = _judgement(self.model_name, prompt, schema)
             output = ModelOutput.from_content(model=self.model_name, content=text)
-            given, made = tokens(prompt), tokens(text)
-            output.usage = ModelUsage(input_tokens=given, output_tokens=made, total_tokens=given + made)
+            sent, received = tokens(prompt), tokens(text)
+            output.usage = ModelUsage(input_tokens=sent, output_tokens=received, total_tokens=sent + received)
             return output
 
     return Offline

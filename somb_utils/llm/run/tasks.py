@@ -26,13 +26,16 @@ from inspect_ai.util import json_schema
 from tenacity import RetryError
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.bank.questions import DIMENSIONS, Question, load_bank, load_context
-from somb_utils.llm.judge.prompts import prompts, read_reply, reply_model, weighted
+from somb_utils.llm.bank.questions import load_bank, load_context
+from somb_utils.llm.bank.schema import DIMENSIONS, Question
+from somb_utils.llm.judge.prompts import judge_prompts
+from somb_utils.llm.judge.verdicts import read_reply, reply_model, weighted_score
 from somb_utils.llm.run import (
     cost,
     offline,  # noqa: F401  (registers the offline model)
 )
-from somb_utils.llm.run.models import ANSWER_TOKENS, JUDGE_TOKENS, guarded, redact, token_limit
+from somb_utils.llm.run.providers import ANSWER_TOKENS, JUDGE_TOKENS, token_limit
+from somb_utils.llm.run.redaction import redact, redacting
 
 CUT = ("max_tokens", "model_length")
 SYSTEM = """\
@@ -51,7 +54,7 @@ class ProviderError(SombError):
 
 @contextmanager
 def _named_failures() -> Iterator[None]:
-    """Replace tenacity's `RetryError`, which hides what went wrong, by the last failure in words."""
+    """Replace tenacity's `RetryError`, which hides the cause, by the last failure in words."""
     try:
         yield
     except RetryError as error:
@@ -65,9 +68,10 @@ def question_prompt(question: Question) -> str:
     return f"{contexts}\n\n# Question\n{question.question}"
 
 
-def question_sample(question: Question) -> Sample:
-    """Return the inspect sample of a question."""
-    about = question.model_dump(include={"modality", "difficulty", "kind", "question"})
+def question_sample(question: Question, repeat: int = 1) -> Sample:
+    """Return the Inspect sample of a question; repeats after the first carry their number."""
+    about: dict[str, Any] = {"repeat": repeat} if repeat > 1 else {}
+    about |= question.model_dump(include={"modality", "difficulty", "kind", "question"})
     return Sample(
         id=question.id,
         input=[ChatMessageSystem(content=SYSTEM), ChatMessageUser(content=question_prompt(question))],
@@ -80,7 +84,7 @@ def answer() -> Solver:
     """Ask the model once, within the budget; an empty answer is an error, so a rerun asks again."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        model = guarded(get_model())
+        model = redacting(get_model())
         limit = model.config.max_tokens or token_limit(str(model), ANSWER_TOKENS)
         prompt = "\n".join(message.text for message in state.messages)
         async with cost.current().call(str(model), prompt, limit) as usages:
@@ -95,11 +99,11 @@ def answer() -> Solver:
 
 
 @solver
-def given() -> Solver:
-    """Take the answer that the sample holds; no model is called."""
+def stored_answer() -> Solver:
+    """Take the answer in the sample's metadata; no model is called."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        state.output = ModelOutput.from_content(model="given", content=state.metadata["answer"])
+        state.output = ModelOutput.from_content(model="stored", content=state.metadata["answer"])
         state.completed = True
         return state
 
@@ -111,9 +115,9 @@ def _questions() -> dict[str, Question]:
     return {q.id: q for q in load_bank()}
 
 
-def _grader(judge: str | None, own: bool) -> Model | None:
-    """Return the judging model: the eval's own, the one named, or the one in the role ``grader``."""
-    if own:
+def _grader(judge: str | None, by_eval_model: bool) -> Model | None:
+    """Return the judging model: the eval's model, the one named, or the one in the role ``grader``."""
+    if by_eval_model:
         return get_model()
     if judge:
         return get_model(judge)
@@ -127,7 +131,7 @@ def _schema(part: str) -> ResponseSchema:
 
 async def _ask(model: Model, question: Question, text: str, part: str, scope: str) -> tuple[ModelOutput, Any, str]:
     """Return the judge's output, its validated reply (or None) and the reason why it does not count."""
-    system, user = prompts(question, text, part)
+    system, user = judge_prompts(question, text, part)
     config = GenerateConfig(
         temperature=0.0,
         max_tokens=model.config.max_tokens or token_limit(str(model), JUDGE_TOKENS),
@@ -148,19 +152,14 @@ async def _ask(model: Model, question: Question, text: str, part: str, scope: st
 
 
 @scorer(metrics={"*": [mean(), stderr()]})
-def rubric(judge: str | None = None, per_dimension: bool = False, own: bool = False, scope: str = "") -> Scorer:
+def rubric(
+    judge: str | None = None, per_dimension: bool = False, by_eval_model: bool = False, scope: str = ""
+) -> Scorer:
     """Judge the answer by the rubric; what cannot be judged is unscored, with the reason, never a default.
 
-    Parameters
-    ----------
-    judge
-        The judging model; by default the one in the role ``grader``.
-    per_dimension
-        Ask for each dimension and for the flags apart (six calls) instead of all at once.
-    own
-        Judge with the model of the eval itself (used where the answers are given).
-    scope
-        Calls of unfinished samples are cached under this name (per-dimension judging).
+    The judge is the model `judge`, else the one in the role ``grader``, or with `by_eval_model` the model of the eval
+    itself. With `per_dimension` each dimension and the flags are asked for separately (six calls); the calls of
+    unfinished samples are then cached under the name `scope`.
     """
 
     async def score(state: TaskState, target: Target) -> Score:
@@ -169,13 +168,13 @@ def rubric(judge: str | None = None, per_dimension: bool = False, own: bool = Fa
             return Score.unscored(reason="answer_refused")
         if not text.strip():
             return Score.unscored(reason="answer_empty")
-        model = _grader(judge, own)
+        model = _grader(judge, by_eval_model)
         if model is None:
             return Score.unscored(reason="no_judge", explanation="Name one: --model-role grader=PROVIDER/MODEL")
         question = _questions().get(state.metadata["question_id"])
         if question is None:
             return Score.unscored(reason="question_not_in_bank")
-        guarded(model)
+        redacting(model)
         about: dict[str, Any] = {
             "judge": str(model),
             "mode": "per_dimension" if per_dimension else "combined",
@@ -202,7 +201,7 @@ def _score(replies: dict[str, Any], about: dict[str, Any]) -> Score:
         verdict |= {"flags": replies["flags"], "justification": "\n".join(reasons)}
         verdict |= {"strengths": [], "weaknesses": [], "missed_points": []}
     levels = {name: verdict.pop(name) for name in DIMENSIONS}
-    value = {**levels, "weighted_score": weighted(levels)}
+    value = {**levels, "weighted_score": weighted_score(levels)}
     return Score(value=value, explanation=verdict["justification"], metadata={**about, **verdict})
 
 
@@ -220,6 +219,7 @@ def spaceomics(
     judge: str | None = None,
     per_dimension: bool = False,
     scored: bool = True,
+    repeat: int = 1,
 ) -> Task:
     """SpaceOmicsBench's questions, judged by the rubric.
 
@@ -231,7 +231,7 @@ def spaceomics(
     except UsageError as error:  # inspect's command shows this one without a traceback
         raise PrerequisiteError(str(error)) from None
     return Task(
-        dataset=MemoryDataset([question_sample(q) for q in questions], name="SpaceOmicsBench"),
+        dataset=MemoryDataset([question_sample(q, repeat) for q in questions], name="SpaceOmicsBench"),
         solver=answer(),
         scorer=rubric(judge, per_dimension) if scored else None,
         config=GenerateConfig(temperature=0.3),
@@ -240,17 +240,7 @@ def spaceomics(
 
 
 def judging(name: str, answers: Iterable[dict[str, Any]], per_dimension: bool = False, scope: str = "") -> Task:
-    """Return the task that judges given answers with the eval's own model.
-
-    Parameters
-    ----------
-    name
-        Of the task: one for each answering model.
-    answers
-        With ``sample_id``, ``question_id``, ``model``, ``epoch``, ``answer`` and the question's fields.
-    per_dimension, scope
-        See `rubric`.
-    """
+    """Return the task that judges stored answers (rows of `judged_answers`) with the model of the eval."""
     samples = [
         Sample(id=a["sample_id"], input=a["question"], metadata={k: v for k, v in a.items() if k != "sample_id"})
         for a in answers
@@ -258,8 +248,8 @@ def judging(name: str, answers: Iterable[dict[str, Any]], per_dimension: bool = 
     return Task(
         name=name,
         dataset=MemoryDataset(samples, name=name),
-        solver=given(),
-        scorer=rubric(per_dimension=per_dimension, own=True, scope=scope),
+        solver=stored_answer(),
+        scorer=rubric(per_dimension=per_dimension, by_eval_model=True, scope=scope),
         config=GenerateConfig(temperature=0.0),
         version=1,
         metadata={"per_dimension": per_dimension},

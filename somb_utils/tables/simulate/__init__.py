@@ -1,7 +1,7 @@
 """Simulated tables: the schema, shapes and difficulty of the real ones, and nothing of their content.
 
 Identifiers are invented (`SYN00001`); crew and timepoints keep the real schema, the mission reads `SIM`.
-Numbers are drawn from distributions whose summary figures stand as constants in the modules of this package.
+Numbers are drawn from distributions whose summary figures are in the modules of this package and ``data/simulate/``.
 """
 
 from collections.abc import Callable
@@ -65,7 +65,5 @@ def simulate_table(
     if not 0 <= effect <= MOST_EFFECT:
         raise UsageError(f"effect is {effect}, but must be from 0 to {MOST_EFFECT}")
     if not 3 <= n_timepoints <= clinical.MOST_TIMEPOINTS:
-        raise UsageError(
-            f"n_timepoints is {n_timepoints}, but must be from 3, one a phase, to {clinical.MOST_TIMEPOINTS}"
-        )
+        raise UsageError(f"n_timepoints is {n_timepoints}, but must be from 3 to {clinical.MOST_TIMEPOINTS}")
     return _TABLES[name](name, Spec(checked_seed(seed), n_crew, n_features, effect, n_timepoints))

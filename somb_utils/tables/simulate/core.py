@@ -1,26 +1,30 @@
-"""What all simulated tables share: random streams, invented identifiers, rounding, and p-values."""
+"""Shared by all simulated tables: random streams, invented identifiers, samples, rounding, and p-values."""
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from somb_utils.paths import DATA
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 MISSION = "SIM"
-DIGITS = 6
+UNIVERSE = 26_845  # genes that identifiers are drawn from
+# Plasma samples of the real mission, by day.
+MONTHS = {"June_Pre": -92, "Aug_Pre": -44, "Sept_Pre": -3, "Sept_Post": 1, "Nov_Post": 45, "Dec_Post": 82}
+_DIGITS = 6
 _POWERS = np.array([float(f"1e{k}") for k in range(300)])
-_PUBLISHED_CREW = 4
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What a table is asked to be: the arguments of `simulate_table` without the name."""
+    """The arguments of `simulate_table` without the name."""
 
     seed: int = 42
     n_crew: int = 4
@@ -28,11 +32,20 @@ class Spec:
     effect: float = 1.0
     n_timepoints: int = 7
 
-    def size(self, own: int, of: int | None = None) -> int:
-        """Return the size of a set that has `own` members where the table has `of` (default: `own`) rows."""
-        if self.n_features is None:
-            return own
-        return scaled(own, self.n_features, of or own)
+    def size(self, published: int, rows: int | None = None) -> int:
+        """Return the size of a set with `published` members where the table has `rows` (default: as many)."""
+        return published if self.n_features is None else scaled(published, self.n_features, rows or published)
+
+    @property
+    def crew(self) -> list[str]:
+        """Names of the crew members, from C001 on."""
+        return [f"C{i + 1:03d}" for i in range(self.n_crew)]
+
+
+@cache
+def figures(name: str) -> pd.DataFrame:
+    """Return summary figures of real tables, indexed by the first column: ``data/simulate/<name>.csv``."""
+    return pd.read_csv(DATA / "simulate" / f"{name}.csv", index_col=0)
 
 
 def scaled(count: int, n: int, published: int) -> int:
@@ -41,31 +54,74 @@ def scaled(count: int, n: int, published: int) -> int:
 
 
 def positives(count: int, n: int, published: int) -> int:
-    """Return a number of positives scaled likewise, but five if it can be: as many as folds."""
+    """Return a number of positives scaled likewise, but at least five (one per fold) where that is possible."""
     return max(scaled(count, n, published), min(5, count, n // 2))
 
 
-def stream(seed: int, *key: object) -> np.random.Generator:
+def stream(seed: int, *key: str) -> np.random.Generator:
     """Return the random stream of (seed, key): PCG64, the same on every machine."""
-    words = [seed, zlib.crc32("/".join(map(str, key)).encode())]
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
+    return np.random.Generator(np.random.PCG64([seed, zlib.crc32("/".join(key).encode())]))
 
 
-def significant(values: npt.ArrayLike, digits: int = DIGITS) -> Floats:
-    """Round to `digits` significant digits, so that the last bits of the maths library vanish."""
-    x = np.asarray(values, dtype=np.float64)
-    out = x.copy()
-    live = np.isfinite(x) & (x != 0)
-    v = x[live]
-    shift = digits - 1 - np.floor(np.log10(np.abs(v))).astype(np.int64)
+def significant(values: npt.ArrayLike) -> Floats:
+    """Round to six significant digits, so that the last bits of the maths library vanish."""
+    x = np.array(values, dtype=np.float64)
+    nonzero = np.isfinite(x) & (x != 0)
+    v = x[nonzero]
+    shift = _DIGITS - 1 - np.floor(np.log10(np.abs(v))).astype(np.int64)
     scale = _POWERS[np.abs(shift)]
-    out[live] = np.where(shift >= 0, np.rint(v * scale) / scale, np.rint(v / scale) * scale)
+    x[nonzero] = np.where(shift >= 0, np.rint(v * scale) / scale, np.rint(v / scale) * scale)
+    return x
+
+
+def rounded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Round every float column of `frame` to six significant digits."""
+    floats = frame.select_dtypes("float").columns
+    out = frame.copy()
+    out[floats] = significant(frame[floats])
     return out
 
 
 def gene_ids(numbers: npt.ArrayLike) -> list[str]:
     """Return the invented names (`SYN00001`) of gene numbers; proteins share them, as in the real tables."""
     return [f"SYN{i + 1:05d}" for i in np.asarray(numbers)]
+
+
+def phase_of(days: int) -> str:
+    """Return the phase of a ground timepoint: before flight, the day after it, or recovery."""
+    if days < 0:
+        return "pre_flight"
+    return "post_flight" if days == 1 else "recovery"
+
+
+def timepoint(days: int) -> str:
+    """Return the name of a ground timepoint: ``L-3`` before launch, ``R+1`` after return."""
+    return f"L{days}" if days < 0 else f"R+{days}"
+
+
+def plasma_samples(spec: Spec, absent: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return the metadata of the plasma samples but for the absent ones, by crew member and day."""
+    rows = [
+        (f"{crew}_{month}", crew, month, timepoint(days), days, phase_of(days), MISSION, "plasma")
+        for crew in spec.crew
+        for month, days in MONTHS.items()
+        if f"{crew}_{month}" not in absent
+    ]
+    columns = ["sample_id", "crew", "month_tp", "timepoint", "timepoint_days", "phase", "mission", "tissue"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def sample_latent(
+    rng: np.random.Generator, samples: pd.DataFrame, n: int, strength: float, ratio: float | Floats
+) -> Floats:
+    """Return samples × features in units of the within-crew deviation: crew offsets, phase shifts, noise.
+
+    `strength` is the deviation of a feature's phase shift, `ratio` the between-crew over within-crew deviation.
+    """
+    crew, phase = (pd.factorize(samples[column])[0] for column in ("crew", "phase"))
+    offsets = rng.standard_normal((crew.max() + 1, n)) * ratio
+    shifts = rng.standard_normal((phase.max() + 1, n)) * strength
+    return offsets[crew] + shifts[phase] + rng.standard_normal((len(crew), n))
 
 
 def subset(rng: np.random.Generator, n: int, k: int) -> Ints:
@@ -80,10 +136,20 @@ def standardized(x: Floats) -> Floats:
 
 def pick(rng: np.random.Generator, logit: Floats, k: int) -> Bools:
     """Draw k members without replacement, odds proportional to exp(logit) (Gumbel top-k)."""
-    score = logit - np.log(-np.log(rng.random(len(logit))))
-    chosen = np.zeros(len(logit), dtype=bool)
-    chosen[np.argsort(-score, kind="stable")[:k]] = True
-    return chosen
+    return first(k, np.log(-np.log(rng.random(len(logit)))) - logit)
+
+
+def first(k: int, score: Floats) -> Bools:
+    """Mark the k lowest scores."""
+    marked = np.zeros(len(score), dtype=bool)
+    marked[np.argsort(score, kind="stable")[:k]] = True
+    return marked
+
+
+def highest(share: float, score: Floats) -> Bools:
+    """Mark the cells with the highest scores, which make up `share` of all."""
+    marked: Bools = score > np.quantile(score, 1 - share, method="higher")
+    return marked
 
 
 def p_values(rng: np.random.Generator, positive: Bools, tilt: float, inflation: float) -> Floats:
@@ -99,45 +165,6 @@ def p_values(rng: np.random.Generator, positive: Bools, tilt: float, inflation: 
     return np.where(positive, below * np.maximum(u, 1e-6) ** tilt, above + (1 - above) * u**inflation)
 
 
-def benjamini_hochberg(p: Floats) -> Floats:
-    """Return Benjamini-Hochberg adjusted p-values."""
-    order = np.argsort(p, kind="stable")
-    ranked = p[order] * len(p) / np.arange(1, len(p) + 1)
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.minimum.accumulate(ranked[::-1])[::-1], 1.0)
-    return adjusted
-
-
 def signs(rng: np.random.Generator, n: int) -> Floats:
     """Return n random signs."""
     return np.where(rng.random(n) < 0.5, -1.0, 1.0)
-
-
-def crew_names(n_crew: int) -> list[str]:
-    """Return the names of crew members, from C001 on."""
-    return [f"C{i + 1:03d}" for i in range(n_crew)]
-
-
-def published_gap(crew: str, names: Sequence[str], name: str) -> bool:
-    """Say whether a sample is one of the real mission's missing ones (crew beyond the fourth miss none)."""
-    return int(crew[1:]) <= _PUBLISHED_CREW and name in names
-
-
-def rounded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Round every float column of `frame` to `DIGITS` significant digits."""
-    floats = frame.select_dtypes("float").columns
-    out = frame.copy()
-    out[floats] = significant(frame[floats])
-    return out
-
-
-def sample_latent(
-    rng: np.random.Generator, crew: Ints, phase: Ints, n: int, strength: float, ratio: float | Floats
-) -> Floats:
-    """Return samples × features in units of the within-crew deviation: crew offsets, phase shifts, noise.
-
-    `strength` is the deviation of a feature's phase shift, `ratio` the between-crew over within-crew deviation.
-    """
-    offsets = rng.standard_normal((crew.max() + 1, n)) * ratio
-    shifts = rng.standard_normal((phase.max() + 1, n)) * strength
-    return offsets[crew] + shifts[phase] + rng.standard_normal((len(crew), n))

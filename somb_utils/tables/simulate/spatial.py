@@ -1,87 +1,49 @@
-"""Spatial transcriptomics of the skin: one differential table a layer, over the same genes."""
+"""Spatial transcriptomics of the skin: one differential table per layer, over the same genes.
+
+``data/simulate/skin_layers.csv`` has the summary figures of each real table: genes with adj_pval < 0.05, genes without
+adj_pval (the ones with the lowest baseMean), median lfcSE, inflation of the p-values, and log odds of the layer's genes
+per deviation of log baseMean and per unit of the absolute all-skin statistic.
+"""
 
 import numpy as np
 import pandas as pd
-from scipy import special
+from scipy import special, stats
 
-from somb_utils.tables.simulate.core import (
-    Bools,
-    Floats,
-    Spec,
-    benjamini_hochberg,
-    gene_ids,
-    p_values,
-    pick,
-    positives,
-    rounded,
-    scaled,
-    signs,
-    standardized,
-    stream,
-    subset,
-)
+from somb_utils.tables.simulate import core
 
-GENES, UNIVERSE = 18_677, 26_845
-# Of each real table: genes with adj_pval < 0.05, genes without adj_pval (the ones with the lowest baseMean),
-# median lfcSE, and the inflation of its p-values.
-LAYERS = {
-    "all_skin": (220, 3_259, 0.229, 1.4),
-    "outer_epidermis": (35, 0, 0.258, 1.3),
-    "inner_epidermis": (11, 0, 0.262, 1.2),
-    "outer_dermis": (18, 17_743, 0.221, 1.0),
-    "epidermis": (40, 2_535, 0.173, 1.3),
-}
-# Log odds of a layer's genes a deviation of log baseMean, and a unit of the absolute all-skin statistic.
-SIGNAL = {
-    "all_skin": (0.6, 0.0),
-    "outer_epidermis": (0.5, 0.5),
-    "inner_epidermis": (0.5, 0.4),
-    "outer_dermis": (0.0, 0.1),
-    "epidermis": (0.5, 0.6),
-}
+GENES = 18_677
+LAYERS = tuple(core.figures("skin_layers").index)
 
 
-def layer_table(name: str, spec: Spec) -> pd.DataFrame:
-    """Simulate one layer: the genes' common baseMean, the layer's own statistics."""
+def layer_table(name: str, spec: core.Spec) -> pd.DataFrame:
+    """Simulate one layer: the genes' common baseMean, the statistics of the layer."""
     layer = name.removeprefix("gt_spatial_de_")
     n = spec.size(GENES)
-    shared = stream(spec.seed, "spatial")
-    genes = gene_ids(subset(shared, scaled(UNIVERSE, n, GENES), n))
+    shared = core.stream(spec.seed, "spatial")
+    genes = core.gene_ids(core.subset(shared, core.scaled(core.UNIVERSE, n, GENES), n))
     # Real log baseMean: median 2.25, deviation 0.37, a long right tail to 7.4.
     body, tail = shared.standard_normal(n), shared.standard_exponential(n)
     log_base = np.sort(2.24 + 0.22 * body + 0.2 * (tail - np.log(2)) * (tail > 1))[shared.permutation(n)]
-    expression = standardized(log_base)
-    whole = _statistics("all_skin", spec, expression, np.zeros(n))
-    own = whole
+    expression = core.standardized(log_base)
+    statistics = _statistics("all_skin", spec, expression, np.zeros(n))
     if layer != "all_skin":
-        own = _statistics(layer, spec, expression, np.abs(whole["stat"].to_numpy()))
-    return rounded(pd.concat([pd.DataFrame({"gene": genes, "baseMean": np.exp(log_base)}), own], axis=1))
+        statistics = _statistics(layer, spec, expression, np.abs(statistics["stat"].to_numpy()))
+    return core.rounded(pd.DataFrame({"gene": genes, "baseMean": np.exp(log_base)}).join(statistics))
 
 
-def _statistics(layer: str, spec: Spec, expression: Floats, whole: Floats) -> pd.DataFrame:
-    n = len(expression)
-    n_positive, n_missing, error, inflation = LAYERS[layer]
-    rng = stream(spec.seed, "spatial", layer)
-    k = positives(n_positive, n, GENES)
-    missing = min(scaled(n_missing, n, GENES), n - k) if n_missing else 0
-    by_expression, by_statistic = SIGNAL[layer]
-    tested = np.argsort(np.argsort(expression, kind="stable"), kind="stable") >= missing
-    logit = spec.effect * (by_expression * expression + by_statistic * whole + 12.0 * tested)
-    positive = pick(rng, logit, k)
-    hidden = _lowest(expression, ~positive, missing)
-    p = np.empty(n)
-    p[~hidden] = p_values(rng, positive[~hidden], 1.2, inflation)
+def _statistics(layer: str, spec: core.Spec, expression: core.Floats, all_skin: core.Floats) -> pd.DataFrame:
+    n, of = len(expression), core.figures("skin_layers").to_dict("index")[layer]
+    rng = core.stream(spec.seed, "spatial", layer)
+    k = core.positives(of["positive"], n, GENES)
+    missing = min(core.scaled(of["untested"], n, GENES), n - k) if of["untested"] else 0
+    tested = ~core.first(missing, expression)
+    logit = spec.effect * (of["by_expression"] * expression + of["by_statistic"] * all_skin + 12.0 * tested)
+    positive = core.pick(rng, logit, k)
+    hidden = core.first(missing, np.where(positive, np.inf, expression))
+    p, adjusted = np.empty(n), np.full(n, np.nan)
+    p[~hidden] = core.p_values(rng, positive[~hidden], 1.2, of["inflation"])
     p[hidden] = rng.random(missing)
-    stat = -signs(rng, n) * special.ndtri(p / 2)
-    se = error * np.exp(0.11 * rng.standard_normal(n) - 0.06 * expression)
-    adjusted = np.full(n, np.nan)
-    adjusted[~hidden] = benjamini_hochberg(p[~hidden])
+    adjusted[~hidden] = stats.false_discovery_control(p[~hidden])
+    stat = -core.signs(rng, n) * special.ndtri(p / 2)
+    se = of["lfc_se"] * np.exp(0.11 * rng.standard_normal(n) - 0.06 * expression)
     return pd.DataFrame({"log2FoldChange": stat * se, "lfcSE": se, "stat": stat, "pval": p, "adj_pval": adjusted})
-
-
-def _lowest(expression: Floats, allowed: Bools, k: int) -> Bools:
-    """Return the k allowed genes with the lowest expression."""
-    order = np.argsort(np.where(allowed, expression, np.inf), kind="stable")
-    chosen = np.zeros(len(expression), dtype=bool)
-    chosen[order[:k]] = True
-    return chosen

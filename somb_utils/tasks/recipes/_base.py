@@ -1,4 +1,4 @@
-"""What every recipe is: the part of a task's definition that says how its tables become features and labels."""
+"""The base of all recipes, the part of a task's definition that turns its tables into features and labels."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,47 +17,33 @@ Split = Literal["loco", "loto", "skf5", "sss5"]
 
 
 class Spec(BaseModel):
-    """A part of a definition: strict, and without fields that nobody knows."""
+    """A part of a definition: strict, without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features, labels and split groups of one task, all indexed by row identifier.
+    """Features, labels and split groups of one task, all indexed by row identifier."""
 
-    Attributes
-    ----------
-    X : DataFrame
-        rows × features
-    y : Series or DataFrame
-        Labels; 0/1 columns for multilabel tasks.
-    groups : Series, optional
-        Crew member (LOCO) or time point (LOTO) of each row; None for feature tasks.
-    stratify : array, optional
-        Labels in the row order that the split was stratified on, where that is not the order of the rows.
-    annotations : DataFrame
-        Facts on a row that a metric needs beside the prediction, such as ``concordant``.
-    """
-
-    X: pd.DataFrame
-    y: pd.Series | pd.DataFrame
-    groups: pd.Series | None = None
-    stratify: np.ndarray | None = None
-    annotations: pd.DataFrame = field(default_factory=pd.DataFrame)
+    X: pd.DataFrame  # rows × features
+    y: pd.Series | pd.DataFrame  # labels; 0/1 columns for multilabel tasks
+    groups: pd.Series | None = None  # crew member (LOCO) or time point (LOTO) of each row; None for feature tasks
+    stratify: np.ndarray | None = None  # labels in the row order that the split was stratified on, if it differs
+    annotations: pd.DataFrame = field(default_factory=pd.DataFrame)  # facts that a metric needs beside the prediction
 
 
 class Recipe(Spec, ABC):
-    """How features are made of tables.
+    """How features are computed from tables.
 
-    A subclass has a field `recipe` of its own literal name, fields that name tables (listed in `table_fields`) and
-    columns, and the method :meth:`build`. It stands in a module of its own in this folder, and nowhere else.
+    A subclass has a field `recipe`, a literal; fields that name tables (listed in `table_fields`) and columns; and the
+    method :meth:`build`. It is alone in a module of this folder.
     """
 
     table_fields: ClassVar[tuple[str, ...]]
-    splits: ClassVar[tuple[Split, ...]]
-    types: ClassVar[tuple[TaskType, ...]]
-    columns_ordered: ClassVar[bool] = False  # whether features stand in the definition's order, not by name
+    splits: ClassVar[tuple[Split, ...]] = ("skf5", "sss5")
+    types: ClassVar[tuple[TaskType, ...]] = ("binary",)
+    columns_ordered: ClassVar[bool] = False  # whether features are in the definition's order, not sorted by name
 
     recipe: str
 
@@ -66,7 +52,7 @@ class Recipe(Spec, ABC):
         """Return the features; ``published`` pairs rows by position where the published numbers were computed so."""
 
     def sampling_unit(self, row: str) -> str:
-        """Return the id of what was sampled together with a row: the row itself, unless a recipe says otherwise."""
+        """Return the id of what was sampled together with a row: by default the row itself."""
         return row
 
     @property

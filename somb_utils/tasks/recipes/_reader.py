@@ -1,4 +1,4 @@
-"""A task's tables, read for a recipe: a part that is missing or malformed is refused by task, table, row and column."""
+"""The tables of a task, read for its recipe: errors name task, table, row and column."""
 
 from collections.abc import Callable, Iterable
 
@@ -25,9 +25,9 @@ class Reader:
     def columns(self, table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
         """Return columns of a table."""
         names = list(names)
-        absent = [name for name in names if name not in table.columns]
-        if absent:
-            raise self.error(f"column '{absent[0]}' is missing from its table ({', '.join(self.names)})")
+        for name in names:
+            if name not in table.columns:
+                raise self.error(f"column '{name}' is missing from its table ({', '.join(self.names)})")
         return table[names]
 
     def column(self, table: pd.DataFrame, name: str) -> pd.Series:
@@ -39,7 +39,7 @@ class Reader:
         for column in table:
             wrong = first_not_text(table[column])
             if wrong is not None:
-                raise self.error(f"column '{column}' holds {printable(repr(wrong))}, which is not text")
+                raise self.error(f"column '{column}' contains {printable(repr(wrong))}, which is not text")
         return table
 
     def ids(self, table: pd.DataFrame, column: str) -> pd.Series:
@@ -93,13 +93,12 @@ class Reader:
         return self.numbers(self.indexed(name, column).drop(columns=RANKS, errors="ignore"), name).T
 
     def paired(self, features: pd.DataFrame, ids: pd.Index, by_position: bool = False) -> pd.DataFrame:
-        """Return the features of rows, found by identifier or, as published, taken in the order they stand in."""
+        """Return the features of rows, paired by identifier or, as published, by position."""
         if by_position:
             if len(features) < len(ids):
                 raise self.error(f"{len(ids)} labelled samples, but the feature table has only {len(features)}")
             return features.iloc[: len(ids)].set_axis(ids)
-        absent = ids.difference(features.index)
-        if len(absent):
+        if len(absent := ids.difference(features.index)):
             first = printable(absent[0])
             raise self.error(f"{len(absent)} rows have labels but no features, the first is '{first}'")
         return features.loc[ids]
@@ -107,6 +106,6 @@ class Reader:
     def binary(self, y: pd.Series, classes: tuple[str, ...]) -> pd.Series:
         """Return the names of the classes of labels 0 and 1."""
         if not y.isin([0, 1]).all():
-            raise self.error("the label column holds a value that is neither 0 nor 1")
+            raise self.error("the label column has a value that is neither 0 nor 1")
         negative, positive = classes
         return y.astype(bool).map({False: negative, True: positive})

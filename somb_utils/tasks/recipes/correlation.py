@@ -10,7 +10,6 @@ class Correlation(Recipe):
     """A square correlation matrix predicts one 0/1 column for each cluster."""
 
     table_fields = ("table", "labels")
-    splits = ("skf5", "sss5")
     types = ("multilabel",)
 
     recipe: Literal["correlation"]
@@ -23,6 +22,6 @@ class Correlation(Recipe):
         labels = tables.indexed(self.labels, self.id)
         y = tables.columns(labels, classes)
         if not y.isin([0, 1]).all(axis=None):
-            raise tables.error(f"{self.labels} holds a label that is neither 0 nor 1")
+            raise tables.error(f"{self.labels} has a label that is neither 0 nor 1")
         X = tables.numbers(tables.indexed(self.table, self.id), self.table)
         return Features(tables.paired(X, labels.index), y.astype(int))

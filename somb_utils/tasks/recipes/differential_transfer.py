@@ -1,4 +1,4 @@
-"""Statistics of one contrast predict adjusted p < alpha in another, on the ids both tables hold."""
+"""Statistics of one contrast predict adjusted p < alpha in another, on the ids in both tables."""
 
 from typing import Literal
 
@@ -11,11 +11,9 @@ from somb_utils.tasks.recipes._reader import Reader
 
 
 class DifferentialTransfer(Recipe):
-    """Statistics of one contrast predict adjusted p < alpha in another, on the ids both tables hold."""
+    """Statistics of one contrast predict adjusted p < alpha in another, on the ids in both tables."""
 
     table_fields = ("table", "target")
-    splits = ("skf5", "sss5")
-    types = ("binary",)
     columns_ordered = True
 
     recipe: Literal["differential_transfer"]

@@ -15,8 +15,6 @@ class Metabolites(Recipe):
     """Chemical annotations: mass, retention time, confidence, pathways one-hot, atom counts."""
 
     table_fields = ("table",)
-    splits = ("skf5", "sss5")
-    types = ("binary",)
 
     recipe: Literal["metabolites"]
     table: str
@@ -44,7 +42,7 @@ def _atoms(formula: str) -> dict[str, int]:
     for element, number in re.findall(r"([A-Z][a-z]?)(\d*)", formula):
         if element in counts:
             counts[element] += int(number or 1)
-    return {f"n_{element}": counts[element] for element in ELEMENTS}
+    return {f"n_{element}": count for element, count in counts.items()}
 
 
 def _published_atoms(formula: str) -> dict[str, int]:

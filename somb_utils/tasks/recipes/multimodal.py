@@ -1,4 +1,4 @@
-"""Clinical, proteomic and metabolomic blocks of the crew days that all three hold."""
+"""Clinical, proteomic and metabolomic blocks of the crew days in all three."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from somb_utils.tasks.recipes._reader import Reader
 
 
 class Multimodal(Recipe):
-    """Clinical, proteomic and metabolomic blocks of the crew days that all three hold."""
+    """Clinical, proteomic and metabolomic blocks of the crew days in all three."""
 
     table_fields = ("clinical", "proteomics", "metabolomics", "metabolomics_metadata")
     splits = ("loco",)
@@ -23,7 +23,7 @@ class Multimodal(Recipe):
     label: str
 
     def build(self, tables: Reader, classes: tuple[str, ...], protocol: Protocol) -> Features:
-        """Join the blocks by crew member and day; the columns of each block carry its name as a prefix."""
+        """Join the blocks by crew member and day; the columns of each block have its name as a prefix."""
         clinical, analytes = tables.samples(self.clinical)
         proteomics, proteins = tables.samples((self.proteomics,))
         matrix = tables.indexed(self.metabolomics, "metabolite_name")
@@ -37,7 +37,7 @@ class Multimodal(Recipe):
             _crew_day(metadata.loc[metabolites.index], self.metabolomics_metadata, tables),
         ]
         if any(day.has_duplicates for day in days):
-            raise tables.error("a crew member has two samples of one day in a table; it joins by crew and day")
+            raise tables.error("tables are joined by crew and day, but a crew member has two samples of one day")
         shared = [day.isin(days[0]) & day.isin(days[1]) & day.isin(days[2]) for day in days]
         rows = clinical[shared[0]]
         proteins, metabolites = proteins.fillna(0.0), metabolites.fillna(0.0)

@@ -14,8 +14,6 @@ class Rows(Recipe):
     """Rows are genes or pathways with named feature columns; the label is a column or a membership."""
 
     table_fields = ("table", "member_of")
-    splits = ("skf5", "sss5")
-    types = ("binary",)
     columns_ordered = True
 
     recipe: Literal["rows"]

@@ -1,4 +1,4 @@
-"""Human and environmental samples on the taxids that both tables hold."""
+"""Human and environmental samples on the taxids in both tables."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from somb_utils.tasks.recipes._reader import Reader
 
 
 class SharedTaxa(Recipe):
-    """Human and environmental samples on the taxids that both tables hold."""
+    """Human and environmental samples on the taxids in both tables."""
 
     table_fields = ("human", "environmental", "metadata")
     splits = ("loto",)

@@ -33,7 +33,7 @@
     plotly()
       .then((library) => library.newPlot(target, figure.data, figure.layout, { responsive: true, displayModeBar: false }))
       .then(() => { drawn.push(target); return paint(target); })
-      .catch(() => { target.textContent = "This figure could not be drawn; a table on this page holds the same numbers."; });
+      .catch(() => { target.textContent = "This figure could not be drawn; the same numbers are in a table on this page."; });
   }
   const repaint = () => drawn.forEach(paint);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
@@ -83,26 +83,26 @@
     function list(parent, title, lines) {
       paragraph(parent, title, lines && lines.split("\n").map((line) => `• ${line}`).join("\n"));
     }
-    function verdict(parent, given) {
+    function verdict(parent, entry) {
       const head = el("div");
-      head.append(el("b", `Judge ${given.judge}: `));
-      head.append(given.score === null ? el("span", `does not count, ${given.reason}`, "bad")
-                                       : el("span", given.score.toFixed(2), "score"));
+      head.append(el("b", `Judge ${entry.judge}: `));
+      head.append(entry.score === null ? el("span", `does not count, ${entry.reason}`, "bad")
+                                       : el("span", entry.score.toFixed(2), "score"));
       parent.append(head);
-      if (given.levels) {
-        parent.append(el("div", data.dimensions.map((name, k) => `${words(name)} ${given.levels[k]}`).join(" · "), "soft"));
+      if (entry.levels) {
+        parent.append(el("div", data.dimensions.map((name, k) => `${words(name)} ${entry.levels[k]}`).join(" · "), "soft"));
       }
-      if (given.flags.length) parent.append(el("div", `Flags: ${given.flags.map(words).join(", ")}`, "soft"));
-      paragraph(parent, "Justification", given.justification);
-      list(parent, "Strengths", given.strengths);
-      list(parent, "Weaknesses", given.weaknesses);
-      list(parent, "Missed", given.missed_points);
+      if (entry.flags.length) parent.append(el("div", `Flags: ${entry.flags.map(words).join(", ")}`, "soft"));
+      paragraph(parent, "Justification", entry.justification);
+      list(parent, "Strengths", entry.strengths);
+      list(parent, "Weaknesses", entry.weaknesses);
+      list(parent, "Missed", entry.missed_points);
     }
     function body(row) {
       const box = el("div");
       paragraph(box, "Question", row.question);
       paragraph(box, "Answer", row.answer || "(none)", "text answer");
-      row.verdicts.forEach((given) => verdict(box, given));
+      row.verdicts.forEach((entry) => verdict(box, entry));
       return box;
     }
     function item(row) {

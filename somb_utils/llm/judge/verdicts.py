@@ -1,0 +1,154 @@
+"""What a judge may reply, and the weighted score computed from it."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from somb_utils.llm.bank.questions import load_rubric
+from somb_utils.llm.bank.schema import DIMENSIONS, Level
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Flags(_Reply):
+    """Yes or no to each flag."""
+
+    hallucination: bool
+    factual_error: bool
+    harmful_recommendation: bool
+    exceeds_data_scope: bool
+    novel_insight: bool
+
+
+def _whole(value: object) -> object:
+    """Refuse what merely equals a level, such as true or 1.0: a literal type alone would accept it."""
+    if type(value) is not int:
+        raise ValueError("a level is a whole number from 1 to 5")
+    return value
+
+
+Whole = Annotated[Level, BeforeValidator(_whole)]
+
+
+_COMBINED = "A judge's reply to a combined request: a level for each dimension, flags, reasons."
+
+
+class Verdict(_Reply):
+    """A judge's reply to a combined request.
+
+    Parameters
+    ----------
+    factual_accuracy, reasoning_quality, completeness, uncertainty_calibration, domain_integration
+        Levels, whole numbers from 1 to 5.
+    flags
+        Yes or no to each flag of the rubric.
+    strengths, weaknesses, missed_points
+        Remarks on the answer.
+    justification
+        Why the levels were given.
+    """
+
+    # The schema is part of what a judge is asked: its description is not the docstring.
+    model_config = ConfigDict(json_schema_extra={"description": _COMBINED})
+
+    factual_accuracy: Whole
+    reasoning_quality: Whole
+    completeness: Whole
+    uncertainty_calibration: Whole
+    domain_integration: Whole
+    flags: Flags
+    strengths: list[str]
+    weaknesses: list[str]
+    missed_points: list[str]
+    justification: str
+
+
+class DimensionVerdict(_Reply):
+    """A judge's reply about one dimension."""
+
+    score: Whole
+    justification: str
+
+
+FLAGS: tuple[str, ...] = tuple(Flags.model_fields)
+
+
+def reply_model(part: str) -> type[BaseModel]:
+    """Return the model a reply must fit: `part` is ``combined``, ``flags`` or the name of a dimension."""
+    models: dict[str, type[BaseModel]] = {"combined": Verdict, "flags": Flags}
+    return models.get(part, DimensionVerdict)
+
+
+def read_reply(text: str, part: str = "combined") -> tuple[BaseModel | None, str]:
+    """Read a judge's reply, which may be wrapped in a Markdown code fence.
+
+    Parameters
+    ----------
+    text
+        The reply as the model wrote it.
+    part
+        What was asked for: ``combined``, ``flags`` or the name of a dimension.
+
+    Returns
+    -------
+    reply
+        The validated reply (`Verdict` for ``combined``), or None if it does not count.
+    reason
+        Why it does not count; empty if it does.
+    """
+    if not text.strip():
+        return None, "judge_empty"
+    bare = re.sub(r"^\s*```(?:json)?\s*|\s*```\s*$", "", text)
+    try:
+        return reply_model(part).model_validate_json(bare), ""
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, e["loc"])) or e["type"] for e in error.errors()}))
+        return None, f"judge_invalid: {fields}"
+
+
+def counted(scores: object, flags: object) -> dict[str, Any]:
+    """Return a stored verdict's levels and flags, and the weighted score computed from the levels.
+
+    A level or flag that is missing or not valid is a ValueError that names it.
+    """
+    if not isinstance(scores, Mapping) or not isinstance(flags, Mapping):
+        raise ValueError("judge_invalid: levels or flags")
+    levels = {name: scores.get(name) for name in DIMENSIONS}
+    wrong = [name for name, level in levels.items() if type(level) is not int or not 1 <= level <= 5]
+    wrong += [name for name in FLAGS if type(flags.get(name)) is not bool]
+    if wrong:
+        raise ValueError(f"judge_invalid: {', '.join(wrong)}")
+    return levels | {name: flags[name] for name in FLAGS} | {"weighted_score": weighted_score(levels)}
+
+
+def weighted_score(levels: Mapping[str, Any]) -> float:
+    """Compute the weighted score of an answer by the weights of the rubric.
+
+    Parameters
+    ----------
+    levels
+        The level, 1 to 5, of each of the five dimensions.
+
+    Returns
+    -------
+    float
+        From 1 to 5.
+
+    Examples
+    --------
+    >>> from somb_utils.llm.bank import load_rubric
+    >>> from somb_utils.llm.judge import weighted_score
+    >>> weighted_score(dict.fromkeys(load_rubric().dimensions, 4))
+    4.0
+    """
+    return round(sum(weight * float(levels[name]) for name, weight in _weights().items()), 6)
+
+
+@lru_cache(maxsize=1)
+def _weights() -> dict[str, float]:
+    return {name: dimension.weight for name, dimension in load_rubric().dimensions.items()}

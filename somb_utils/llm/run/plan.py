@@ -1,0 +1,67 @@
+"""What a run is expected to use, estimated from lengths before anything is sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from somb_utils.llm.bank.questions import load_bank
+from somb_utils.llm.bank.schema import DIMENSIONS, Question
+from somb_utils.llm.judge.prompts import judge_prompts
+from somb_utils.llm.run import cost
+from somb_utils.llm.run.models import Settings
+from somb_utils.llm.run.providers import ANSWER_TOKENS, JUDGE_TOKENS, token_limit
+
+TYPICAL_ANSWER, TYPICAL_VERDICT = 900, 650
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one model is expected to use: tokens, and dollars if its price is known."""
+
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    most_output_tokens: int
+    dollars: float | None
+    most_dollars: float | None
+
+
+def estimate(
+    model: str, prompts: Sequence[str], prices: dict[str, Any], settings: Settings, judging: bool = False
+) -> Estimate:
+    """Return what sending these prompts to a model will use, from lengths alone."""
+    usual = JUDGE_TOKENS if judging else ANSWER_TOKENS
+    limit = settings.max_tokens or token_limit(model, usual)
+    tokens_in = sum(cost.tokens(prompt) for prompt in prompts)
+    tokens_out = len(prompts) * min(limit, TYPICAL_VERDICT if judging else TYPICAL_ANSWER)
+    most_out = len(prompts) * limit
+    price = cost.price_of(model, prices)
+    dollars = (tokens_in * price.input + tokens_out * price.output) / 1e6 if price else None
+    highest = (tokens_in * price.input + most_out * price.output) / 1e6 if price else None
+    return Estimate(model, len(prompts), tokens_in, tokens_out, most_out, dollars, highest)
+
+
+def plan_answers(
+    models: Sequence[str], questions: Sequence[Question], prices: dict[str, Any], settings: Settings
+) -> list[Estimate]:
+    """Return an estimate for each model that is to answer the questions."""
+    from somb_utils.llm.run.tasks import SYSTEM, question_prompt
+
+    texts = [SYSTEM + question_prompt(question) for question in questions]
+    return [estimate(model, texts, prices, settings) for model in models]
+
+
+def plan_judging(
+    judges: Sequence[str],
+    answers: Sequence[dict[str, Any]],
+    per_dimension: bool,
+    prices: dict[str, Any],
+    settings: Settings,
+) -> list[Estimate]:
+    """Return an estimate for each judge that is to grade the answers."""
+    bank = {question.id: question for question in load_bank()}
+    parts = (*DIMENSIONS, "flags") if per_dimension else ("combined",)
+    asked = [a for a in answers if a["question_id"] in bank]
+    texts = ["".join(judge_prompts(bank[a["question_id"]], a["answer"], part)) for a in asked for part in parts]
+    return [estimate(judge, texts, prices, settings, judging=True) for judge in judges]
