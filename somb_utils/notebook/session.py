@@ -171,7 +171,7 @@ class Session:
         """
         for name in names:
             try:
-                self.task(name) if name in catalogue() else self.table(name)
+                named(self, name)
             except SombError as error:
                 note(str(error))
                 return False
@@ -243,3 +243,8 @@ class Session:
             )
         doubt = "\n\n*These tables are simulated: the scores show the method, not biology.*" if self.simulated else ""
         show("\n".join(lines) + doubt)
+
+
+def named(session: Session, name: str) -> TaskData | pd.DataFrame:
+    """Return a task by its id, or a table by its name."""
+    return session.task(name) if name in catalogue() else session.table(name)
