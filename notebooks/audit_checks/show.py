@@ -5,7 +5,7 @@ from typing import Any
 
 from somb_utils.errors import SombError
 from somb_utils.notebook import Session
-from somb_utils.tasks.definitions import catalogue
+from somb_utils.notebook.session import named
 
 NEEDS_REAL = "This needs the real tables: simulated ones have the same layout, but none of these facts."
 NOT_AVAILABLE = "not available: no task of this run has these tables"
@@ -16,6 +16,6 @@ def on_real(session: Session, compute: Callable[..., Any], *names: str) -> Any:
     if session.simulated:
         return NEEDS_REAL
     try:
-        return compute(*[session.task(name) if name in catalogue() else session.table(name) for name in names])
+        return compute(*[named(session, name) for name in names])
     except SombError as error:
         return str(error)

@@ -172,7 +172,7 @@ class Session:
         """
         for name in names:
             try:
-                self.task(name) if name in catalogue() else self.table(name)
+                named(self, name)
             except SombError as error:
                 note(str(error))
                 return False
@@ -260,3 +260,8 @@ def _verdict(score: pd.Series, by_day: bool) -> str:
     if pd.isna(score["above"]):
         return f"where chance is {chance}; phase was not tested against the day of sampling"
     return f"where chance is {chance}; {'' if score['above'] else 'no '}evidence of phase beyond the day ({q})"
+
+
+def named(session: Session, name: str) -> TaskData | pd.DataFrame:
+    """Return a task by its id, or a table by its name."""
+    return session.task(name) if name in catalogue() else session.table(name)
