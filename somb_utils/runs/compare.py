@@ -216,24 +216,24 @@ def compare(
     """
     _check_one_protocol(run.results["protocol"].unique())
     with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
-        draws = all_replicates(run.predictions, n_bootstrap, seed)
-        summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed)
+        draws = all_replicates(run.predictions, n_bootstrap, seed, own=run.own_tasks)
+        summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed, run.own_tasks)
         scores = run.with_p_values(summary, n_permutations, seed)
-    differences = of_draws(run.results, run.predictions, draws, n_permutations, seed)
+    differences = of_draws(run.results, run.predictions, draws, n_permutations, seed, run.own_tasks)
     ranks = ratings = composite = None
     with suppress(UsageError):
         ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)], draws)
         ratings = stats.ratings(ranks.scores)
     with suppress(UsageError):
         composite = composite_of(summary, draws)
-    table, curves = _calibrations(run.predictions)
+    table, curves = _calibrations(run)
     return Comparison(scores, differences, ranks, ratings, composite, table, curves, str(run.provenance["source"]))
 
 
-def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _calibrations(run: RunResult) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows, curves = [], []
-    for (name, protocol, model), part in predictions.groupby(["task", "protocol", "model"], sort=False):
-        task = task_of(str(name), protocol)
+    for (name, protocol, model), part in run.predictions.groupby(["task", "protocol", "model"], sort=False):
+        task = task_of(str(name), protocol, run.own_tasks)
         if task is None or task.type != "binary" or model in TRIVIAL or not part["y_score"].between(0, 1).all():
             continue
         calibration = stats.calibration(part, task)

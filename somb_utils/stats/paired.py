@@ -9,10 +9,10 @@ from scipy import stats
 
 from somb_utils.errors import UsageError
 from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, Draws, all_replicates, batches, interval
-from somb_utils.stats.design import GROUPED, Design, design, each_protocol
+from somb_utils.stats.design import Design, design, each_protocol
 from somb_utils.stats.exchange import exchange_p
 from somb_utils.stats.permutation import N_PERMUTATIONS
-from somb_utils.tasks.definitions import Protocol, task_of
+from somb_utils.tasks.definitions import Definitions, Protocol, task_of
 
 # A repetition tests a fifth of the rows and trains on the other four.
 TEST_PER_TRAIN = 0.25
@@ -68,6 +68,7 @@ def differences(
     seed: int = SEED,
     n_jobs: int | None = None,
     n_permutations: int = N_PERMUTATIONS,
+    own: Definitions | None = None,
 ) -> pd.DataFrame:
     """Compare every two models on each task that both were scored on without a failed fold.
 
@@ -81,6 +82,8 @@ def differences(
         Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted.
     n_permutations
         Exchanges behind each `p_these`.
+    own
+        Definitions of your own tasks: :attr:`somb_utils.RunResult.own_tasks`.
 
     Returns
     -------
@@ -110,28 +113,33 @@ def differences(
     [['majority', 'logreg', 5, 'Nadeau-Bengio']]
     """
     parts = [
-        of_draws(rows, predicted, all_replicates(predicted, n_bootstrap, seed, n_jobs), n_permutations, seed)
+        of_draws(rows, predicted, all_replicates(predicted, n_bootstrap, seed, n_jobs, own), n_permutations, seed, own)
         for rows, predicted in each_protocol(results, predictions)
     ]
     return pd.concat(parts, ignore_index=True)
 
 
 def of_draws(
-    results: pd.DataFrame, predictions: pd.DataFrame, draws: Draws, n_permutations: int, seed: int
+    results: pd.DataFrame,
+    predictions: pd.DataFrame,
+    draws: Draws,
+    n_permutations: int,
+    seed: int,
+    own: Definitions | None = None,
 ) -> pd.DataFrame:
     """Compare the models of one protocol, whose replicates are `draws`."""
     designs = {
-        (task, model): (plan, rows) for task, plan, models in batches(predictions) for model, rows in models.items()
+        (task, model): (plan, rows) for task, plan, models in batches(predictions, own) for model, rows in models.items()
     }
     rows = []
     for (name, protocol), table in results.groupby(["task", "protocol"], sort=False):
-        task = task_of(str(name), cast("Protocol", protocol))
+        task = task_of(str(name), cast("Protocol", protocol), own)
         if task is None:
             continue
         primary = table[table["metric"] == task.metrics.primary]
         folds = primary.pivot_table(index="fold", columns="model", values="value", sort=False)
         failed = set(primary.loc[primary["status"].str.startswith("failed"), "model"])
-        grouped = task.split in GROUPED
+        grouped = task.leaves_groups_out
         for a, b in combinations([m for m in dict.fromkeys(primary["model"]) if m not in failed], 2):
             both = folds[[a, b]].dropna()
             gaps = (both[a] - both[b]).to_numpy()
@@ -154,7 +162,7 @@ def of_draws(
 def _of_these(a: tuple[Design, pd.DataFrame], b: tuple[Design, pd.DataFrame], n_permutations: int, seed: int) -> float:
     """Return the p-value on these crew or time points; NaN for other tasks, and for models tested on other rows."""
     task = a[0].task
-    if task.split not in GROUPED:
+    if not task.leaves_groups_out:
         return np.nan
     of_a, of_b = with_seeds_of(a[1], b[1]), with_seeds_of(b[1], a[1])
     plan = design(of_a, task)
