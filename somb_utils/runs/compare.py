@@ -40,7 +40,8 @@ class Comparison:
     ratings
         Elo and improvability, where there are ranks; see :func:`somb_utils.stats.ratings`.
     composite
-        The composite of each model with its interval; None if its protocol needs the random baseline, which is missing.
+        The composite of each model with its interval; None if its protocol needs the random baseline, which is missing,
+        or no task is part of it.
     calibration
         One row per binary task and model whose scores are probabilities: rows, prevalence, Brier score, skill.
     curves
@@ -226,6 +227,7 @@ def compare(
         ratings = stats.ratings(ranks.scores)
     with suppress(UsageError):
         composite = composite_of(summary, draws)
+        composite = composite if len(composite) else None
     table, curves = _calibrations(run)
     return Comparison(scores, differences, ranks, ratings, composite, table, curves, str(run.provenance["source"]))
 

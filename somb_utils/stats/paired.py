@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from somb_utils.errors import UsageError
 from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, Draws, all_replicates, batches, interval
 from somb_utils.stats.design import Design, design, each_protocol
 from somb_utils.stats.exchange import exchange_p
@@ -16,6 +15,7 @@ from somb_utils.tasks.definitions import Definitions, Protocol, task_of
 
 # A repetition tests a fifth of the rows and trains on the other four.
 TEST_PER_TRAIN = 0.25
+N_PATTERNS = 99_999  # of signs, where there are too many to do all
 COLUMNS = [
     "task", "protocol", "metric", "a", "b", "difference", "low", "high", "wins", "folds", "p_these", "test", "p_new",
     "floor",
@@ -43,14 +43,17 @@ def nadeau_bengio(differences: np.ndarray, test_per_train: float = TEST_PER_TRAI
 def sign_flip(differences: np.ndarray) -> float:
     """Return the exact two-sided p-value of the mean under random signs (Fisher 1935, section 21).
 
-    `differences` holds one per crew member or time point, at most 20. Four have 16 patterns of signs, so no p-value
-    is below :func:`sign_flip_floor`.
+    `differences` holds one per crew member or time point. Four have 16 patterns of signs, so no p-value is below
+    :func:`sign_flip_floor`. Of more than 20, 99,999 patterns are drawn.
     """
     n = len(differences)
     if n == 0:
         return np.nan
     if n > 20:
-        raise UsageError(f"{n} differences have {2**n:,} patterns of signs; sign_flip enumerates at most 2**20")
+        drawn = stats.permutation_test(
+            (differences,), np.mean, permutation_type="samples", n_resamples=N_PATTERNS, rng=SEED, batch=1000, axis=-1
+        )
+        return float(drawn.pvalue)
     signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
     means = np.abs(signs @ differences)
     return float((means >= np.abs(differences.sum()) - 1e-12).mean())
@@ -58,7 +61,7 @@ def sign_flip(differences: np.ndarray) -> float:
 
 def sign_flip_floor(n: int) -> float:
     """Return the smallest p-value that :func:`sign_flip` can give: 2 / 2**n, 0.125 for four crew members."""
-    return 2.0 / 2**n
+    return 2.0 / 2**n if n <= 20 else 2 / (1 + N_PATTERNS)
 
 
 def differences(
@@ -97,7 +100,8 @@ def differences(
 
         `p_new`: would they differ on *new* crew, time points, genes or metabolites? `test` names the test: over crew
         or time points the exact sign flip (Fisher 1935), whose smallest possible p-value is `floor`; over repetitions
-        of genes or metabolites the corrected t-test (Nadeau and Bengio 2003).
+        of genes or metabolites the corrected t-test (Nadeau and Bengio 2003). Missing for your own folds of rows without
+        groups, whose overlap is not known.
 
     Raises
     ------
@@ -152,8 +156,8 @@ def of_draws(
                 "difference": gaps.mean(), "low": low, "high": high, "wins": win_probability(drawn),
                 "folds": len(gaps),
                 "p_these": _of_these(designs[task.id, a], designs[task.id, b], n_permutations, seed),
-                "test": "sign flip" if grouped else "Nadeau-Bengio",
-                "p_new": sign_flip(gaps) if grouped else nadeau_bengio(gaps),
+                "test": "sign flip" if grouped else "none" if task.split == "own" else "Nadeau-Bengio",
+                "p_new": sign_flip(gaps) if grouped else np.nan if task.split == "own" else nadeau_bengio(gaps),
                 "floor": sign_flip_floor(len(gaps)) if grouped else np.nan,
             })  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)

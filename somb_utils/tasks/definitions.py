@@ -233,7 +233,8 @@ def read_task(text: str, where: str) -> Task:
     try:
         return Task.model_validate_json(re.sub(r"^[ \t]*//.*", "", text, flags=re.MULTILINE))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        said = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        problems = "; ".join(": ".join(filter(None, part)) for part in said)
         raise SombError(f"{where} is not a valid task definition: {problems}") from None
 
 

@@ -82,8 +82,7 @@ def task_from_frames(
     chosen = _split(split, groups is not None)
     check_own_id(name, "name")
     problems: list[str] = []
-    parts = [_part(values, what, X, problems) for values, what in ((y, "y"), (groups, "groups"))]
-    labels, grouping = parts
+    labels, grouping = _part(y, "y", X, problems), None if groups is None else _part(groups, "groups", X, problems)
     if labels is not None:
         features = assemble(Part(X, "X"), labels, grouping)
         problems += [*features.problems, *design_problems(features, chosen)]
@@ -127,13 +126,14 @@ def _split(split: str | None, grouped: bool) -> Split:
 
 def _part(values: Any, name: str, X: pd.DataFrame, problems: list[str]) -> Part | None:
     """Return labels or groups by row; note it if they have no index and another length than the rows."""
-    if values is None or isinstance(values, pd.Series):
-        return None if values is None else Part(values, name)
+    if isinstance(values, pd.Series):
+        return Part(values, name)
     if isinstance(values, pd.DataFrame):
-        if name == "y" and values.shape[1] != 1:
+        if values.shape[1] == 1:
+            return Part(values.iloc[:, 0], name)
+        if name == "y":
             return Part(values.set_axis(values.columns.map(str), axis=1), name)
-        return Part(values.iloc[:, 0], name)
-    if isinstance(values, str) or not hasattr(values, "__len__"):
+    if isinstance(values, str | pd.DataFrame) or not hasattr(values, "__len__"):
         raise UsageError(f"{name} is a {type(values).__name__}; give a Series or an array with one value per row")
     if len(values) != len(X):
         problems.append(f"{name} has {counted(len(values), 'value')} for the {counted(len(X), 'row')} of X")

@@ -50,16 +50,23 @@ def assemble(X: Part, y: Part, groups: Part | None = None, days: Part | None = N
     `y` is a Series of class names, or a DataFrame of 0 and 1, one column for each label. Identifiers, classes and
     groups become text; a categorical keeps its categories.
     """
-    parts = [part for part in (X, y, groups, days) if part is not None]
-    problems = [problem for part in parts for problem in _id_problems(part)]
+    parts = [
+        replace(part, values=part.values.set_axis(part.values.index.to_flat_index()))
+        for part in (X, y, groups, days)
+        if part is not None
+    ]
+    problems = []
+    for n, part in enumerate(parts):
+        if not any(part.values.index.equals(other.values.index) for other in parts[:n]):
+            problems += _id_problems(part)
     X, *others = [replace(part, values=part.values.set_axis(part.values.index.map(str))) for part in parts]
     for part in others:
         problems += _disagreements(X, part)
     features, wrong = _features(X)
-    problems += [*wrong, *_label_problems(others[0])]
-    problems += [problem for part in others for problem in _missing(part)]
+    unusable = list(_label_problems(others[0]))
+    problems += [*wrong, *unusable, *(problem for part in others for problem in _missing(part))]
     named = [_once(part.values).dropna() for part in others]
-    rows = _once(features).index
+    rows = _once(features).index if not unusable else pd.Index([])
     for values in named:
         rows = rows[rows.isin(values.index)]
     labels, *rest = [values.loc[rows] if values.ndim == 2 else as_text(values.loc[rows]) for values in named]
@@ -120,7 +127,7 @@ def _disagreements(X: Part, part: Part) -> Iterator[str]:
         yield f"{part.name} lacks {counted(len(lacking), 'row')} of {X.name}: {quoted(lacking)}"
     if len(extra):
         yield f"{part.name} has {counted(len(extra), 'row')} that {X.name} lacks: {quoted(extra)}"
-    if len(lacking) == len(ids) == len(others) and not part.is_file:
+    if 0 < len(lacking) == len(ids) == len(others) and not part.is_file:
         yield f"if the rows of {part.name} are in the order of {X.name}, pass {part.name}.to_numpy()"
 
 
@@ -142,6 +149,7 @@ def _features(X: Part) -> tuple[pd.DataFrame, list[str]]:
     if len(repeated := frame.columns[frame.columns.duplicated()].unique()):
         problems.append(f"{X.name} has {counted(len(repeated), 'duplicated column name')}: {quoted(repeated)}")
         frame = frame.loc[:, ~frame.columns.duplicated()]
+    frame = frame.astype({name: str for name, dtype in frame.dtypes.items() if dtype.kind == "c"})  # complex numbers
     if not frame.shape[1]:
         problems.append(f"{X.name} has no feature")
     values, wrong = numbers(frame)
@@ -153,8 +161,8 @@ def _features(X: Part) -> tuple[pd.DataFrame, list[str]]:
             cell = printable(frame.iat[rows[0], column])
             shown.append(f"'{printable(frame.columns[column])}' ({cell!r} in {X.places(rows)})")
         problems.append(
-            f"{X.name} has {counted(len(text), 'column')} that are not numeric: {_more(shown, len(text))}; leave them "
-            "out, or encode them as numbers (missing values are blank or NaN)"
+            f"{X.name} has {counted(len(text), 'column')} with cells that are not numbers: {_more(shown, len(text))}; "
+            "leave them out, or encode them as numbers (missing values are blank or NaN)"
         )
     values = values.mask(wrong) if wrong.any() else values
     values = pd.DataFrame(values.to_numpy(dtype=np.float64, na_value=np.nan), frame.index, frame.columns)
@@ -213,7 +221,7 @@ def design_problems(features: Features, split: Split) -> Iterator[str]:
     if len(single):
         yield (
             f"{counted(len(single), 'group')} with one class alone: {quoted(single)}; no score is defined on such a "
-            "fold. Split \"repeated\" keeps the rows of a group together instead"
+            "fold. The split repeated (cv5x5 in a file) keeps the rows of a group together instead"
         )
     within = groups.groupby(y).nunique()
     if len(only := within.index[within == 1]):

@@ -60,7 +60,11 @@ class Table(Recipe):
             needed[self.folds] = [self.id, "fold"]
         loaded = {name: tables.load(name) for name in needed}
         absent = {name: [c for c in columns if c not in loaded[name].columns] for name, columns in needed.items()}
-        if lacking := [f"{name}.csv has no column {quoted(names)}" for name, names in absent.items() if names]:
+        if lacking := [
+            f"{name}.csv has no column {quoted(names)}; it has {quoted(loaded[name].columns)}"
+            for name, names in absent.items()
+            if names
+        ]:
             raise tables.error("; ".join(lacking))
         facts = loaded[described].set_index(self.id)
         X = loaded[self.table].set_index(self.id).drop(columns=[*columns, *(self.leave_out or ())], errors="ignore")
