@@ -120,7 +120,7 @@ def scores(table: pd.DataFrame | RunResult, per_fold: pd.DataFrame | None = None
 
 def _scores_of(run: RunResult) -> pd.DataFrame:
     scored = run.with_p_values(run.summary())
-    rows = [run.provenance["tasks"][f"{task}/{protocol}"]["rows"] for task, protocol in zip(scored["task"], scored["protocol"])]
+    rows = [run.provenance["tasks"][key]["rows"] for key in scored["task"] + "/" + scored["protocol"]]
     return scored.assign(rows=rows, published=np.nan)
 
 
@@ -144,9 +144,9 @@ def _score_panel(ax: Axes, table: pd.DataFrame, per_fold: pd.DataFrame, models: 
     ax.set_title(f"{first['task']} (N = {first['rows']:,} rows{cut})")
     ax.set_xlim(-0.03 * end, 1.03 * end)
     if with_p:
-        for row in table.dropna(subset="p").itertuples():
-            text = f"p = {row.p:.2g}" if row.shuffled == "labels" else f"p = {row.p:.2g} (days)"
-            ax.text(0, models.index(row.model) + 0.2, text, fontsize=8, color="#444444")
+        for model, p, shuffled in table.loc[table["p"].notna(), ["model", "p", "shuffled"]].itertuples(index=False):
+            text = f"p = {p:.2g}" + " (days)" * (shuffled == "days")
+            ax.text(0, models.index(model) + 0.2, text, fontsize=8, color="#444444")
     ax.xaxis.set_major_locator(MaxNLocator(5))
 
 

@@ -70,8 +70,8 @@ def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     Returns
     -------
     callable
-        Takes ``source`` too; without it, a figure is marked if the notebook's session, or the task or run that is drawn,
-        is of simulated tables.
+        Takes ``source`` too; without it, a figure is marked if the notebook's session, or the task or run that is
+        drawn, is of simulated tables.
     """
 
     @wraps(draw)

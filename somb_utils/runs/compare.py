@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import joblib
 import pandas as pd
@@ -19,7 +20,7 @@ from somb_utils.stats.best import marked
 from somb_utils.stats.bootstrap import N_BOOTSTRAP, all_replicates
 from somb_utils.stats.paired import of_draws
 from somb_utils.stats.permutation import N_PERMUTATIONS
-from somb_utils.tasks.definitions import task_of
+from somb_utils.tasks.definitions import Protocol, task_of
 
 _SCORE = ["task", "fold", "metric"]
 
@@ -233,9 +234,9 @@ def compare(
 
 
 def _calibrations(run: RunResult) -> tuple[pd.DataFrame, pd.DataFrame]:
-    rows, curves = [], []
+    rows, curves, own = [], [], run.own_tasks
     for (name, protocol, model), part in run.predictions.groupby(["task", "protocol", "model"], sort=False):
-        task = task_of(str(name), protocol, run.own_tasks)
+        task = task_of(str(name), cast("Protocol", protocol), own)
         if task is None or task.type != "binary" or model in TRIVIAL or not part["y_score"].between(0, 1).all():
             continue
         calibration = stats.calibration(part, task)

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from somb_utils.paths import DATA
 from somb_utils.runs.cache import Job, library_versions
 from somb_utils.runs.fit import Outcome
 from somb_utils.runs.raw import unwrapped
-from somb_utils.paths import DATA
 from somb_utils.tasks.definitions import task_of
 from somb_utils.tasks.task_data import TaskData
 

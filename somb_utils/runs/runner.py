@@ -201,9 +201,9 @@ def load_tasks(
 
 def _load_named(names: Sequence[Any], protocol: Protocol, source: SourceLike) -> dict[tuple[str, Protocol], TaskData]:
     definitions = [name for name in names if isinstance(name, Task)]
-    for task in definitions:
-        if task not in (task_of(task.id, each) for each in PROTOCOLS):
-            check_own_id(task.id, "a definition")
+    for definition in definitions:
+        if definition not in (catalogue().get(definition.id), *(task_of(definition.id, each) for each in PROTOCOLS)):
+            check_own_id(definition.id, "a definition")
     words = [word.strip() for name in names if not isinstance(name, Task) for word in str(name).split(",")]
     selected = [task.under(protocol) for task in (*definitions, *(select_tasks(words) if words else ()))]
     where = resolve_source(source, task_tables(selected))

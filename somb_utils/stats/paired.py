@@ -100,8 +100,8 @@ def differences(
 
         `p_new`: would they differ on *new* crew, time points, genes or metabolites? `test` names the test: over crew
         or time points the exact sign flip (Fisher 1935), whose smallest possible p-value is `floor`; over repetitions
-        of genes or metabolites the corrected t-test (Nadeau and Bengio 2003). Missing for your own folds of rows without
-        groups, whose overlap is not known.
+        of genes or metabolites the corrected t-test (Nadeau and Bengio 2003). Missing for your own folds of rows
+        without groups, whose overlap is not known.
 
     Raises
     ------
@@ -133,7 +133,9 @@ def of_draws(
 ) -> pd.DataFrame:
     """Compare the models of one protocol, whose replicates are `draws`."""
     designs = {
-        (task, model): (plan, rows) for task, plan, models in batches(predictions, own) for model, rows in models.items()
+        (task, model): (plan, rows)
+        for task, plan, models in batches(predictions, own)
+        for model, rows in models.items()
     }
     rows = []
     for (name, protocol), table in results.groupby(["task", "protocol"], sort=False):

@@ -200,7 +200,9 @@ def with_p_values(
     """
     tested = predictions[~predictions["model"].isin(untested)]
     by_day = {key: p for key, p in (p_day or {}).items() if key[2] not in untested}
-    parts = [_with_p_values(*part, n_permutations, seed, n_jobs, by_day, own) for part in each_protocol(summary, tested)]
+    parts = [
+        _with_p_values(*part, n_permutations, seed, n_jobs, by_day, own) for part in each_protocol(summary, tested)
+    ]
     return pd.concat(parts).loc[summary.index]
 
 

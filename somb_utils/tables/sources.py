@@ -213,8 +213,9 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
     ----------
     source
         ``simulated``; ``open``, the verified download cache; a folder of the published CSV files, or, if one of
-        `tables` is no published one, of your own; a mapping of table name to DataFrame; or ``auto``: the folder in ``SOMB_DATA`` if set, else the cache if it has all of `tables`,
-        else the simulated tables, with a note on standard error.
+        `tables` is no published one, of your own; a mapping of table name to DataFrame; or ``auto``: the folder in
+        ``SOMB_DATA`` if set, else the cache if it has all of `tables`, else the simulated tables, with a note on
+        standard error.
     tables
         Names of the tables that will be read; those of every task by default.
 
@@ -254,7 +255,9 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
             raise UsageError(f"SOMB_DATA names '{folder}', which is not a folder")
         return FolderSource(folder, kind)
     if unpublished:
-        raise UsageError(f"{unpublished[0]}.csv is no published table: name the folder that has it with --data or source=")
+        raise UsageError(
+            f"{unpublished[0]}.csv is no published table: name the folder that has it with --data or source="
+        )
     cached = FolderSource(open_folder())
     if tables is None:
         tables = [name for name, info in registry().items() if info.tasks]
@@ -298,12 +301,11 @@ def load_table(name: str, source: SourceLike = "auto") -> pd.DataFrame:
 
 def remedy_for(names: list[str], source: Source) -> str:
     """Say how to get tables that `source` lacks; an unpublished one must come from the user."""
-    for name in names:
-        if name not in registry():
-            return source.remedy(names) if source.kind == "custom" else (
-                f"no published table is named {printable(name)}: name the folder that has it (--data, source=), or give "
-                "it as a DataFrame, in source={name: frame}"
-            )
+    if source.kind != "custom" and (own := [name for name in names if name not in registry()]):
+        return (
+            f"no published table is named {printable(own[0])}: name the folder that has it (--data, source=), or give "
+            "it as a DataFrame, in source={name: frame}"
+        )
     return source.remedy(names)
 
 

@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field, ValidationError, model_validator
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA
+from somb_utils.tasks._files import is_file, text_of, without_comments
 from somb_utils.tasks.recipes import RECIPES, Protocol, Recipe, Spec, Split, TaskType
 from somb_utils.tasks.task_metrics import LEADS, Metrics
 
+_ID = r"^[A-Za-z][A-Za-z0-9_-]*$"
 PROTOCOLS: tuple[Protocol, ...] = ("rigorous", "aligned", "published")
 Tier = Literal["calibration", "standard", "advanced", "frontier"]
 
@@ -32,26 +33,23 @@ class Task(Spec):
     ----------
     id
         Letters, digits, ``_`` and ``-``, beginning with a letter.
-    name, question
+    name, question, notes
         For readers.
     category, modality, missions
         What the task is about; a category has one notebook.
     tier
         Stated difficulty: calibration, standard, advanced or frontier.
-    supplementary
-        Whether it is reported and left out of composites.
-    composite_group
-        Group of the composite score; None when left out.
+    supplementary, composite_group
+        Whether it is reported and left out of composites; else its group in the composite score.
     type
         ``binary``, ``multiclass`` or ``multilabel``.
     features
         The recipe: how features are computed from tables; see ``somb_utils/tasks/recipes``.
     order
         Row order of the published label table.
-    classes, class_counts
-        Names of the classes (labels, if multilabel), and how many rows have each; those of the tables when omitted.
-    n_rows, n_features
-        Shape of the features; 0 until the tables are loaded.
+    classes, class_counts, n_rows, n_features
+        Names of the classes (labels, if multilabel), and how many rows have each, and the shape of the features; those
+        of the tables when omitted.
     split
         ``loco``, ``loto``, ``lomo``, ``skf5``, ``sss5``, ``cv5x5`` or ``own``; see the book's page on protocols.
     label_by_day
@@ -61,15 +59,11 @@ class Task(Spec):
         Principal components per block of columns that share a prefix.
     ablations
         Feature subsets: substrings of the column names kept; a leading ``!`` drops them.
-    metrics
-        The metric that ranks models, and those reported beside it.
-    rigorous
-        Fields of the definition that differ under the protocol ``rigorous``; see :meth:`under`.
-    notes
-        Facts that a reader should know.
+    metrics, rigorous
+        The metric that ranks models, and those reported beside it; what differs under ``rigorous``, see :meth:`under`.
     """
 
-    id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=64)
+    id: str = Field(pattern=_ID, max_length=64)
     name: str = ""
     question: str = ""
     category: str = "Own"
@@ -86,7 +80,7 @@ class Task(Spec):
         "by crew, site and day, or as data/row_order.json",
     )
     classes: tuple[str, ...] = ()
-    class_counts: dict[str, int] = {}
+    class_counts: dict[str, int] = Field({})
     n_rows: int = Field(0, ge=0)
     n_features: int = Field(0, ge=0)
     split: Split
@@ -231,7 +225,7 @@ def read_task(text: str, where: str) -> Task:
         If `text` is not JSON or does not fit the schema; the message names `where` and every wrong field.
     """
     try:
-        return Task.model_validate_json(re.sub(r"^[ \t]*//.*", "", text, flags=re.MULTILINE))
+        return Task.model_validate_json(without_comments(text))
     except ValidationError as error:
         said = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
         problems = "; ".join(": ".join(filter(None, part)) for part in said)
@@ -314,11 +308,11 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
     """
     if patterns is None:
         return list(catalogue().values())
-    if isinstance(patterns, str):
-        patterns = patterns.split(",")
-    words = [p.strip() for p in patterns if p.strip()]
-    own = [_read_own(Path(word)) for word in dict.fromkeys(words) if word.lower().endswith(".json")]
-    wanted = [word.upper() for word in words if not word.lower().endswith(".json")]
+    words = [p.strip() for p in (patterns.split(",") if isinstance(patterns, str) else patterns) if p.strip()]
+    own = [read_task(text_of(word), word) for word in dict.fromkeys(words) if is_file(word)]
+    for task in own:
+        check_own_id(task.id, "your own task")
+    wanted = [word.upper() for word in words if not is_file(word)]
     unknown = [p for p in wanted if not any(fnmatchcase(t, p) for t in catalogue())]
     if unknown or not words:
         raise UsageError(
@@ -330,18 +324,10 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
     return [*(task for task in catalogue().values() if any(fnmatchcase(task.id, p) for p in wanted)), *own]
 
 
-def _read_own(file: Path) -> Task:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SombError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    task = read_task(text, str(file))
-    check_own_id(task.id, str(file))
-    return task
-
-
 def check_own_id(name: str, where: str) -> None:
-    """Refuse an id of a user's task that the results of another task have; ids of the catalogue ignore case."""
+    """Refuse an id of a user's task that is no name, or that results of the benchmark's tasks have (in any case)."""
+    if not re.match(_ID, name) or len(name) > 64:
+        raise UsageError(f"{where}: '{name}' is no id: letters, digits, _ and -, at most 64, beginning with a letter")
     taken = {known.upper() for task in catalogue().values() for known in (task.id, *task.ablation_names)}
     if name.upper() in taken:
         raise UsageError(f"{where}: '{name}' is a task of the benchmark; give yours another id")

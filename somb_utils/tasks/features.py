@@ -16,7 +16,7 @@ from somb_utils.paths import DATA
 from somb_utils.tasks._problems import label_problem, row_problem, table_problem
 from somb_utils.tasks.definitions import Task
 from somb_utils.tasks.recipes import Features, Protocol, Reader
-from somb_utils.tasks.recipes._assembly import class_names, counted, design_problems, quoted
+from somb_utils.tasks.recipes._assembly import class_names, design_problems, listing, quoted
 from somb_utils.tasks.recipes.table import Table
 
 
@@ -34,8 +34,7 @@ def finish(task: Task, features: Features, protocol: Protocol) -> tuple[Task, Fe
     """Complete a task by its features, and check and order these."""
     if isinstance(task.features, Table):
         if problems := [*features.problems, *design_problems(features, task.split)]:
-            listing = "".join(f"\n  {problem}" for problem in problems)
-            raise SombError(f"{task.id}: {counted(len(problems), 'problem')}{listing}")
+            raise SombError(f"{task.id}: {listing(problems)}")
         task = _completed(task, features)
     features = replace(features, X=features.X.astype(np.float64).set_axis(features.X.columns.astype(str), axis=1))
     X, y = features.X, features.y
@@ -62,14 +61,14 @@ def _completed(task: Task, features: Features) -> Task:
     if task.type == "binary" and len(classes) > 2:
         raise SombError(f"{task.id}: a binary task has two classes, not {quoted(classes)}; make its type multiclass")
     counts = y.sum() if isinstance(y, pd.DataFrame) else y.value_counts()
-    kept_together = groups is not None and not task.leaves_groups_out
-    facts = {
+    facts: dict[str, Any] = {
         "classes": classes,
         "class_counts": {name: int(counts[name]) for name in classes},
         "n_rows": len(y),
         "n_features": features.X.shape[1],
-        "features": task.features.model_copy(update={"unit_of": groups.to_dict()}) if kept_together else task.features,
     }
+    if groups is not None and not task.leaves_groups_out:
+        facts["features"] = task.features.model_copy(update={"unit_of": groups.to_dict()})
     return task.model_copy(update=facts)
 
 

@@ -10,10 +10,9 @@ from somb_utils.errors import UsageError
 from somb_utils.tasks.definitions import Task, check_own_id
 from somb_utils.tasks.features import finish
 from somb_utils.tasks.recipes import GROUPED, Split, TaskType
-from somb_utils.tasks.recipes._assembly import Part, assemble, class_names, counted, design_problems
-from somb_utils.tasks.recipes.table import Table
+from somb_utils.tasks.recipes._assembly import Part, assemble, class_names, counted, design_problems, listing
 from somb_utils.tasks.task_data import TaskData, with_folds
-from somb_utils.tasks.task_metrics import PRIMARY, Metrics
+from somb_utils.tasks.task_metrics import PRIMARY
 
 OwnSplit = Literal["loco", "lomo", "loto", "repeated"]
 # As the benchmark has them under ``rigorous``; the first leads.
@@ -40,8 +39,8 @@ def task_from_frames(
         Features, rows × features: numbers, NaN where missing. The index identifies the rows.
     y
         Class of each row, with the index of `X` in any order, or an array in the order of its rows. Of two classes, the
-        last one, in sorted order or in that of a categorical, is the positive one. A DataFrame of 0 and 1 has one column
-        for each of several labels at once.
+        last one, in sorted order or in that of a categorical, is the positive one. A DataFrame of 0 and 1 has one
+        column for each of several labels at once.
     groups
         Person, mission, or other group of each row, given as `y` is.
     split
@@ -87,27 +86,25 @@ def task_from_frames(
         features = assemble(Part(X, "X"), labels, grouping)
         problems += [*features.problems, *design_problems(features, chosen)]
     if problems or labels is None:
-        raise UsageError(f"{name}: {counted(len(problems), 'problem')}" + "".join(f"\n  {p}" for p in problems))
+        raise UsageError(f"{name}: {listing(problems)}")
     classes = class_names(labels.values)
     several = isinstance(labels.values, pd.DataFrame)
     kind: TaskType = "multilabel" if several else "binary" if len(classes) == 2 else "multiclass"
     if metric is not None and metric not in PRIMARY[kind]:
         raise UsageError(f"metric '{metric}': a {kind} task has {' or '.join(PRIMARY[kind])}")
-    label = classes if several else "label"
-    recipe = Table(recipe="table", table=name, id="id", label=label, groups=None if groups is None else "groups")
-    order = dict.fromkeys((metric or METRICS[kind][0], *METRICS[kind]))
-    try:
-        task = Task(
-            id=name,
-            name=name,
-            type=kind,
-            features=recipe,
-            classes=classes,
-            split=chosen,
-            metrics=Metrics(primary=next(iter(order)), secondary=tuple(order)[1:]),
-        )
-    except ValueError as error:
-        raise UsageError(f"name '{name}': give letters, digits, _ and -, at most 64, beginning with a letter") from error
+    leading, *others = dict.fromkeys((metric or METRICS[kind][0], *METRICS[kind]))
+    task = Task.model_validate({
+        "id": name,
+        "name": name,
+        "type": kind,
+        "features": {
+            **{"recipe": "table", "table": name, "id": "id", "label": classes if several else "label"},
+            "groups": None if groups is None else "groups",
+        },
+        "classes": classes,
+        "split": chosen,
+        "metrics": {"primary": leading, "secondary": tuple(others)},
+    })  # fmt: skip
     task, features = finish(task, features, "rigorous")
     provenance = {"source": "custom", "described": "your own data frames", "tables": {}}
     return with_folds(task, features, "rigorous", provenance)

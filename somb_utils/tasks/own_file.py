@@ -7,12 +7,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import UsageError
 from somb_utils.paths import DATA, replacing
 from somb_utils.tables.checks import numbers
 from somb_utils.tables.sources import FolderSource, SourceLike
+from somb_utils.tasks._files import is_file
 from somb_utils.tasks.day import is_phase_task
 from somb_utils.tasks.definitions import Task, check_own_id, get_task
 from somb_utils.tasks.own import METRICS
@@ -60,11 +61,13 @@ def _facts(file: Path, label: str | None, groups: str | None, id: str | None) ->
     columns = list(frame.columns)
     named = [name for name in (label, groups, id) if name is not None]
     if label is None or (unknown := [name for name in named if name not in columns]):
-        problem = "name the column of the label with --label" if label is None else f"{file} has no column {quoted(unknown)}"
+        problem = (
+            "name the column of the label with --label" if label is None else f"{file} has no column {quoted(unknown)}"
+        )
         raise UsageError(f"{problem}; its columns are {', '.join(columns[:20])}" + " and others" * (len(columns) > 20))
-    _, text = numbers(frame)
+    text = np.any(numbers(frame)[1], axis=0)
     used = {label, groups, id or columns[0]}
-    others = [name for name, wrong in zip(columns, text.any(axis=0), strict=True) if wrong and name not in used]
+    others = [name for name, wrong in zip(columns, text, strict=True) if wrong and name not in used]
     return {
         **{"table": file.stem, "id": id or columns[0], "label": label, "groups": groups, "leave_out": others or None},
         "classes": list(class_names(frame[label])),
@@ -73,7 +76,7 @@ def _facts(file: Path, label: str | None, groups: str | None, id: str | None) ->
 
 def check_task(file: str, source: SourceLike) -> tuple[TaskData, list[str]]:
     """Load a task from its file, which raises every fault of the tables, and return it with remarks."""
-    if not file.lower().endswith(".json"):
+    if not is_file(file):
         raise UsageError(f"'{file}': name the file of a task, which ends in .json")
     stated = get_task(file)
     data = load_task(stated, source=source)

@@ -215,13 +215,13 @@ def _stated(task: Task, built: Features) -> list[Fold]:
     """Return a user's own folds; those that leave out groups test each row once, since groups are then drawn."""
     stated = built.folds
     assert stated is not None
-    part = stated["part"] if "part" in stated else pd.Series("test", stated.index)
-    if task.leaves_groups_out and stated.loc[part == "test", "id"].duplicated().any():
+    row = stated["id"].map({name: row for row, name in enumerate(built.X.index)})
+    tested = stated.get("part", pd.Series("test", stated.index)) == "test"
+    if task.leaves_groups_out and row[tested].duplicated().any():
         raise SombError(f"{task.id}: folds that leave out groups may test each row once; a row is tested in two")
     folds = []
-    for label, rows in stated.assign(part=part).groupby("fold", sort=True):
-        test = built.X.index.get_indexer(rows.loc[rows["part"] == "test", "id"])
-        train = built.X.index.get_indexer(rows.loc[rows["part"] == "train", "id"])
-        others = np.setdiff1d(np.arange(len(built.X)), test)
-        folds.append(Fold(str(label), np.sort(train) if "part" in stated else others, np.sort(test)))
+    for label, rows in row.groupby(stated["fold"], sort=True):
+        test = np.sort(rows[tested].to_numpy())
+        train = rows[~tested].to_numpy() if "part" in stated else np.setdiff1d(np.arange(len(built.X)), test)
+        folds.append(Fold(str(label), np.sort(train), test))
     return folds

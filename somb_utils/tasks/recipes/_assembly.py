@@ -1,8 +1,9 @@
 """A user's features, labels and groups on the same rows, and every reason why they do not fit, all in one list."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -34,14 +35,19 @@ def _more(shown: Sequence[str], n: int) -> str:
     return ", ".join(shown) + (f" and {n - len(shown):,} more" if n > len(shown) else "")
 
 
-def quoted(names: Sequence[object]) -> str:
+def quoted(names: Collection[Any]) -> str:
     """Return the first few names in quotation marks, and how many more there are."""
-    return _more([f"'{printable(name)}'" for name in names[:_SHOWN]], len(names))
+    return _more([f"'{printable(name)}'" for name in islice(names, _SHOWN)], len(names))
 
 
 def counted(n: int, noun: str) -> str:
     """Return a number and its noun, in the plural where it is not 1."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
+def listing(problems: Sequence[str]) -> str:
+    """Return problems as lines below their number."""
+    return counted(len(problems), "problem") + "".join(f"\n  {problem}" for problem in problems)
 
 
 def assemble(X: Part, y: Part, groups: Part | None = None, days: Part | None = None) -> Features:
@@ -55,7 +61,7 @@ def assemble(X: Part, y: Part, groups: Part | None = None, days: Part | None = N
         for part in (X, y, groups, days)
         if part is not None
     ]
-    problems = []
+    problems: list[str] = []
     for n, part in enumerate(parts):
         if not any(part.values.index.equals(other.values.index) for other in parts[:n]):
             problems += _id_problems(part)
@@ -95,7 +101,11 @@ def class_names(y: pd.Series | pd.DataFrame) -> tuple[str, ...]:
     if isinstance(y.dtype, pd.CategoricalDtype):
         return tuple(map(str, y.cat.remove_unused_categories().cat.categories))
     known = y.dropna().drop_duplicates()
-    return tuple(as_text(known.sort_values() if is_number(y) else known)) if is_number(y) else tuple(sorted(as_text(known)))
+    return (
+        tuple(as_text(known.sort_values() if is_number(y) else known))
+        if is_number(y)
+        else tuple(sorted(as_text(known)))
+    )
 
 
 def is_number(values: pd.Series) -> bool:
@@ -111,7 +121,7 @@ def _id_problems(part: Part) -> Iterator[str]:
     index = part.values.index
     if not len(index):
         yield f"{part.name} has no row"
-    blank = np.flatnonzero(index.isna() | (index == "")) if index.nlevels == 1 else []
+    blank = np.flatnonzero(index.isna() | (index == ""))
     if len(blank):
         lines = [str(row + 2 * part.is_file) for row in blank]
         yield f"{part.name} has no identifier in row {_more(lines[:_SHOWN], len(lines))}"
@@ -144,7 +154,10 @@ def _features(X: Part) -> tuple[pd.DataFrame, list[str]]:
     frame, problems = X.values, []
     unnamed = [n for n, name in enumerate(frame.columns) if _is_unnamed(name)]
     if unnamed:
-        problems.append(f"{X.name} has {counted(len(unnamed), 'column')} without a name: number {_more([str(n + 1) for n in unnamed[:_SHOWN]], len(unnamed))}")
+        shown = [str(n + 1) for n in unnamed[:_SHOWN]]
+        problems.append(
+            f"{X.name} has {counted(len(unnamed), 'column')} without a name: number {_more(shown, len(unnamed))}"
+        )
     frame = frame.set_axis(frame.columns.map(str), axis=1)
     if len(repeated := frame.columns[frame.columns.duplicated()].unique()):
         problems.append(f"{X.name} has {counted(len(repeated), 'duplicated column name')}: {quoted(repeated)}")
@@ -173,7 +186,7 @@ def _features(X: Part) -> tuple[pd.DataFrame, list[str]]:
     return values, problems
 
 
-def _is_unnamed(name: object) -> bool:
+def _is_unnamed(name: Any) -> bool:
     return bool(pd.isna(name)) or not str(name).strip() or re.fullmatch(r"Unnamed: \d+", str(name)) is not None
 
 
@@ -211,7 +224,8 @@ def design_problems(features: Features, split: Split) -> Iterator[str]:
     unit = "row" if groups is None or split != "cv5x5" else "group"
     least = N_FOLDS if split == "cv5x5" else 2
     if few := [f"'{printable(name)}' ({counted(n, unit)})" for name, n in units.items() if n < least]:
-        yield f"{counted(len(few), 'class')} with fewer than {least} {unit}s: {_more(few[:_SHOWN], len(few))}; merge or drop them"
+        shown = _more(few[:_SHOWN], len(few))
+        yield f"{counted(len(few), 'class')} with fewer than {least} {unit}s: {shown}; merge or drop them"
     if split not in GROUPED or groups is None:
         return
     if groups.nunique() < 2:

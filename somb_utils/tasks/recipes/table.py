@@ -30,8 +30,8 @@ class Table(Recipe):
     leave_out: tuple[str, ...] | None = Field(None, description="columns of the table that are no features")
     folds: str | None = Field(
         None,
-        description="table of your own folds, for the split own: columns fold, the identifier and part (train or test); "
-        "without the column part, each fold tests the rows that it names and trains on all others",
+        description="table of your own folds, for the split own: columns fold, the identifier and part (train or "
+        "test); without the column part, each fold tests the rows that it names and trains on all others",
     )
     unit_of: dict[str, str] = Field({}, description="what was sampled as one with a row; filled in by the package")
 
