@@ -33,7 +33,7 @@ class Task(Spec):
     ----------
     id
         Letters, digits, ``_`` and ``-``, beginning with a letter.
-    name, question, notes
+    name, question
         For readers.
     category, modality, missions
         What the task is about; a category has one notebook.
@@ -61,6 +61,8 @@ class Task(Spec):
         Feature subsets: substrings of the column names kept; a leading ``!`` drops them.
     metrics, rigorous
         The metric that ranks models, and those reported beside it; what differs under ``rigorous``, see :meth:`under`.
+    notes
+        Facts that a reader should know.
     """
 
     id: str = Field(pattern=_ID, max_length=64)

@@ -135,4 +135,4 @@ def _part(values: Any, name: str, X: pd.DataFrame, problems: list[str]) -> Part 
     if len(values) != len(X):
         problems.append(f"{name} has {counted(len(values), 'value')} for the {counted(len(X), 'row')} of X")
         return None
-    return Part(pd.Series(values, X.index), name)
+    return Part(pd.Series(values, X.index, name=name), name)

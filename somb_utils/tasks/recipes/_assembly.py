@@ -76,15 +76,8 @@ def assemble(X: Part, y: Part, groups: Part | None = None, days: Part | None = N
     for values in named:
         rows = rows[rows.isin(values.index)]
     labels, *rest = [values.loc[rows] if values.ndim == 2 else as_text(values.loc[rows]) for values in named]
-    if groups is not None:
-        groups_of_rows, *rest = rest
-    return Features(
-        _once(features).loc[rows],
-        labels,
-        groups=None if groups is None else groups_of_rows.rename("groups"),
-        days=None if days is None else rest[0].rename("days"),
-        problems=tuple(problems),
-    )
+    given = [name for name, part in (("groups", groups), ("days", days)) if part is not None]
+    return Features(_once(features).loc[rows], labels, **dict(zip(given, rest, strict=True)), problems=tuple(problems))
 
 
 def as_text(values: pd.Series) -> pd.Series:
@@ -101,11 +94,7 @@ def class_names(y: pd.Series | pd.DataFrame) -> tuple[str, ...]:
     if isinstance(y.dtype, pd.CategoricalDtype):
         return tuple(map(str, y.cat.remove_unused_categories().cat.categories))
     known = y.dropna().drop_duplicates()
-    return (
-        tuple(as_text(known.sort_values() if is_number(y) else known))
-        if is_number(y)
-        else tuple(sorted(as_text(known)))
-    )
+    return tuple(as_text(known.sort_values())) if is_number(y) else tuple(sorted(as_text(known)))
 
 
 def is_number(values: pd.Series) -> bool:
