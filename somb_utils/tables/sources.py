@@ -1,8 +1,10 @@
 """Where tables come from: a folder of the published files, the simulator, or a user's frames."""
 
+import csv
 import hashlib
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -60,16 +62,13 @@ class FolderSource(Source):
 
     @override
     def has(self, name: str) -> bool:
-        return (name in registry() or self.kind == "custom") and self._file(name).is_file()
-
-    def _file(self, name: str) -> Path:
-        return self.folder / TableInfo(name).file
+        return (name in registry() or self.kind == "custom") and (self.folder / f"{name}.csv").is_file()
 
     @override
     def load(self, name: str) -> pd.DataFrame:
         if name not in self._loaded:
             published = self.kind == "open"
-            info, path = table_info(name) if published else TableInfo(name), self._file(name)
+            info, path = table_info(name) if published else TableInfo(name), self.folder / f"{name}.csv"
             if published:
                 verify_file(path, info)
             self._loaded[name] = check_table(_read_csv(path, info), info, exact=published)
@@ -79,7 +78,7 @@ class FolderSource(Source):
     def fingerprint(self, name: str) -> str:
         if self.kind == "open":
             return f"git:{table_info(name).git_blob}"
-        return f"custom:{hashlib.sha256(self._file(name).read_bytes()).hexdigest()}"
+        return f"custom:{hashlib.sha256((self.folder / f'{name}.csv').read_bytes()).hexdigest()}"
 
     @override
     def remedy(self, names: Iterable[str]) -> str:
@@ -317,9 +316,10 @@ def missing_tables(names: Iterable[str], source: Source) -> list[str]:
 def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
     ids = dict.fromkeys(info.id, str)
     try:  # only blank cells are missing; "NA" may be a gene
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
-        if (repeated := header[header.duplicated() & (header != "")]).size:  # which would get another name
-            raise SombError(f"{path}: column '{printable(repeated.iloc[0])}' is duplicated")
+        with path.open(encoding="utf-8", newline="") as stream:
+            names = Counter(next(csv.reader(stream), []))
+        if repeated := [name for name, n in names.items() if n > 1 and name]:  # pandas would give it another name
+            raise SombError(f"{path}: column '{printable(repeated[0])}' is duplicated")
         table = pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], low_memory=False)
         return table.copy()  # one block per dtype, where reading leaves one per column, which is slow to use
     except ValueError as error:

@@ -76,8 +76,9 @@ def assemble(X: Part, y: Part, groups: Part | None = None, days: Part | None = N
     for values in named:
         rows = rows[rows.isin(values.index)]
     labels, *rest = [values.loc[rows] if values.ndim == 2 else as_text(values.loc[rows]) for values in named]
-    given = [name for name, part in (("groups", groups), ("days", days)) if part is not None]
-    return Features(_once(features).loc[rows], labels, **dict(zip(given, rest, strict=True)), problems=tuple(problems))
+    names = [name for name, part in (("groups", groups), ("days", days)) if part is not None]
+    given: dict[str, Any] = dict(zip(names, rest, strict=True))
+    return Features(_once(features).loc[rows], labels, problems=tuple(problems), **given)
 
 
 def as_text(values: pd.Series) -> pd.Series:
@@ -151,7 +152,8 @@ def _features(X: Part) -> tuple[pd.DataFrame, list[str]]:
     if len(repeated := frame.columns[frame.columns.duplicated()].unique()):
         problems.append(f"{X.name} has {counted(len(repeated), 'duplicated column name')}: {quoted(repeated)}")
         frame = frame.loc[:, ~frame.columns.duplicated()]
-    frame = frame.astype({name: str for name, dtype in frame.dtypes.items() if dtype.kind == "c"})  # complex numbers
+    if complex_numbers := {name: str for name, dtype in frame.dtypes.items() if dtype.kind == "c"}:
+        frame = frame.astype(complex_numbers)
     if not frame.shape[1]:
         problems.append(f"{X.name} has no feature")
     values, wrong = numbers(frame)
