@@ -10,6 +10,7 @@ from .runs.runner import run
 from .tables.sources import load_table
 from .tasks.day import loco_day
 from .tasks.definitions import Task, get_task, read_task, select_tasks
+from .tasks.own import task_from_frames
 from .tasks.splits import Fold
 from .tasks.task_data import TaskData, load_task
 
@@ -37,4 +38,5 @@ __all__ = [
     "run",
     "select_tasks",
     "stats",
+    "task_from_frames",
 ]

@@ -17,7 +17,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What data pass on their way from a table to a score.
 PATH = [
     *("tables/registry", "tables/sources", "tables/checks"),
-    *("tasks/definitions", "tasks/features", "tasks/splits", "tasks/_problems", "tasks/task_data"),
+    *(
+        "tasks/definitions",
+        "tasks/task_metrics",
+        "tasks/features",
+        "tasks/splits",
+        "tasks/_problems",
+        "tasks/task_data",
+    ),
     *(f"tasks/recipes/{file.stem}" for file in (PACKAGE / "tasks" / "recipes").glob("*.py")),
     *("runs/fit", "runs/runner", "runs/record", "runs/results", "metrics"),
 ]
@@ -55,8 +62,8 @@ def test_modules_fit_on_a_few_screens() -> None:
 def test_package_stays_thin() -> None:
     core = [file for file in MODULES if "llm" not in file.relative_to(PACKAGE).parts]
     documentation = sum(node.end_lineno - node.lineno + 1 for file in core for node in docstrings(parsed(file)))
-    assert sum(map(lines, core)) - documentation < 14_000
-    assert sum(lines(PACKAGE / f"{name}.py") for name in PATH) < 3_000
+    assert sum(map(lines, core)) - documentation < 14_300
+    assert sum(lines(PACKAGE / f"{name}.py") for name in PATH) < 3_550
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from somb_utils.cli import audit, data, tasks
+from somb_utils.cli import audit, data, task, tasks
 from somb_utils.cli.book import book
 from somb_utils.cli.compare import compare
 from somb_utils.cli.console import write_anything
@@ -77,6 +77,7 @@ app.command()(coverage)
 app.command()(leaderboard)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)
+app.add_typer(task.app, name="task")
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")
 app.add_typer(submit_app, name="submit")

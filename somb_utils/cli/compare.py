@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from somb_utils.runs.compare import Comparison
     from somb_utils.stats import Ranking
+    from somb_utils.tasks.definitions import Definitions
 
 
 def compare(
@@ -62,7 +63,7 @@ def compare(
     elif against not in names:
         against = next(iter(comparing.named(names, against)), against)
     differences = comparing.against(comparison.differences, against)
-    _print(comparison, differences, against, format)
+    _print(comparison, differences, against, format, run.own_tasks)
     if out is not None:
         _write(comparison, differences, against, out)
         print(f"tables and figures: {out}", file=sys.stderr)
@@ -75,7 +76,9 @@ def _best(comparison: "Comparison") -> str:
     return str(ranks.groupby(comparison.scores["model"]).mean().idxmin())
 
 
-def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str, format: Format) -> None:
+def _print(
+    comparison: "Comparison", differences: "pd.DataFrame", reference: str, format: Format, own: "Definitions"
+) -> None:
     from somb_utils.labels import BEST_NOTE
 
     scores = comparison.scores.drop(columns=["protocol", "source", "failed", "undefined"])
@@ -99,29 +102,30 @@ def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str
         )
     if len(comparison.calibration):
         tables["Calibration of binary tasks; skill: Brier score against the prevalence"] = comparison.calibration
-    mark = " (SIMULATED tables)" if comparison.source == "simulated" else ""
+    mark = {"simulated": " (SIMULATED tables)", "custom": " (your own tables)"}.get(comparison.source, "")
     for title, table in tables.items():
         print_frame(_rounded(table), format, title=title + mark)
     if format is not Format.table:
         return
     print(BEST_NOTE)
-    if untested := _without_day_test(comparison.scores):
+    if untested := _without_day_test(comparison.scores, own):
         names = ",".join(untested)
-        print(f"No p on {names}, whose labels follow the day of sampling: somb day {names} --run FOLDER tests them.")
+        said = "FILE" if set(untested) & {key.partition("/")[0] for key in own} else names
+        print(f"No p on {names}, whose labels follow the day of sampling: somb day {said} --run FOLDER tests them.")
     floors = differences.loc[differences["test"] == "sign flip", "floor"]
     if len(floors):
         shown = ", ".join(sorted({f"{floor:g}" for floor in floors}))
         print(f"With so few crew or time points, the sign flip gives no p_new below {shown}.")
 
 
-def _without_day_test(scores: "pd.DataFrame") -> list[str]:
+def _without_day_test(scores: "pd.DataFrame", own: "Definitions") -> list[str]:
     """Return the tasks that need a day test of a model and have none."""
     from somb_utils.runs.baselines import TRIVIAL
     from somb_utils.tasks.definitions import task_of
 
     lacking = scores[scores["p"].isna() & ~scores["model"].isin(TRIVIAL)]
     tasks = lacking[["task", "protocol"]].drop_duplicates().itertuples(index=False, name=None)
-    return [name for name, protocol in tasks if (task := task_of(name, protocol)) and task.label_by_day]
+    return [name for name, protocol in tasks if (task := task_of(name, protocol, own)) and task.label_by_day]
 
 
 def _ranks(ranking: "Ranking") -> "pd.DataFrame":

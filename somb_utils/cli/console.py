@@ -40,8 +40,9 @@ def write_anything() -> None:
 
 def data_mark(result: "RunResult") -> str:
     """Return which tables the scores of a run are of."""
-    simulated = result.provenance["source"] == "simulated"
-    return "SIMULATED tables: scores say nothing about real biology" if simulated else "open tables"
+    marks = {"simulated": "SIMULATED tables: scores say nothing about real biology", "custom": "your own tables"}
+    own = ", ".join(dict.fromkeys(name.partition("/")[0] for name in result.own_tasks))
+    return marks.get(result.provenance["source"], "open tables") + (f"; your own task: {own}" if own else "")
 
 
 def fixed(frame: "pd.DataFrame", *columns: str) -> "pd.DataFrame":

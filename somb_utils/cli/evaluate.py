@@ -84,12 +84,15 @@ def template(
     """
     from somb_utils.predictions.evaluate import template as write_template
     from somb_utils.tables.sources import resolve_source
-    from somb_utils.tasks.definitions import PROTOCOLS, select_tasks, task_tables
+    from somb_utils.tasks.definitions import PROTOCOLS, catalogue, select_tasks, task_tables
 
-    source = resolve_source(data, task_tables(select_tasks(tasks)))
+    selected = select_tasks(tasks)
+    source = resolve_source(data, task_tables(selected))
     print(f"data: {source.describe()}", file=sys.stderr)
     files = write_template(folder, tasks, protocol, source, form)  # type: ignore[arg-type]  # which checks the form
     command = f"somb evaluate {folder}" + ("" if protocol == PROTOCOLS[0] else f" --protocol {protocol}")
+    if any(task.id not in catalogue() for task in selected):
+        command += f" --tasks {tasks} --data {data}"
     print(f"{len(files)} files are in {folder}, and README.md explains them; score them with: {command}")
 
 

@@ -38,7 +38,10 @@ def read_names(texts: list[str] | None) -> list[str] | None:
     return names or None
 
 
-Tasks = Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards, e.g. A1,F* [default: all].")]
+Tasks = Annotated[
+    str | None,
+    typer.Option("--tasks", "-t", help="Ids, wildcards or your own definitions, e.g. A1,F*,mine.json [default: all]."),
+]
 TaskNames = Annotated[
     list[str] | None, typer.Option("--tasks", "-t", callback=read_names, help="Ids, comma-separated [default: all].")
 ]
@@ -62,7 +65,9 @@ Params = Annotated[
     ),
 ]
 Protocol = Annotated[ProtocolName, typer.Option(parser=read_protocol, help="Folds and preparation.")]
-Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder with the published CSV files.")]
+Data = Annotated[
+    str, typer.Option("--data", help="auto, open, simulated, or a folder with the published CSV files or your own.")
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Jobs at once; -1: one per core.")]
 Cluster = Annotated[
     str | None, typer.Option("--cluster", help="Dask scheduler (tls://host:8786), or local:N for N local processes.")

@@ -182,9 +182,11 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
     print_frame(wide(summary), format, title=f"{title} ({data_mark(result)})")
     print(BEST_NOTE)
     with_random = set(summary.loc[summary["model"] == RANDOM, "task"])
-    if "published" not in set(summary["protocol"]) or set(summary["task"]) == with_random:
-        note = "0 at chance, 1 if perfect, mean over groups of tasks; p_best: share of replicates in which it is best"
-        composite = result.composite(n_jobs=jobs).round(3).reset_index()
+    if "published" in set(summary["protocol"]) and set(summary["task"]) != with_random:
+        return
+    note = "0 at chance, 1 if perfect, mean over groups of tasks; p_best: share of replicates in which it is best"
+    composite = result.composite(n_jobs=jobs).round(3).reset_index()
+    if len(composite):
         print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")
 
 

@@ -22,6 +22,7 @@ from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult
 from somb_utils.stats import above_chance
 from somb_utils.stats.permutation import ALPHA, N_PERMUTATIONS
+from somb_utils.tasks._files import is_file
 from somb_utils.tasks.definitions import PROTOCOLS, catalogue
 
 
@@ -126,6 +127,10 @@ class Board:
 def start(**parameters: Any) -> Parameters:
     """Check a notebook's parameters, show where the data come from, and return the parameters."""
     checked = check(parameters)
+    if own := [name for name in checked.tasks if is_file(name)]:
+        raise UsageError(
+            f"tasks: the leaderboard has those of the benchmark, not {own[0]}; `somb compare` shows your own"
+        )
     session = Session(checked.model_copy(update={"tasks": checked.tasks[:1]}))
     session.missing.clear()  # the leaderboard itself says what is missing
     show(session.banner())

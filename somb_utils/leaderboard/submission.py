@@ -51,8 +51,8 @@ def pack(
 ) -> pd.DataFrame:
     """Check a run as :func:`check` does, write it and its card to one file, and return the scores.
 
-    Ablations stay out, and so do the provenance's command, platform and folder names. `models` are those of the run
-    that the card describes; all when omitted.
+    Ablations and tasks of the user's own stay out, and so do the provenance's command, platform and folder names.
+    `models` are those of the run that the card describes; all when omitted.
     """
     run = load_run(folder)
     try:
@@ -63,6 +63,10 @@ def pack(
     if unknown := [name for name in models or () if name not in present]:
         raise UsageError(f"{folder} has no model '{unknown[0]}'; it has {', '.join(present)}")
     chosen = list(models or present)
+    if not set(run.results["task"]) & set(catalogue()):
+        raise UsageError(
+            f"{folder} has results of your own tasks alone, and the leaderboard lists those of the benchmark"
+        )
 
     def selected(frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["model"].isin(chosen) & frame["task"].isin(list(catalogue()))].reset_index(drop=True)

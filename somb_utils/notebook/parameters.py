@@ -10,7 +10,8 @@ from somb_utils._seeds import MAX_SEED
 from somb_utils.errors import UsageError
 from somb_utils.runs.models import resolve_models
 from somb_utils.runs.names import split_names
-from somb_utils.tasks.definitions import Protocol, select_tasks
+from somb_utils.tasks._files import is_file
+from somb_utils.tasks.definitions import Protocol, catalogue, select_tasks
 
 
 class Parameters(BaseModel):
@@ -49,18 +50,22 @@ NAMES = tuple(Parameters.model_fields)
 
 
 def check(parameters: Mapping[str, Any], tasks: Collection[str] = ()) -> Parameters:
-    """Return a notebook's parameters, checked; `tasks` are those that the notebook is about, any when empty."""
+    """Return a notebook's parameters, checked; `tasks` are those that the notebook is about, any when empty.
+
+    A user's own tasks, named by the paths of their definitions, are of any notebook.
+    """
     try:
         checked = Parameters.model_validate(dict(parameters))
     except ValidationError as error:
         raise UsageError("; ".join(_problem(problem) for problem in error.errors())) from None
-    chosen = [task.id for task in select_tasks(checked.tasks)]
+    own = [name for name in checked.tasks if is_file(name)]
+    chosen = [task.id for task in select_tasks(checked.tasks) if task.id in catalogue()]
     others = set(chosen).difference(task.id for task in select_tasks(tasks or None))
     if others:
         wrong, right = ", ".join(sorted(others)), ", ".join(tasks)
         raise UsageError(f"tasks: {wrong} is not of this notebook, which is about {right}")
     resolve_models(checked.models, checked.model_params)
-    return checked.model_copy(update={"tasks": chosen})
+    return checked.model_copy(update={"tasks": [*chosen, *own]})
 
 
 def _problem(problem: Any) -> str:

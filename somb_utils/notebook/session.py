@@ -93,13 +93,16 @@ class Session:
         """
         from IPython.display import HTML
 
-        colour, kind = ("#B00020", "SIMULATED DATA") if self.simulated else ("#00695C", "Open data")
-        detail = (
-            "No number on this page says anything about a real person. Get the real tables with "
-            "<code>somb data fetch</code>, or name their folder in <code>SOMB_DATA</code>."
-            if self.simulated
-            else f"Every table was checked against its SHA-256 hash ({self.source.kind} tables)."
-        )
+        colour, kind, detail = {
+            "simulated": (
+                "#B00020",
+                "SIMULATED DATA",
+                "No number on this page says anything about a real person. Get the real tables with "
+                "<code>somb data fetch</code>, or name their folder in <code>SOMB_DATA</code>.",
+            ),
+            "open": ("#00695C", "Open data", "Every table was checked against its SHA-256 hash (open tables)."),
+            "custom": ("#5D4037", "Your own data", "These are not the published tables, and nothing was checked."),
+        }[self.source.kind]
         lines = "".join(f"<br>Left out: {escape(message)}" for message in self._notes(self.missing.values()))
         text = f"<b>{kind}</b>, {self.parameters.protocol} protocol. {detail}{lines}"
         style = f"background:{colour};color:white;padding:.7em 1em;border-radius:4px"
@@ -227,7 +230,8 @@ class Session:
             return
         primary = self.scores[["task", "model", "metric"]]
         show(plots.scores(self.scores, self.result.results.merge(primary, on=["task", "model", "metric"])))
-        for groups in sorted({data.groups.nunique() for data in self.tasks.values() if data.groups is not None}):
+        grouped = [data.groups for data in self.tasks.values() if data.task.leaves_groups_out]
+        for groups in sorted({groups.nunique() for groups in grouped if groups is not None}):
             show(of_groups(groups))
 
     def recap(self) -> None:
@@ -240,8 +244,8 @@ class Session:
         for name, scores in scored.groupby("task", sort=False):
             fitted = scores[~scores["model"].isin(TRIVIAL)]
             best = (fitted if len(fitted) else scores).sort_values("mean", kind="stable").iloc[-1]
-            groups = self.tasks[str(name)].groups
-            unit = f"{best['rows']:,} rows" + (f" in {best['folds']} groups" if groups is not None else "")
+            grouped = self.tasks[str(name)].task.leaves_groups_out
+            unit = f"{best['rows']:,} rows" + (f" in {best['folds']} groups" if grouped else "")
             lines.append(
                 f"- **{name}**: the best model is {literal(best['model'])}, with {metric_name(best['metric'])} "
                 f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}], "
@@ -264,4 +268,4 @@ def _verdict(score: pd.Series, by_day: bool) -> str:
 
 def named(session: Session, name: str) -> TaskData | pd.DataFrame:
     """Return a task by its id, or a table by its name."""
-    return session.task(name) if name in catalogue() else session.table(name)
+    return session.task(name) if name in catalogue() or name in session.tasks else session.table(name)

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from somb_utils.labels import metric_name
 from somb_utils.plots.style import colours_of, figure, in_order, new, short, words
+from somb_utils.runs.results import RunResult, summarise
 from somb_utils.tasks.task_data import TaskData
 
 _TRAIN, _TEST = "#DDE3E8", "#37424A"
@@ -43,7 +44,7 @@ def folds(data: TaskData) -> Figure:
     ax.imshow(role[:, order], aspect="auto", cmap=ListedColormap([_TRAIN, _TEST]), interpolation="nearest")
     top.set_yticks([0], ["label"])
     ax.set_yticks(range(len(data.folds)), [f"{fold.label} (n = {len(fold.test):,})" for fold in data.folds])
-    ax.set_ylabel("held out" if data.groups is not None else "repetition")
+    ax.set_ylabel("held out" if data.task.leaves_groups_out else "repetition")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(f"rows (N = {len(data.X):,})" + (", sorted by " + _grouping(data)))
     top.set_title(f"{data.name}: folds")
@@ -68,26 +69,38 @@ def _patches(label: pd.Series, classes: list[str], tints: dict[str, str]) -> lis
 def _grouping(data: TaskData) -> str:
     if data.groups is None:
         return "label"
-    return "time point and label" if data.task.split == "loto" else "crew and label"
+    return {"loco": "crew", "loto": "time point", "lomo": "mission"}.get(data.task.split, "group") + " and label"
 
 
 @figure
-def scores(table: pd.DataFrame, per_fold: pd.DataFrame) -> Figure:
+def scores(table: pd.DataFrame | RunResult, per_fold: pd.DataFrame | None = None) -> Figure:
     """Draw models against score: folds, mean, bootstrap interval, chance level, published score.
 
     Parameters
     ----------
     table
-        Task, model, metric, mean, low, high, chance, published (missing if none), rows, folds; see
+        A run, whose p-values against chance are written into the figure; or a table of scores: task, model, metric,
+        mean, low, high, chance, published (missing if none), rows, folds; see
         :meth:`somb_utils.notebook.Session.scores`.
     per_fold
-        Task, model, fold, value of the primary metric.
+        Of a table: task, model, fold, value of the primary metric.
 
     Returns
     -------
     Figure
         Of matplotlib.
+
+    Examples
+    --------
+    >>> import somb_utils as somb
+    >>> result = somb.run("A1", "logreg", source="simulated", n_jobs=1)
+    >>> somb.plots.scores(result).savefig("scores.png")
     """
+    with_p = isinstance(table, RunResult)
+    if isinstance(table, RunResult):
+        per_fold = table.results.merge(summarise(table.results, table.provenance)[["task", "model", "metric"]])
+        table = _scores_of(table)
+    assert per_fold is not None
     names, models = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["model"]))[::-1]
     columns = min(2, len(names))
     lines = -(-len(names) // columns)
@@ -96,7 +109,7 @@ def scores(table: pd.DataFrame, per_fold: pd.DataFrame) -> Figure:
     for ax in grid.flat[len(names) :]:
         ax.set_visible(False)
     for ax, name in zip(grid.flat, names, strict=False):
-        _score_panel(ax, table[table["task"] == name], per_fold[per_fold["task"] == name], models)
+        _score_panel(ax, table[table["task"] == name], per_fold[per_fold["task"] == name], models, with_p)
     grid[0, 0].set_yticks(range(len(models)), models)
     grid[0, 0].set_ylim(-0.6, len(models) - 0.4)
     if table["published"].notna().any():
@@ -105,7 +118,13 @@ def scores(table: pd.DataFrame, per_fold: pd.DataFrame) -> Figure:
     return fig
 
 
-def _score_panel(ax: Axes, table: pd.DataFrame, per_fold: pd.DataFrame, models: list[str]) -> None:
+def _scores_of(run: RunResult) -> pd.DataFrame:
+    scored = run.with_p_values(run.summary())
+    rows = [run.provenance["tasks"][key]["rows"] for key in scored["task"] + "/" + scored["protocol"]]
+    return scored.assign(rows=rows, published=np.nan)
+
+
+def _score_panel(ax: Axes, table: pd.DataFrame, per_fold: pd.DataFrame, models: list[str], with_p: bool) -> None:
     tints = colours_of(models)
     first = table.iloc[0]
     ax.axvline(first["chance"], color="black", ls="--", lw=1, label="chance level", zorder=1)
@@ -124,6 +143,10 @@ def _score_panel(ax: Axes, table: pd.DataFrame, per_fold: pd.DataFrame, models: 
     ax.set_xlabel(f"{metric_name(first['metric'])} ({first['folds']} folds)")
     ax.set_title(f"{first['task']} (N = {first['rows']:,} rows{cut})")
     ax.set_xlim(-0.03 * end, 1.03 * end)
+    if with_p:
+        for model, p, shuffled in table.loc[table["p"].notna(), ["model", "p", "shuffled"]].itertuples(index=False):
+            text = f"p = {p:.2g}" + " (days)" * (shuffled == "days")
+            ax.text(0, models.index(model) + 0.2, text, fontsize=8, color="#444444")
     ax.xaxis.set_major_locator(MaxNLocator(5))
 
 

@@ -70,7 +70,8 @@ def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     Returns
     -------
     callable
-        Takes ``source`` too; without it, the kind of tables of the notebook's session.
+        Takes ``source`` too; without it, a figure is marked if the notebook's session, or the task or run that is
+        drawn, is of simulated tables.
     """
 
     @wraps(draw)
@@ -78,12 +79,18 @@ def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
         with mpl.rc_context(sns.axes_style("whitegrid") | _STYLE):
             fig = draw(*args, **options)
             _take_literally(fig)
-            if (source or _source) == "simulated":
+            if (source or _kind(args)) == "simulated":
                 fig.suptitle("SIMULATED DATA", x=0.995, ha="right", color="#B00020", size=10, weight="bold")
                 fig.text(0.5, 0.45, "SIMULATED", size=46, color="#B00020", alpha=0.08, rotation=18, ha="center")
         return fig
 
     return styled
+
+
+def _kind(arguments: tuple[Any, ...]) -> str:
+    """Return ``simulated`` if the session or one of the tasks and runs that are drawn is."""
+    known = [argument.provenance["source"] for argument in arguments if hasattr(argument, "provenance")]
+    return "simulated" if "simulated" in known else _source
 
 
 def _take_literally(fig: Figure) -> None:

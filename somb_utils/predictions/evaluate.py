@@ -62,7 +62,8 @@ def evaluate(
     folder
         With one file per task, such as ``A1.json`` or ``A1.csv``; or a run folder, or its ``predictions.parquet``.
     tasks
-        Ids or wildcards; every task with a file when omitted. One named by id must have a file.
+        Ids, wildcards or paths of definitions; every task of the benchmark with a file when omitted. One named by id or
+        path must have a file.
     protocol, source
         See :func:`somb_utils.load_task`.
     model
@@ -269,9 +270,10 @@ def _files(folder: Path, selected: list[Task], tasks: str | None, lines: list[st
         paths = sorted(p for p in folder.iterdir() if not (p.name.startswith(".") or p.suffix in (".md", ".txt")))
     except OSError as error:
         raise SombError(f"{folder} cannot be read: {error.strerror}") from None
-    names = {f"{task}.{form}" for task in catalogue() for form in FORMS}
+    names = {f"{task}.{form}" for task in (*catalogue(), *(task.id for task in selected)) for form in FORMS}
     lines += [
-        f"{path.name!r}: not a prediction file; they are named after their task and form, e.g. A1.json, A1.csv"
+        f"{path.name!r}: not a prediction file; they are named after their task and form, e.g. A1.json, A1.csv; a task "
+        "of your own is named with --tasks"
         for path in paths
         if path.name not in names and (path.suffix or not path.is_dir())
     ]
@@ -283,7 +285,7 @@ def _files(folder: Path, selected: list[Task], tasks: str | None, lines: list[st
             lines.append(f"{', '.join(path.name for path in of_task)}: {len(of_task)} files for one task; keep one")
         elif of_task:
             files |= of_task
-        elif task.id in words:
+        elif task.id in words or task.id not in catalogue():
             lines.append(f"{task.id}: there is no {' or '.join(f'{task.id}.{form}' for form in FORMS)}")
     return files
 

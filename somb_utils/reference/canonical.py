@@ -59,6 +59,10 @@ def store(folders: list[Path]) -> pd.DataFrame:
     for folder, run in zip(folders, runs, strict=True):
         if (kind := run.provenance["source"]) != "open":
             raise UsageError(f"{folder} has results of {kind} tables; only real ones are canonical")
+        if run.own_tasks:
+            raise UsageError(
+                f"{folder} has results of tasks of your own, {', '.join(run.own_tasks)}; none is canonical"
+            )
         if n_failed := len(run.failures()):
             raise UsageError(f"{folder} has {n_failed} failed fold jobs; a canonical run has none")
     compared = [compare(run, n_jobs=-1) for run in runs]

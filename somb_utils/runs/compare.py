@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import joblib
 import pandas as pd
@@ -19,7 +20,7 @@ from somb_utils.stats.best import marked
 from somb_utils.stats.bootstrap import N_BOOTSTRAP, all_replicates
 from somb_utils.stats.paired import of_draws
 from somb_utils.stats.permutation import N_PERMUTATIONS
-from somb_utils.tasks.definitions import task_of
+from somb_utils.tasks.definitions import Protocol, task_of
 
 _SCORE = ["task", "fold", "metric"]
 
@@ -40,7 +41,8 @@ class Comparison:
     ratings
         Elo and improvability, where there are ranks; see :func:`somb_utils.stats.ratings`.
     composite
-        The composite of each model with its interval; None if its protocol needs the random baseline, which is missing.
+        The composite of each model with its interval; None if its protocol needs the random baseline, which is missing,
+        or no task is part of it.
     calibration
         One row per binary task and model whose scores are probabilities: rows, prevalence, Brier score, skill.
     curves
@@ -216,24 +218,25 @@ def compare(
     """
     _check_one_protocol(run.results["protocol"].unique())
     with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
-        draws = all_replicates(run.predictions, n_bootstrap, seed)
-        summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed)
+        draws = all_replicates(run.predictions, n_bootstrap, seed, own=run.own_tasks)
+        summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed, run.own_tasks)
         scores = run.with_p_values(summary, n_permutations, seed)
-    differences = of_draws(run.results, run.predictions, draws, n_permutations, seed)
+    differences = of_draws(run.results, run.predictions, draws, n_permutations, seed, run.own_tasks)
     ranks = ratings = composite = None
     with suppress(UsageError):
         ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)], draws)
         ratings = stats.ratings(ranks.scores)
     with suppress(UsageError):
         composite = composite_of(summary, draws)
-    table, curves = _calibrations(run.predictions)
+        composite = composite if len(composite) else None
+    table, curves = _calibrations(run)
     return Comparison(scores, differences, ranks, ratings, composite, table, curves, str(run.provenance["source"]))
 
 
-def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    rows, curves = [], []
-    for (name, protocol, model), part in predictions.groupby(["task", "protocol", "model"], sort=False):
-        task = task_of(str(name), protocol)
+def _calibrations(run: RunResult) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rows, curves, own = [], [], run.own_tasks
+    for (name, protocol, model), part in run.predictions.groupby(["task", "protocol", "model"], sort=False):
+        task = task_of(str(name), cast("Protocol", protocol), own)
         if task is None or task.type != "binary" or model in TRIVIAL or not part["y_score"].between(0, 1).all():
             continue
         calibration = stats.calibration(part, task)

@@ -17,8 +17,8 @@ from somb_utils.runs.models import SEED, Model, resolve_models
 from somb_utils.runs.names import split_names
 from somb_utils.runs.runner import finished, fold_jobs, unavailable
 from somb_utils.runs.workers import count
-from somb_utils.tables.sources import Source, SourceLike, resolve_source
-from somb_utils.tasks.definitions import Protocol, Task, select_tasks
+from somb_utils.tables.sources import SourceLike, resolve_source
+from somb_utils.tasks.definitions import Protocol, Task, catalogue, select_tasks, task_tables
 from somb_utils.tasks.task_data import TaskData, load_task
 
 # Seconds per unit of `Job.cost`, measured with the baselines on one core of a small cloud machine.
@@ -61,7 +61,7 @@ def plan(
     problems: list[str] = []
     left_out: list[str] = []
     chosen = _models(models, model_params or {}, problems)
-    loaded = _tasks(tasks, protocol, resolve_source(source), problems, left_out)
+    loaded = _tasks(tasks, protocol, source, problems, left_out)
     jobs: list[Job] = []
     for data in loaded:
         for model in chosen:
@@ -114,7 +114,7 @@ def _models(models: Any, params: Mapping[str, Mapping[str, Any]], problems: list
 
 
 def _tasks(
-    tasks: str | Sequence[str] | None, protocol: Protocol, source: Source, problems: list[str], left_out: list[str]
+    tasks: str | Sequence[str] | None, protocol: Protocol, source: SourceLike, problems: list[str], left_out: list[str]
 ) -> list[TaskData]:
     """Return the tasks that can be loaded; one that was not named by its id may lack its tables."""
     words = [word for word in (tasks.split(",") if isinstance(tasks, str) else tasks or ["*"]) if word.strip()]
@@ -122,16 +122,17 @@ def _tasks(
     for word in words or [""]:
         with _noting(problems):
             selected |= {task.id: task.under(protocol) for task in select_tasks(word)}
-    lacking = unavailable(list(selected.values()), source)
+    where = resolve_source(source, task_tables(selected.values()) or None)
+    lacking = unavailable(list(selected.values()), where)
     named = {word.strip().upper() for word in words}
     loaded = []
     for task in selected.values():
         if task.id in lacking:
-            required = task.id in named or len(lacking) == len(selected)
+            required = task.id in named or task.id not in catalogue() or len(lacking) == len(selected)
             (problems if required else left_out).append(lacking[task.id])
         else:
             with _noting(problems):
-                loaded.append(load_task(task, protocol, source))
+                loaded.append(load_task(task, protocol, where))
     return loaded
 
 

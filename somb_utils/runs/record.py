@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from somb_utils.paths import DATA
 from somb_utils.runs.cache import Job, library_versions
 from somb_utils.runs.fit import Outcome
 from somb_utils.runs.raw import unwrapped
-from somb_utils.tasks.definitions import benchmark_version
+from somb_utils.tasks.definitions import task_of
 from somb_utils.tasks.task_data import TaskData
 
 FORMAT = 2
@@ -106,7 +107,8 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
         "source": loaded[0].provenance["source"],
         "described": loaded[0].provenance["described"],
         "tasks": {
-            f"{data.name}/{data.protocol}": {
+            f"{data.name}/{data.protocol}": _definition(data)
+            | {
                 "tables": data.provenance["tables"],
                 "data_sha256": data.fingerprint,
                 "rows": len(data.X),
@@ -120,7 +122,7 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
         "runs": {
             run: {
                 "versions": {
-                    "benchmark": benchmark_version(),
+                    "benchmark": (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip(),
                     "somb-utils": version("somb-utils"),
                     "python": platform.python_version(),
                     **library_versions(),
@@ -131,6 +133,12 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
             }
         },
     }
+
+
+def _definition(data: TaskData) -> dict[str, Any]:
+    """Return the definition of a user's task, without which its statistics cannot be computed again."""
+    known = task_of(data.task.id, data.protocol)
+    return {} if data.task == known else {"definition": data.task.model_dump(mode="json")}
 
 
 def _record(jobs: Sequence[Job]) -> dict[str, Any]:

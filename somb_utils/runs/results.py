@@ -1,5 +1,6 @@
 """Results of a run: tidy tables, their summary and composite."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import pandas as pd
 
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.record import KEY
+from somb_utils.tasks.definitions import Task, read_task
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class RunResult:
     results: pd.DataFrame
     predictions: pd.DataFrame
     provenance: dict[str, Any]
+
+    @property
+    def own_tasks(self) -> dict[str, Task]:
+        """Definitions of tasks that are not in the catalogue, by ``TASK/PROTOCOL``, for :mod:`somb_utils.stats`."""
+        entries = self.provenance["tasks"].items()
+        stated = {key: json.dumps(entry["definition"]) for key, entry in entries if "definition" in entry}
+        return {key: read_task(text, f"the definition of {key} in provenance") for key, text in stated.items()}
 
     def summary(self, n_bootstrap: int = 1000, seed: int = 42, n_jobs: int | None = None) -> pd.DataFrame:
         """Summarise each task and model on the primary metric.
@@ -59,7 +68,7 @@ class RunResult:
         from somb_utils.stats.best import with_intervals
 
         table = summarise(self.results, self.provenance)
-        return with_intervals(table, self.predictions, n_bootstrap, seed, n_jobs, trivial=TRIVIAL)
+        return with_intervals(table, self.predictions, n_bootstrap, seed, n_jobs, TRIVIAL, self.own_tasks)
 
     def with_p_values(
         self, summary: pd.DataFrame, n_permutations: int = 999, seed: int = 42, n_jobs: int | None = None
@@ -93,7 +102,7 @@ class RunResult:
         from somb_utils.stats import with_p_values
 
         p_day = p_of_days(self.provenance)
-        return with_p_values(summary, self.predictions, n_permutations, seed, n_jobs, TRIVIAL, p_day)
+        return with_p_values(summary, self.predictions, n_permutations, seed, n_jobs, TRIVIAL, p_day, self.own_tasks)
 
     def composite(
         self,
@@ -140,7 +149,7 @@ class RunResult:
 
         summary = summarise(self.results, self.provenance)
         single = n_bootstrap and summary["protocol"].nunique() == 1
-        draws = all_replicates(self.predictions, n_bootstrap, seed, n_jobs) if single else None
+        draws = all_replicates(self.predictions, n_bootstrap, seed, n_jobs, self.own_tasks) if single else None
         return composite_of(summary, draws, weights)
 
     def failures(self) -> pd.DataFrame:

@@ -25,7 +25,16 @@ from somb_utils.runs.models import SEED, Model, resolve_models, supports
 from somb_utils.runs.record import outcome_rows, prediction_rows, provenance
 from somb_utils.runs.results import RunResult
 from somb_utils.tables.sources import Source, SourceLike, missing_tables, resolve_source
-from somb_utils.tasks.definitions import Protocol, Task, select_tasks, task_tables
+from somb_utils.tasks.definitions import (
+    PROTOCOLS,
+    Protocol,
+    Task,
+    catalogue,
+    check_own_id,
+    select_tasks,
+    task_of,
+    task_tables,
+)
 from somb_utils.tasks.task_data import TaskData, load_task, missing_message
 
 Progress = Callable[[float, str], None]
@@ -83,8 +92,8 @@ def run(
     Parameters
     ----------
     tasks
-        Ids, wildcards, definitions, or tasks loaded with :func:`somb_utils.load_task`, or a list of these, mixed; all
-        21 when omitted.
+        Ids, wildcards, paths of definitions (``.json``), definitions, or tasks from :func:`somb_utils.load_task` or
+        :func:`somb_utils.task_from_frames`, or a list of these, mixed; all 21 when omitted.
     models
         Baseline names, ``"package.module:object"``, estimators or factories, or a list of these, mixed; a mapping gives
         each its name. ``"strong"`` stands for the strong baselines, ``"all"`` for these and the seven, which are run
@@ -192,13 +201,16 @@ def load_tasks(
 
 def _load_named(names: Sequence[Any], protocol: Protocol, source: SourceLike) -> dict[tuple[str, Protocol], TaskData]:
     definitions = [name for name in names if isinstance(name, Task)]
+    for definition in definitions:
+        if definition not in (catalogue().get(definition.id), *(task_of(definition.id, each) for each in PROTOCOLS)):
+            check_own_id(definition.id, "a definition")
     words = [word.strip() for name in names if not isinstance(name, Task) for word in str(name).split(",")]
     selected = [task.under(protocol) for task in (*definitions, *(select_tasks(words) if words else ()))]
     where = resolve_source(source, task_tables(selected))
     lacking = unavailable(selected, where)
     named = {word.upper() for word in words} | {task.id for task in definitions}
     for task, message in lacking.items():
-        if task in named or len(lacking) == len(selected):
+        if task in named or task not in catalogue() or len(lacking) == len(selected):
             raise SombError(message)
     loaded = [load_task(task, protocol, where) for task in selected if task.id not in lacking]
     return {(data.name, data.protocol): data for data in loaded}

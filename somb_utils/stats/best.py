@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from somb_utils.stats.bootstrap import LEVEL, N_BOOTSTRAP, SEED, Draws, all_replicates, interval, t_to_normal
-from somb_utils.stats.design import GROUPED, each_protocol
-from somb_utils.tasks.definitions import task_of
+from somb_utils.stats.design import each_protocol
+from somb_utils.tasks.definitions import Definitions, task_of
 
 EPSILON = 1e-9
 
@@ -65,28 +65,38 @@ def with_intervals(
     seed: int = SEED,
     n_jobs: int | None = None,
     trivial: Collection[str] = (),
+    own: Definitions | None = None,
 ) -> pd.DataFrame:
     """Return a summary with each score's 95 % interval, `low` and `high`, and the set of `best` models of its task.
 
     A model is in that set if :func:`best_set` does not exclude it. Never in it are `trivial` models, those with failed
-    folds, and those without replicates (of your own tasks, or with `n_bootstrap` 0).
+    folds, and those without replicates (of tasks that are neither in the catalogue nor in `own`, or with `n_bootstrap`
+    0).
     """
     parts = [
-        marked(rows, all_replicates(predicted, n_bootstrap, seed, n_jobs) if n_bootstrap else {}, trivial, seed)
+        marked(
+            rows, all_replicates(predicted, n_bootstrap, seed, n_jobs, own) if n_bootstrap else {}, trivial, seed, own
+        )
         for rows, predicted in each_protocol(summary, predictions)
     ]
     return pd.concat(parts).loc[summary.index]
 
 
-def marked(summary: pd.DataFrame, draws: Draws, trivial: Collection[str] = (), seed: int = SEED) -> pd.DataFrame:
+def marked(
+    summary: pd.DataFrame,
+    draws: Draws,
+    trivial: Collection[str] = (),
+    seed: int = SEED,
+    own: Definitions | None = None,
+) -> pd.DataFrame:
     """Return a summary of one protocol with interval and best set, from the replicates of its tasks and models."""
     drawn = [draws.get(key, np.empty(0)) for key in zip(summary["task"], summary["model"], strict=True)]
     low, high = np.clip([interval(of_model) for of_model in drawn], 0, 1).reshape(-1, 2).T
     candidate = ~summary["model"].isin(trivial) & (summary["failed"] == 0) & np.isfinite(low)
     best = pd.Series(data=False, index=summary.index)
     for name, rows in summary[candidate].groupby("task"):
-        task = task_of(str(name), rows["protocol"].iat[0])
-        n_groups = int(rows["folds"].min()) if task is not None and task.split in GROUPED else 0
+        task = task_of(str(name), rows["protocol"].iat[0], own)
+        n_groups = int(rows["folds"].min()) if task is not None and task.leaves_groups_out else 0
         of_models = np.array([draws[str(name), model] for model in rows["model"]])
         best[rows.index] = best_set(rows["mean"].to_numpy(), of_models, n_groups, seed)
     return summary.assign(low=low, high=high, best=best)

@@ -11,8 +11,8 @@ from scipy import stats
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import UsageError
 from somb_utils.stats import kernels
-from somb_utils.stats.design import GROUPED, Design, Rows, design, protocol_of, rows_of
-from somb_utils.tasks.definitions import Task, task_of
+from somb_utils.stats.design import Design, Rows, design, protocol_of, rows_of
+from somb_utils.tasks.definitions import Definitions, Task, task_of
 
 N_BOOTSTRAP = 1000
 SEED = 42
@@ -100,13 +100,17 @@ def replicates(
 
 
 def all_replicates(
-    predictions: pd.DataFrame, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED, n_jobs: int | None = None
+    predictions: pd.DataFrame,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = SEED,
+    n_jobs: int | None = None,
+    own: Definitions | None = None,
 ) -> Draws:
     """Return the bootstrap scores of every task and model of one protocol, all by the same draws.
 
     Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads; None leaves it to :class:`joblib.parallel_config`.
     """
-    parts = list(batches(predictions))
+    parts = list(batches(predictions, own))
     draws = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(_draw)(plan, list(models.values()), n_bootstrap, seed) for _, plan, models in parts
     )
@@ -117,13 +121,15 @@ def all_replicates(
     }
 
 
-def batches(predictions: pd.DataFrame) -> Iterator[tuple[str, Design, dict[str, pd.DataFrame]]]:
+def batches(
+    predictions: pd.DataFrame, own: Definitions | None = None
+) -> Iterator[tuple[str, Design, dict[str, pd.DataFrame]]]:
     """Yield task, design and the predictions by model, of models that were tested on the same ids.
 
-    A task that is not in the catalogue is left out: predictions do not say what its design is.
+    A task that is neither in the catalogue nor in `own` is left out: predictions do not say what its design is.
     """
     for name, rows in predictions.groupby("task", sort=False):
-        task = task_of(str(name), protocol_of(rows))
+        task = task_of(str(name), protocol_of(rows), own)
         if task is None:
             continue
         parts: list[tuple[Design, dict[str, pd.DataFrame]]] = []
@@ -140,7 +146,7 @@ def _draw(plan: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed:
         raise UsageError(f"n_bootstrap is {n_bootstrap}; give 0 or more replicates")
     seed = checked_seed(seed)
     rows = [rows_of(plan, of_model) for of_model in predictions]
-    if plan.task.split in GROUPED:
+    if plan.task.leaves_groups_out:
         scores = np.array([_group_scores(plan, r) for r in rows])
         return _of_groups(scores[:, np.isfinite(scores[0])], n_bootstrap, seed)
     row, *abc = (np.stack([r[i] for r in rows]) for i in range(4))

@@ -28,7 +28,6 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
 from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, get_task
 
-GROUPED = ("loco", "loto")
 METRICS = {
     "auroc": kernels.AUROC,
     "auprc": kernels.AUPRC,

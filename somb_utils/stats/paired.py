@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from somb_utils.errors import UsageError
 from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, Draws, all_replicates, batches, interval
-from somb_utils.stats.design import GROUPED, Design, design, each_protocol
+from somb_utils.stats.design import Design, design, each_protocol
 from somb_utils.stats.exchange import exchange_p
 from somb_utils.stats.permutation import N_PERMUTATIONS
-from somb_utils.tasks.definitions import Protocol, task_of
+from somb_utils.tasks.definitions import Definitions, Protocol, task_of
 
 # A repetition tests a fifth of the rows and trains on the other four.
 TEST_PER_TRAIN = 0.25
+N_PATTERNS = 99_999  # of signs, where there are too many to do all
 COLUMNS = [
     "task", "protocol", "metric", "a", "b", "difference", "low", "high", "wins", "folds", "p_these", "test", "p_new",
     "floor",
@@ -43,14 +43,17 @@ def nadeau_bengio(differences: np.ndarray, test_per_train: float = TEST_PER_TRAI
 def sign_flip(differences: np.ndarray) -> float:
     """Return the exact two-sided p-value of the mean under random signs (Fisher 1935, section 21).
 
-    `differences` holds one per crew member or time point, at most 20. Four have 16 patterns of signs, so no p-value
-    is below :func:`sign_flip_floor`.
+    `differences` holds one per crew member or time point. Four have 16 patterns of signs, so no p-value is below
+    :func:`sign_flip_floor`. Of more than 20, 99,999 patterns are drawn.
     """
     n = len(differences)
     if n == 0:
         return np.nan
     if n > 20:
-        raise UsageError(f"{n} differences have {2**n:,} patterns of signs; sign_flip enumerates at most 2**20")
+        drawn = stats.permutation_test(
+            (differences,), np.mean, permutation_type="samples", n_resamples=N_PATTERNS, rng=SEED, batch=1000, axis=-1
+        )
+        return float(drawn.pvalue)
     signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
     means = np.abs(signs @ differences)
     return float((means >= np.abs(differences.sum()) - 1e-12).mean())
@@ -58,7 +61,7 @@ def sign_flip(differences: np.ndarray) -> float:
 
 def sign_flip_floor(n: int) -> float:
     """Return the smallest p-value that :func:`sign_flip` can give: 2 / 2**n, 0.125 for four crew members."""
-    return 2.0 / 2**n
+    return 2.0 / 2**n if n <= 20 else 2 / (1 + N_PATTERNS)
 
 
 def differences(
@@ -68,6 +71,7 @@ def differences(
     seed: int = SEED,
     n_jobs: int | None = None,
     n_permutations: int = N_PERMUTATIONS,
+    own: Definitions | None = None,
 ) -> pd.DataFrame:
     """Compare every two models on each task that both were scored on without a failed fold.
 
@@ -81,6 +85,8 @@ def differences(
         Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted.
     n_permutations
         Exchanges behind each `p_these`.
+    own
+        Definitions of your own tasks: :attr:`somb_utils.RunResult.own_tasks`.
 
     Returns
     -------
@@ -94,7 +100,8 @@ def differences(
 
         `p_new`: would they differ on *new* crew, time points, genes or metabolites? `test` names the test: over crew
         or time points the exact sign flip (Fisher 1935), whose smallest possible p-value is `floor`; over repetitions
-        of genes or metabolites the corrected t-test (Nadeau and Bengio 2003).
+        of genes or metabolites the corrected t-test (Nadeau and Bengio 2003). Missing for your own folds of rows
+        without groups, whose overlap is not known.
 
     Raises
     ------
@@ -110,28 +117,35 @@ def differences(
     [['majority', 'logreg', 5, 'Nadeau-Bengio']]
     """
     parts = [
-        of_draws(rows, predicted, all_replicates(predicted, n_bootstrap, seed, n_jobs), n_permutations, seed)
+        of_draws(rows, predicted, all_replicates(predicted, n_bootstrap, seed, n_jobs, own), n_permutations, seed, own)
         for rows, predicted in each_protocol(results, predictions)
     ]
     return pd.concat(parts, ignore_index=True)
 
 
 def of_draws(
-    results: pd.DataFrame, predictions: pd.DataFrame, draws: Draws, n_permutations: int, seed: int
+    results: pd.DataFrame,
+    predictions: pd.DataFrame,
+    draws: Draws,
+    n_permutations: int,
+    seed: int,
+    own: Definitions | None = None,
 ) -> pd.DataFrame:
     """Compare the models of one protocol, whose replicates are `draws`."""
     designs = {
-        (task, model): (plan, rows) for task, plan, models in batches(predictions) for model, rows in models.items()
+        (task, model): (plan, rows)
+        for task, plan, models in batches(predictions, own)
+        for model, rows in models.items()
     }
     rows = []
     for (name, protocol), table in results.groupby(["task", "protocol"], sort=False):
-        task = task_of(str(name), cast("Protocol", protocol))
+        task = task_of(str(name), cast("Protocol", protocol), own)
         if task is None:
             continue
         primary = table[table["metric"] == task.metrics.primary]
         folds = primary.pivot_table(index="fold", columns="model", values="value", sort=False)
         failed = set(primary.loc[primary["status"].str.startswith("failed"), "model"])
-        grouped = task.split in GROUPED
+        grouped = task.leaves_groups_out
         for a, b in combinations([m for m in dict.fromkeys(primary["model"]) if m not in failed], 2):
             both = folds[[a, b]].dropna()
             gaps = (both[a] - both[b]).to_numpy()
@@ -144,8 +158,8 @@ def of_draws(
                 "difference": gaps.mean(), "low": low, "high": high, "wins": win_probability(drawn),
                 "folds": len(gaps),
                 "p_these": _of_these(designs[task.id, a], designs[task.id, b], n_permutations, seed),
-                "test": "sign flip" if grouped else "Nadeau-Bengio",
-                "p_new": sign_flip(gaps) if grouped else nadeau_bengio(gaps),
+                "test": "sign flip" if grouped else "none" if task.split == "own" else "Nadeau-Bengio",
+                "p_new": sign_flip(gaps) if grouped else np.nan if task.split == "own" else nadeau_bengio(gaps),
                 "floor": sign_flip_floor(len(gaps)) if grouped else np.nan,
             })  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -154,7 +168,7 @@ def of_draws(
 def _of_these(a: tuple[Design, pd.DataFrame], b: tuple[Design, pd.DataFrame], n_permutations: int, seed: int) -> float:
     """Return the p-value on these crew or time points; NaN for other tasks, and for models tested on other rows."""
     task = a[0].task
-    if task.split not in GROUPED:
+    if not task.leaves_groups_out:
         return np.nan
     of_a, of_b = with_seeds_of(a[1], b[1]), with_seeds_of(b[1], a[1])
     plan = design(of_a, task)

@@ -23,7 +23,7 @@ from somb_utils.stats.design import (
     rows_of,
     signatures,
 )
-from somb_utils.tasks.definitions import Task
+from somb_utils.tasks.definitions import Definitions, Task
 
 N_PERMUTATIONS = 999
 ALPHA = 0.05
@@ -164,6 +164,7 @@ def with_p_values(
     n_jobs: int | None = None,
     untested: Collection[str] = (),
     p_day: Mapping[tuple[str, str, str], float] | None = None,
+    own: Definitions | None = None,
 ) -> pd.DataFrame:
     """Return a summary with each score's p-value against chance, and its correction over the table.
 
@@ -181,6 +182,8 @@ def with_p_values(
         Models to leave out, such as the trivial baselines, so that they do not count as tests.
     p_day
         P-values of :func:`somb_utils.day_test` by task, protocol and model.
+    own
+        Definitions of your own tasks: :attr:`somb_utils.RunResult.own_tasks`.
 
     Returns
     -------
@@ -197,7 +200,9 @@ def with_p_values(
     """
     tested = predictions[~predictions["model"].isin(untested)]
     by_day = {key: p for key, p in (p_day or {}).items() if key[2] not in untested}
-    parts = [_with_p_values(*part, n_permutations, seed, n_jobs, by_day) for part in each_protocol(summary, tested)]
+    parts = [
+        _with_p_values(*part, n_permutations, seed, n_jobs, by_day, own) for part in each_protocol(summary, tested)
+    ]
     return pd.concat(parts).loc[summary.index]
 
 
@@ -208,8 +213,9 @@ def _with_p_values(
     seed: int,
     n_jobs: int | None,
     p_day: Mapping[tuple[str, str, str], float],
+    own: Definitions | None,
 ) -> pd.DataFrame:
-    parts = [batch for batch in batches(predictions) if not batch[1].task.label_by_day]
+    parts = [batch for batch in batches(predictions, own) if not batch[1].task.label_by_day]
     calls = [(task, model, plan, rows) for task, plan, models in parts for model, rows in models.items()]
     tested = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(null_scores)(plan, rows, n_permutations, seed) for _, _, plan, rows in calls

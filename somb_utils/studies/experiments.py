@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from somb_utils.stats.design import GROUPED
 from somb_utils.tasks.definitions import Protocol, Task, get_task
 from somb_utils.tasks.splits import Fold, complete, leave_one_group_out, repeated_first_fold
 
@@ -84,7 +83,7 @@ class Rows:
 def simulated(setting: Setting) -> Rows:
     """Return the labels, groups and folds of a setting."""
     task, rng = setting.definition, np.random.default_rng(setting.seed)
-    grouped = task.split in GROUPED
+    grouped = task.leaves_groups_out
     day = group = np.full(setting.rows, -1)
     if task.split == "loto":
         labels, group = np.tile(np.repeat([0, 1], [10, 39]), setting.groups), np.repeat(range(setting.groups), 49)

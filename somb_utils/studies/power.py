@@ -13,7 +13,6 @@ from somb_utils.runs.baselines import BASELINES
 from somb_utils.runs.day import day_test
 from somb_utils.runs.runner import run
 from somb_utils.stats import bootstrap_interval, permutation_p
-from somb_utils.stats.design import GROUPED
 from somb_utils.stats.reliability import wilson_interval
 from somb_utils.studies import grid
 from somb_utils.tables.simulate import simulate_table
@@ -54,7 +53,7 @@ class Setting:
     @property
     def cost(self) -> float:
         """Expected time, in arbitrary units."""
-        folds = self.crew if get_task(self.task).split in GROUPED else REPETITIONS
+        folds = self.crew if get_task(self.task).leaves_groups_out else REPETITIONS
         fits = 1 + N_RELABELLINGS if self.test == "days" else 1
         return self.missions * (3 + folds * fits) * BASELINES[self.model].cost
 

@@ -1,8 +1,10 @@
 """Where tables come from: a folder of the published files, the simulator, or a user's frames."""
 
+import csv
 import hashlib
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -45,7 +47,7 @@ class Source(Protocol):
 
 @dataclass
 class FolderSource(Source):
-    """The open tables in a folder, each verified by its hash before its first use."""
+    """The open tables in a folder, each verified by its hash before its first use; or, if ``custom``, a user's own."""
 
     folder: Path
     kind: Kind = "open"
@@ -56,28 +58,34 @@ class FolderSource(Source):
 
     @override
     def describe(self) -> str:
-        return f"open tables in {self.folder}"
+        return f"{'open tables' if self.kind == 'open' else 'tables of your own'} in {self.folder}"
 
     @override
     def has(self, name: str) -> bool:
-        return name in registry() and (self.folder / table_info(name).file).is_file()
+        return (name in registry() or self.kind == "custom") and (self.folder / f"{name}.csv").is_file()
 
     @override
     def load(self, name: str) -> pd.DataFrame:
         if name not in self._loaded:
-            info = table_info(name)
-            path = self.folder / info.file
-            verify_file(path, info)
-            self._loaded[name] = check_table(_read_csv(path, info), info, exact=True)
+            published = self.kind == "open"
+            info, path = table_info(name) if published else TableInfo(name), self.folder / f"{name}.csv"
+            if published:
+                verify_file(path, info)
+            self._loaded[name] = check_table(_read_csv(path, info), info, exact=published)
         return self._loaded[name]
 
     @override
     def fingerprint(self, name: str) -> str:
-        return f"git:{table_info(name).git_blob}"
+        if self.kind == "open":
+            return f"git:{table_info(name).git_blob}"
+        return f"custom:{hashlib.sha256((self.folder / f'{name}.csv').read_bytes()).hexdigest()}"
 
     @override
     def remedy(self, names: Iterable[str]) -> str:
-        return remedy(map(table_info, names), self.folder)
+        if self.kind == "open":
+            return remedy(map(table_info, names), self.folder)
+        present = sorted(path.name for path in self.folder.glob("*.csv"))
+        return f"that folder has {', '.join(present[:10]) or 'no CSV file'}{' and others' * (len(present) > 10)}"
 
 
 @dataclass
@@ -203,9 +211,10 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
     Parameters
     ----------
     source
-        ``simulated``; ``open``, the verified download cache; a folder of the published CSV files; a mapping of table
-        name to DataFrame; or ``auto``: the folder in ``SOMB_DATA`` if set, else the cache if it has all of `tables`,
-        else the simulated tables, with a note on standard error.
+        ``simulated``; ``open``, the verified download cache; a folder of the published CSV files, or, if one of
+        `tables` is no published one, of your own; a mapping of table name to DataFrame; or ``auto``: the folder in
+        ``SOMB_DATA`` if set, else the cache if it has all of `tables`, else the simulated tables, with a note on
+        standard error.
     tables
         Names of the tables that will be read; those of every task by default.
 
@@ -225,6 +234,9 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
         return FrameSource(source)
     if not isinstance(source, str | Path):
         return source
+    tables = None if tables is None else list(tables)
+    unpublished = [name for name in tables or () if name not in registry()]
+    kind: Kind = "custom" if unpublished else "open"
     if source == "simulated":
         return SimulatedSource()
     if source == "open":
@@ -235,12 +247,16 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
         folder = absolute(source)
         if not folder.is_dir():
             raise UsageError(f"data source '{source}' is neither simulated, open, auto nor a folder")
-        return FolderSource(folder)
+        return FolderSource(folder, kind)
     if os.environ.get("SOMB_DATA"):
         folder = absolute(os.environ["SOMB_DATA"])
         if not folder.is_dir():
             raise UsageError(f"SOMB_DATA names '{folder}', which is not a folder")
-        return FolderSource(folder)
+        return FolderSource(folder, kind)
+    if unpublished:
+        raise UsageError(
+            f"{unpublished[0]}.csv is no published table: name the folder that has it with --data or source="
+        )
     cached = FolderSource(open_folder())
     if tables is None:
         tables = [name for name, info in registry().items() if info.tasks]
@@ -284,9 +300,11 @@ def load_table(name: str, source: SourceLike = "auto") -> pd.DataFrame:
 
 def remedy_for(names: list[str], source: Source) -> str:
     """Say how to get tables that `source` lacks; an unpublished one must come from the user."""
-    for name in names:
-        if name not in registry():
-            return f"no published table is named {printable(name)}: give it as a DataFrame, in source={{name: frame}}"
+    if source.kind != "custom" and (own := [name for name in names if name not in registry()]):
+        return (
+            f"no published table is named {printable(own[0])}: name the folder that has it (--data, source=), or give "
+            "it as a DataFrame, in source={name: frame}"
+        )
     return source.remedy(names)
 
 
@@ -298,6 +316,10 @@ def missing_tables(names: Iterable[str], source: Source) -> list[str]:
 def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
     ids = dict.fromkeys(info.id, str)
     try:  # only blank cells are missing; "NA" may be a gene
+        with path.open(encoding="utf-8", newline="") as stream:
+            names = Counter(next(csv.reader(stream), []))
+        if repeated := [name for name, n in names.items() if n > 1 and name]:  # pandas would give it another name
+            raise SombError(f"{path}: column '{printable(repeated[0])}' is duplicated")
         table = pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], low_memory=False)
         return table.copy()  # one block per dtype, where reading leaves one per column, which is slow to use
     except ValueError as error:

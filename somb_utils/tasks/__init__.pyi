@@ -1,4 +1,5 @@
 from .definitions import Task, get_task, read_task, select_tasks
+from .own import task_from_frames
 from .splits import Fold
 from .task_data import TaskData, load_task
 
@@ -10,4 +11,5 @@ __all__ = [
     "load_task",
     "read_task",
     "select_tasks",
+    "task_from_frames",
 ]

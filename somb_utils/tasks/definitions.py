@@ -1,8 +1,9 @@
 """Task definitions: the question, the tables, and how rows, labels, folds and scores are made."""
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
@@ -11,45 +12,18 @@ from pydantic import Field, ValidationError, model_validator
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA
+from somb_utils.tasks._files import is_file, text_of, without_comments
 from somb_utils.tasks.recipes import RECIPES, Protocol, Recipe, Spec, Split, TaskType
+from somb_utils.tasks.task_metrics import LEADS, Metrics
 
+_ID = r"^[A-Za-z][A-Za-z0-9_-]*$"
 PROTOCOLS: tuple[Protocol, ...] = ("rigorous", "aligned", "published")
 Tier = Literal["calibration", "standard", "advanced", "frontier"]
-
-# Metrics that may be primary, since their chance level is known; and those reported beside them.
-PRIMARY: dict[TaskType, tuple[str, ...]] = {
-    "binary": ("auroc", "auprc"),
-    "multiclass": ("macro_f1", "macro_auroc"),
-    "multilabel": ("micro_f1", "micro_ap"),
-}
-SECONDARY: dict[TaskType, tuple[str, ...]] = {
-    "binary": ("f1", "precision_at_50", "precision_at_100", "ndcg_at_50", "ndcg_at_100", "direction_concordance"),
-    "multiclass": ("accuracy", "weighted_f1", "balanced_log_loss"),
-    "multilabel": ("macro_f1", "hamming_loss", "mean_auroc"),
-}
-# Under the protocol ``rigorous`` these lead, and the metric that led stands beside them.
-LEADS: dict[TaskType, tuple[str, ...]] = {
-    "multiclass": ("macro_auroc", "macro_f1", "balanced_log_loss"),
-    "multilabel": ("micro_ap", "micro_f1"),
-}
 
 if TYPE_CHECKING:
     FeatureSpec = Recipe
 else:
     FeatureSpec = Annotated[Union[RECIPES], Field(discriminator="recipe")]  # noqa: UP007
-
-
-class Metrics(Spec):
-    """The metric that ranks models, and those reported beside it."""
-
-    primary: str
-    secondary: tuple[str, ...]
-
-    def led_by(self, names: tuple[str, ...]) -> "Metrics":
-        """Return these metrics behind others, the first of which is primary."""
-        order = dict.fromkeys((*names, self.primary, *self.secondary))
-        primary, *secondary = order
-        return Metrics(primary=primary, secondary=tuple(secondary))
 
 
 class Task(Spec):
@@ -65,22 +39,19 @@ class Task(Spec):
         What the task is about; a category has one notebook.
     tier
         Stated difficulty: calibration, standard, advanced or frontier.
-    supplementary
-        Whether it is reported and left out of composites.
-    composite_group
-        Group of the composite score; None when left out.
+    supplementary, composite_group
+        Whether it is reported and left out of composites; else its group in the composite score.
     type
         ``binary``, ``multiclass`` or ``multilabel``.
     features
         The recipe: how features are computed from tables; see ``somb_utils/tasks/recipes``.
     order
         Row order of the published label table.
-    classes, class_counts
-        Names of the classes (labels, if multilabel), and how many rows have each.
-    n_rows, n_features
-        Shape of the features.
+    classes, class_counts, n_rows, n_features
+        Names of the classes (labels, if multilabel), and how many rows have each, and the shape of the features; those
+        of the tables when omitted.
     split
-        ``loco``, ``loto``, ``skf5``, ``sss5`` or ``cv5x5``; see the book's page on protocols.
+        ``loco``, ``loto``, ``lomo``, ``skf5``, ``sss5``, ``cv5x5`` or ``own``; see the book's page on protocols.
     label_by_day
         Whether all groups were sampled on the same days and the label is a function of the day, as flight phase is. The
         p-value of such a task is that of :func:`somb_utils.day_test`.
@@ -88,33 +59,32 @@ class Task(Spec):
         Principal components per block of columns that share a prefix.
     ablations
         Feature subsets: substrings of the column names kept; a leading ``!`` drops them.
-    metrics
-        The metric that ranks models, and those reported beside it.
-    rigorous
-        Fields of the definition that differ under the protocol ``rigorous``; see :meth:`under`.
+    metrics, rigorous
+        The metric that ranks models, and those reported beside it; what differs under ``rigorous``, see :meth:`under`.
     notes
         Facts that a reader should know.
     """
 
-    id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=64)
-    name: str
-    question: str
-    category: str
-    modality: str
-    missions: tuple[str, ...]
-    tier: Tier
+    id: str = Field(pattern=_ID, max_length=64)
+    name: str = ""
+    question: str = ""
+    category: str = "Own"
+    modality: str = ""
+    missions: tuple[str, ...] = ()
+    tier: Tier = "standard"
     supplementary: bool = False
-    composite_group: str | None = Field(description="group of the composite score; null when left out")
+    composite_group: str | None = Field(None, description="group of the composite score; null when left out")
     type: TaskType
     features: FeatureSpec
     order: Literal["id", "id_casefold", "crew_site_day", "stored"] = Field(
+        "id",
         description="row order of the published label table: by identifier (case matters or not), "
-        "by crew, site and day, or as data/row_order.json"
+        "by crew, site and day, or as data/row_order.json",
     )
-    classes: tuple[str, ...]
-    class_counts: dict[str, int]
-    n_rows: int
-    n_features: int
+    classes: tuple[str, ...] = ()
+    class_counts: dict[str, int] = Field({})
+    n_rows: int = Field(0, ge=0)
+    n_features: int = Field(0, ge=0)
     split: Split
     label_by_day: bool = Field(
         False, description="whether the label is a function of the day of sampling, the same for all groups"
@@ -131,10 +101,15 @@ class Task(Spec):
 
     @model_validator(mode="after")
     def _coherent(self) -> "Task":
-        recipe, known = self.features, PRIMARY[self.type] + SECONDARY[self.type]
-        for name, value in recipe:
-            if value == ():
-                raise ValueError(f"features.{name} names nothing")
+        if faults := list(self._faults()):
+            raise ValueError("; ".join(faults))
+        if self.rigorous:
+            _rigorous(self)
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        recipe = self.features
+        yield from (f"features.{name} names nothing" for name, value in recipe if value == ())
         lists = {
             "features": recipe.columns_named,
             "the list of tables": self.tables,
@@ -145,23 +120,16 @@ class Task(Spec):
         }
         for what, names in lists.items():
             if repeated := [name for name, count in Counter(names).items() if count > 1]:
-                raise ValueError(f"{what} names {repeated[0]!r} more than once")
-        if set(self.classes) != set(self.class_counts):
-            raise ValueError("class_counts must count each of the classes")
-        if len(self.classes) < 2 or (self.type == "binary" and len(self.classes) > 2):
-            raise ValueError(f"a {self.type} task cannot have {len(self.classes)} classes")
-        if self.type not in recipe.types or self.split not in recipe.splits:
-            types, splits = (" or ".join(names) for names in (recipe.types, recipe.splits))
-            raise ValueError(f"the recipe {recipe.recipe} makes {types} tasks, split by {splits}")
-        if self.metrics.primary not in PRIMARY[self.type]:
-            raise ValueError(f"the primary metric of a {self.type} task is {' or '.join(PRIMARY[self.type])}")
-        if unknown := [name for name in self.metrics.secondary if name not in known]:
-            raise ValueError(f"unknown metric {unknown[0]!r}; a {self.type} task has {', '.join(known)}")
-        if min(self.n_rows, self.n_features, *self.class_counts.values(), *self.pca.values()) < 1:
-            raise ValueError("n_rows, n_features, class_counts and pca must be positive")
-        if self.rigorous:
-            _rigorous(self)
-        return self
+                yield f"{what} names {repeated[0]!r} more than once"
+        if set(self.classes) != set(self.class_counts) and self.class_counts:
+            yield "class_counts must count each of the classes"
+        if self.classes and (len(self.classes) < 2 or (self.type == "binary" and len(self.classes) > 2)):
+            yield f"a {self.type} task cannot have {len(self.classes)} classes"
+        if misfit := recipe.misfit(self.type, self.split):
+            yield misfit
+        yield from self.metrics.faults(self.type)
+        if min((*self.class_counts.values(), *self.pca.values()), default=1) < 1:
+            yield "class_counts and pca must be positive"
 
     def under(self, protocol: Protocol) -> "Task":
         """Return the definition under a protocol.
@@ -170,7 +138,8 @@ class Task(Spec):
         ----------
         protocol
             ``rigorous`` changes the fields that the task names, leaves out PCA, splits features tasks by complete
-            5 × 5 cross-validation, and lets the metrics of probabilities lead. The others change nothing.
+            5 × 5 cross-validation, and lets the metrics of probabilities lead, unless its recipe is ``table``. The
+            others change nothing.
 
         Returns
         -------
@@ -183,6 +152,11 @@ class Task(Spec):
     def tables(self) -> tuple[str, ...]:
         """Names of the tables the task reads."""
         return self.features.reads
+
+    @property
+    def leaves_groups_out(self) -> bool:
+        """Whether every fold leaves out groups (crew members, time points, missions), which are what was sampled."""
+        return self.features.groups_left_out(self.split)
 
     @property
     def ablation_names(self) -> tuple[str, ...]:
@@ -223,9 +197,13 @@ def _rigorous(task: Task) -> Task:
     if not isinstance(changes.get("features", {}), dict):
         raise ValueError("rigorous.features must be an object")
     fields |= {"pca": {}, "split": "cv5x5" if task.split in ("skf5", "sss5") else task.split}
-    fields["metrics"] = task.metrics.led_by(LEADS.get(task.type, ())).model_dump(mode="json")
+    leads = () if task.features.keeps_metric else LEADS.get(task.type, ())
+    fields["metrics"] = task.metrics.led_by(leads).model_dump(mode="json")
     fields |= {**changes, "features": fields["features"] | changes.get("features", {})}
     return Task.model_validate_json(json.dumps(fields))
+
+
+Definitions = Mapping[str, Task]  # of a user's tasks, by ``TASK/PROTOCOL``
 
 
 def read_task(text: str, where: str) -> Task:
@@ -234,7 +212,7 @@ def read_task(text: str, where: str) -> Task:
     Parameters
     ----------
     text
-        JSON, of the form of ``data/tasks/schema.json``.
+        JSON, of the form of ``data/tasks/schema.json``. Lines that begin with ``//`` are comments.
     where
         Named in errors, such as the file.
 
@@ -249,9 +227,10 @@ def read_task(text: str, where: str) -> Task:
         If `text` is not JSON or does not fit the schema; the message names `where` and every wrong field.
     """
     try:
-        return Task.model_validate_json(text)
+        return Task.model_validate_json(without_comments(text))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        said = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        problems = "; ".join(": ".join(filter(None, part)) for part in said)
         raise SombError(f"{where} is not a valid task definition: {problems}") from None
 
 
@@ -263,15 +242,16 @@ def catalogue() -> dict[str, Task]:
     return {task.id: task for task in tasks}
 
 
-@cache
-def benchmark_version() -> str:
-    """Return the version that is raised when a task, metric or question changes, and so scores."""
-    return (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip()
+def task_of(name: str, protocol: Protocol, own: Definitions | None = None) -> Task | None:
+    """Return the definition, under a protocol, of a task or an ablation named in results.
+
+    `own` are those of a user's tasks. None if it is neither among them nor in the catalogue.
+    """
+    return (own or {}).get(f"{name}/{protocol}") or _catalogued(name, protocol)
 
 
 @cache
-def task_of(name: str, protocol: Protocol) -> Task | None:
-    """Return the definition, under a protocol, of a task or an ablation named in results; None if it is a user's."""
+def _catalogued(name: str, protocol: Protocol) -> Task | None:
     task = catalogue().get(name) or next((t for t in catalogue().values() if name in t.ablation_names), None)
     return task.under(protocol) if task else None
 
@@ -282,12 +262,12 @@ def get_task(task_id: str) -> Task:
     Parameters
     ----------
     task_id
-        Such as ``"A1"``.
+        Such as ``"A1"``, or the path of a definition of your own.
 
     Returns
     -------
     Task
-        From ``data/tasks``.
+        From ``data/tasks``, or the file.
 
     Raises
     ------
@@ -303,12 +283,13 @@ def get_task(task_id: str) -> Task:
 
 
 def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
-    """Return the tasks that match ids or wildcards, in catalogue order, each once.
+    """Return the tasks that match ids or wildcards, in catalogue order, each once; then those of the user's files.
 
     Parameters
     ----------
     patterns
-        ``"A1,F*"`` or ``["A1", "F*"]``; all 21 tasks when omitted.
+        ``"A1,F*"`` or ``["A1", "F*"]``; all 21 tasks when omitted. A path that ends in ``.json`` is the file of a task
+        of your own.
 
     Returns
     -------
@@ -318,7 +299,9 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
     Raises
     ------
     UsageError
-        If a pattern matches no task.
+        If a pattern matches no task, or your own task has the id of another.
+    SombError
+        If a file cannot be read or is no valid definition.
 
     Examples
     --------
@@ -327,16 +310,29 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
     """
     if patterns is None:
         return list(catalogue().values())
-    if isinstance(patterns, str):
-        patterns = patterns.split(",")
-    wanted = [p.strip().upper() for p in patterns if p.strip()]
+    words = [p.strip() for p in (patterns.split(",") if isinstance(patterns, str) else patterns) if p.strip()]
+    own = [read_task(text_of(word), word) for word in dict.fromkeys(words) if is_file(word)]
+    for task in own:
+        check_own_id(task.id, "your own task")
+    wanted = [word.upper() for word in words if not is_file(word)]
     unknown = [p for p in wanted if not any(fnmatchcase(t, p) for t in catalogue())]
-    if unknown or not wanted:
+    if unknown or not words:
         raise UsageError(
             f"unknown task {', '.join(map(repr, unknown)) or '(none named)'}; the tasks are "
             f"{', '.join(catalogue())} (wildcards such as F* work; `somb tasks` describes them)"
         )
-    return [task for task in catalogue().values() if any(fnmatchcase(task.id, p) for p in wanted)]
+    if repeated := [name for name, count in Counter(task.id for task in own).items() if count > 1]:
+        raise UsageError(f"several of these files define a task '{repeated[0]}'; give each its own id")
+    return [*(task for task in catalogue().values() if any(fnmatchcase(task.id, p) for p in wanted)), *own]
+
+
+def check_own_id(name: str, where: str) -> None:
+    """Refuse an id of a user's task that is no name, or that results of the benchmark's tasks have (in any case)."""
+    if not re.match(_ID, name) or len(name) > 64:
+        raise UsageError(f"{where}: '{name}' is no id: letters, digits, _ and -, at most 64, beginning with a letter")
+    taken = {known.upper() for task in catalogue().values() for known in (task.id, *task.ablation_names)}
+    if name.upper() in taken:
+        raise UsageError(f"{where}: '{name}' is a task of the benchmark; give yours another id")
 
 
 def task_tables(tasks: Iterable[Task]) -> list[str]:

@@ -16,16 +16,26 @@ from somb_utils.paths import DATA
 from somb_utils.tasks._problems import label_problem, row_problem, table_problem
 from somb_utils.tasks.definitions import Task
 from somb_utils.tasks.recipes import Features, Protocol, Reader
+from somb_utils.tasks.recipes._assembly import class_names, design_problems, listing, quoted
+from somb_utils.tasks.recipes.table import Table
 
 
-def build(task: Task, load: Callable[[str], pd.DataFrame], protocol: Protocol) -> Features:
-    """Return the features of a task.
+def build(task: Task, load: Callable[[str], pd.DataFrame], protocol: Protocol) -> tuple[Task, Features]:
+    """Return a task, completed by what its tables say, and its features.
 
     ``published`` pairs rows by position where the published numbers were computed so; the other protocols join every
     part by identifier. SombError if a column is missing, or text is among numbers, a class unknown or an identifier
     repeated.
     """
-    features = task.features.build(Reader(task.id, task.tables, load), task.classes, protocol)
+    return finish(task, task.features.build(Reader(task.id, task.tables, load), task.classes, protocol), protocol)
+
+
+def finish(task: Task, features: Features, protocol: Protocol) -> tuple[Task, Features]:
+    """Complete a task by its features, and check and order these."""
+    if isinstance(task.features, Table):
+        if problems := [*features.problems, *design_problems(features, task.split)]:
+            raise SombError(f"{task.id}: {listing(problems)}")
+        task = _completed(task, features)
     features = replace(features, X=features.X.astype(np.float64).set_axis(features.X.columns.astype(str), axis=1))
     X, y = features.X, features.y
     problem = row_problem(X, y, features.groups) or table_problem(X) or label_problem(y, features.groups, task)
@@ -36,12 +46,30 @@ def build(task: Task, load: Callable[[str], pd.DataFrame], protocol: Protocol) -
         raise SombError(f"{task.id}: {problem}")
     if protocol != "published":
         features = _in_order(features, task)
-    if features.stratify is None and features.groups is None:
+    if features.stratify is None:
         y = features.y
         # Codes, not names: a shuffle split draws class by class, in sorted order.
         strata = y.sum(axis=1) > 0 if isinstance(y, pd.DataFrame) else y.map(task.classes.index)
         features = replace(features, stratify=strata.to_numpy())
-    return features
+    return task, features
+
+
+def _completed(task: Task, features: Features) -> Task:
+    """Return a user's task with its classes, counts and sampling units."""
+    y, groups = features.y, features.groups
+    classes = task.classes or class_names(y)
+    if task.type == "binary" and len(classes) > 2:
+        raise SombError(f"{task.id}: a binary task has two classes, not {quoted(classes)}; make its type multiclass")
+    counts = y.sum() if isinstance(y, pd.DataFrame) else y.value_counts()
+    facts: dict[str, Any] = {
+        "classes": classes,
+        "class_counts": {name: int(counts[name]) for name in classes},
+        "n_rows": len(y),
+        "n_features": features.X.shape[1],
+    }
+    if groups is not None and not task.leaves_groups_out:
+        facts["features"] = task.features.model_copy(update={"unit_of": groups.to_dict()})
+    return task.model_copy(update=facts)
 
 
 @cache

@@ -16,6 +16,7 @@ from somb_utils.tables.sources import Source, SourceLike, missing_tables, remedy
 from somb_utils.tasks import features, splits
 from somb_utils.tasks._problems import fold_problem, label_problem, row_problem, table_problem
 from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, get_task
+from somb_utils.tasks.recipes import GROUPED, Features
 from somb_utils.tasks.splits import Fold
 
 
@@ -34,7 +35,7 @@ class TaskData:
     y
         Class names (Series) or 0/1 columns (DataFrame, multilabel), same index.
     groups
-        Crew member or time point of each row, same index; None for feature tasks.
+        Crew member, time point or mission of each row, same index; None for feature tasks.
     folds
         Row positions of train and test rows.
     annotations
@@ -125,8 +126,8 @@ def load_task(
     Parameters
     ----------
     task
-        Id such as ``"A1"``, or a definition from :func:`somb_utils.read_task`, whose tables are published ones or
-        frames in `source`.
+        Id such as ``"A1"``; or a task of your own: the path of its definition, or the definition itself, from
+        :func:`somb_utils.read_task`. Its tables are published ones, CSV files of the folder `source`, or its frames.
     protocol
         ``"rigorous"`` is the protocol by which the project ranks; ``"published"`` reproduces the published scores, and
         ``"aligned"`` differs from it by joining tables by identifier alone. See the book's page on protocols.
@@ -146,7 +147,7 @@ def load_task(
     UsageError
         If the task, protocol, source or ablation is unknown.
     SombError
-        If a table is missing, changed, or does not fit the task.
+        If a table is missing, changed, or does not fit the task; of your own task, the message lists every problem.
 
     Examples
     --------
@@ -160,21 +161,28 @@ def load_task(
     where = resolve_source(source, definition.tables)
     if absent := missing_tables(definition.tables, where):
         raise SombError(missing_message(definition, absent, where))
-    built = features.build(definition, where.load, protocol)
-    X = built.X[definition.ablation_columns(ablation, built.X.columns)] if ablation else built.X
+    definition, built = features.build(definition, where.load, protocol)
+    provenance = {
+        "source": where.kind,
+        "described": where.describe(),
+        "tables": {name: where.fingerprint(name) for name in definition.tables},
+    }
+    return with_folds(definition, built, protocol, provenance, ablation)
+
+
+def with_folds(
+    task: Task, built: Features, protocol: Protocol, provenance: Mapping[str, Any], ablation: str | None = None
+) -> TaskData:
+    """Return features and labels with the folds of a task, checked."""
     return TaskData(
-        task=definition,
+        task=task,
         protocol=protocol,
-        X=X,
+        X=built.X[task.ablation_columns(ablation, built.X.columns)] if ablation else built.X,
         y=built.y,
         groups=built.groups,
-        folds=tuple(_folds(definition, built, 1 if where.kind == "simulated" else splits.REPETITIONS)),
+        folds=tuple(_folds(task, built, 1 if provenance["source"] == "simulated" else splits.REPETITIONS)),
         annotations=built.annotations,
-        provenance={
-            "source": where.kind,
-            "described": where.describe(),
-            "tables": {name: where.fingerprint(name) for name in definition.tables},
-        },
+        provenance=provenance,
         ablation=ablation,
         days=built.days,
     ).check()
@@ -186,14 +194,34 @@ def missing_message(task: Task, absent: list[str], source: Source) -> str:
     return f"{task.id}: {files} is not among the {source.describe()}; {remedy_for(absent, source)}"
 
 
-def _folds(task: Task, built: features.Features, repetitions: int) -> list[Fold]:
-    if built.groups is not None:
-        return splits.leave_one_group_out(built.groups.to_numpy())
+def _folds(task: Task, built: Features, repetitions: int) -> list[Fold]:
+    groups = None if built.groups is None else built.groups.to_numpy()
+    if task.split in GROUPED:
+        assert groups is not None
+        return splits.leave_one_group_out(groups)
     assert built.stratify is not None
-    relatives = None if built.relatives is None else built.relatives.to_numpy()
+    if built.folds is not None:
+        return _stated(task, built)
+    relatives = groups if built.relatives is None else built.relatives.to_numpy()
     try:
         if task.split == "cv5x5":
             return splits.complete(built.stratify, relatives, repetitions)
         return splits.repeated_first_fold(built.stratify) if task.split == "skf5" else splits.shuffled(built.stratify)
     except ValueError as error:
         raise SombError(f"{task.id}: its {len(built.X)} rows cannot be split into stratified folds: {error}") from None
+
+
+def _stated(task: Task, built: Features) -> list[Fold]:
+    """Return a user's own folds; those that leave out groups test each row once, since groups are then drawn."""
+    stated = built.folds
+    assert stated is not None
+    row = stated["id"].map({name: row for row, name in enumerate(built.X.index)})
+    tested = stated.get("part", pd.Series("test", stated.index)) == "test"
+    if task.leaves_groups_out and row[tested].duplicated().any():
+        raise SombError(f"{task.id}: folds that leave out groups may test each row once; a row is tested in two")
+    folds = []
+    for label, rows in row.groupby(stated["fold"], sort=True):
+        test = np.sort(rows[tested].to_numpy())
+        train = rows[~tested].to_numpy() if "part" in stated else np.setdiff1d(np.arange(len(built.X)), test)
+        folds.append(Fold(str(label), np.sort(train), test))
+    return folds

@@ -49,8 +49,9 @@ def test_sign_flip_equals_scipy_and_has_a_floor() -> None:
     assert paired.sign_flip(gaps) == pytest.approx(theirs.pvalue)
     assert paired.sign_flip(np.array([0.9, 0.8, 0.7, 0.95])) == paired.sign_flip_floor(4) == 0.125
     assert paired.sign_flip(np.zeros(4)) == 1.0
-    with pytest.raises(UsageError, match="at most 2"):
-        paired.sign_flip(np.ones(21))
+    assert paired.sign_flip(np.ones(21)) == paired.sign_flip_floor(21) == 2e-5
+    more = np.random.default_rng(0).normal(0.4, 1, 20)
+    assert paired.sign_flip(np.r_[more, 0]) == pytest.approx(paired.sign_flip(more), abs=0.005), "drawn, not enumerated"
 
 
 @pytest.fixture(scope="module")

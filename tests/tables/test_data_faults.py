@@ -228,7 +228,9 @@ def test_a_task_and_a_table_of_ones_own() -> None:
     )
     data = somb.load_task(mine, source={"my_blood": SOURCE.load("clinical_cbc")})
     assert data.name == "my-Task_1" and data.X.shape == (28, 20)
-    with pytest.raises(SombError, match=r"my_blood\.csv is not among .* no published table is named my_blood: give it"):
+    with pytest.raises(
+        SombError, match=r"my_blood\.csv is not among .* no published table is named my_blood: name the folder"
+    ):
         somb.load_task(mine, source="simulated")
     for name in ("", "1a", "a b", "../a", "a" * 65):
         with pytest.raises(SombError, match="not a valid task definition: id"):

@@ -3,10 +3,21 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from somb_utils.tasks.recipes._base import Features, Protocol, Recipe, Spec, Split, TaskType
+from somb_utils.tasks.recipes._base import GROUPED, Features, Protocol, Recipe, Spec, Split, TaskType
 from somb_utils.tasks.recipes._reader import SAMPLE_COLUMNS, Reader
 
-__all__ = ["RECIPES", "SAMPLE_COLUMNS", "Features", "Protocol", "Reader", "Recipe", "Spec", "Split", "TaskType"]
+__all__ = [
+    "GROUPED",
+    "RECIPES",
+    "SAMPLE_COLUMNS",
+    "Features",
+    "Protocol",
+    "Reader",
+    "Recipe",
+    "Spec",
+    "Split",
+    "TaskType",
+]
 
 for _name in sorted(module.name for module in iter_modules(__path__)):
     import_module(f"{__name__}.{_name}")

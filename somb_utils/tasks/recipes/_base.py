@@ -14,7 +14,8 @@ from somb_utils.tasks.recipes._reader import Reader
 
 Protocol = Literal["rigorous", "aligned", "published"]
 TaskType = Literal["binary", "multiclass", "multilabel"]
-Split = Literal["loco", "loto", "skf5", "sss5", "cv5x5"]
+Split = Literal["loco", "loto", "lomo", "skf5", "sss5", "cv5x5", "own"]
+GROUPED: tuple[Split, ...] = ("loco", "loto", "lomo")  # which leave one group out
 
 
 class Spec(BaseModel):
@@ -30,11 +31,13 @@ class Features:
     X: pd.DataFrame  # rows × features
     y: pd.Series | pd.DataFrame  # labels; 0/1 columns for multilabel tasks
     _: KW_ONLY
-    groups: pd.Series | None = None  # crew member (LOCO) or time point (LOTO) of each row; None for feature tasks
+    groups: pd.Series | None = None  # crew member, time point, mission of each row; None for feature tasks
     relatives: pd.Series | None = None  # which rows of a feature task are never on both sides of a fold
+    folds: pd.DataFrame | None = None  # own folds: fold, id and part (train or test) of each of their rows
     days: pd.Series | None = None  # day of sampling of each row, if the tables name it
     stratify: np.ndarray | None = None  # labels in the row order that the split was stratified on, if it differs
     annotations: pd.DataFrame = field(default_factory=pd.DataFrame)  # facts that a metric needs beside the prediction
+    problems: tuple[str, ...] = ()  # every reason why these cannot be used, if the recipe lists them
 
 
 def shares(samples: pd.DataFrame) -> pd.DataFrame:
@@ -54,12 +57,23 @@ class Recipe(Spec, ABC):
     splits: ClassVar[tuple[Split, ...]] = ("skf5", "sss5", "cv5x5")
     types: ClassVar[tuple[TaskType, ...]] = ("binary",)
     columns_ordered: ClassVar[bool] = False  # whether features are in the definition's order, not sorted by name
+    keeps_metric: ClassVar[bool] = False  # whether the stated primary metric leads under every protocol
 
     recipe: str
 
     @abstractmethod
     def build(self, tables: Reader, classes: tuple[str, ...], protocol: Protocol) -> Features:
         """Return the features; ``published`` pairs rows by position where the published numbers were computed so."""
+
+    def misfit(self, kind: TaskType, split: Split) -> str | None:
+        """Say why a task of this type and split cannot be made, if it cannot."""
+        if kind in self.types and split in self.splits:
+            return None
+        return f"the recipe {self.recipe} makes {' or '.join(self.types)} tasks, split by {' or '.join(self.splits)}"
+
+    def groups_left_out(self, split: Split) -> bool:
+        """Return whether every fold leaves out groups, which are then what was sampled."""
+        return split in GROUPED
 
     def sampling_unit(self, row: str) -> str:
         """Return the id of what was sampled together with a row: by default the row itself."""
