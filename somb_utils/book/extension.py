@@ -4,13 +4,14 @@ A marker in a page, such as ``<!-- somb:tasks -->``, is replaced while Sphinx re
 stored and plain ``jupyter-book build .`` gives the same pages as ``somb book``.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somb_utils.labels import markdown, metric_name
-from somb_utils.tables.registry import COMMIT, TableInfo, registry
+from somb_utils.tables.registry import COMMITS, TableInfo, registry
 from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def table_pages() -> str:
     """Return the open tables, one section per study: file, shape, accession, paper, licence, tasks."""
     tables = sorted(registry().values(), key=lambda table: (table.study.split(";")[0], table.name))
     head = ["| table | rows × columns | accession | paper | licence | tasks |", "|---|--:|---|---|---|---|"]
-    parts = [f"{len(tables)} tables, all from commit `{COMMIT[:7]}` of the source repository."]
+    counts = Counter(table.repository for table in tables)
+    commits = [f"{n} from `{name}` (commit `{COMMITS[name][:7]}`)" for name, n in counts.items()]
+    parts = [f"{len(tables)} tables: {', '.join(commits)}."]
     for study, members in groupby(tables, key=lambda table: table.study.split(";")[0]):
         parts += [f"## {study}", "\n".join([*head, *map(_table_row, members)])]
     return "\n\n".join(parts)

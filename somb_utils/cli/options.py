@@ -62,7 +62,12 @@ Params = Annotated[
     ),
 ]
 Protocol = Annotated[ProtocolName, typer.Option(parser=read_protocol, help="Folds and preparation.")]
-Data = Annotated[str, typer.Option("--data", help="auto, open, simulated, or a folder with the published CSV files.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data", help="auto, open, simulated, or the folder with the published CSV files; several as in PATH."
+    ),
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Jobs at once; -1: one per core.")]
 Cluster = Annotated[
     str | None, typer.Option("--cluster", help="Dask scheduler (tls://host:8786), or local:N for N local processes.")

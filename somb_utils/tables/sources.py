@@ -17,7 +17,16 @@ from typing_extensions import override
 from somb_utils.errors import SombError, UsageError, printable
 from somb_utils.paths import DATA, absolute, cache_dir, replacing
 from somb_utils.tables.checks import check_table
-from somb_utils.tables.registry import TableInfo, fetch_command, open_folder, registry, remedy, table_info, verify_file
+from somb_utils.tables.registry import (
+    HUMAN,
+    TableInfo,
+    fetch_command,
+    open_folder,
+    registry,
+    remedy,
+    table_info,
+    verify_file,
+)
 
 Kind = Literal["simulated", "open", "custom"]
 
@@ -45,28 +54,36 @@ class Source(Protocol):
 
 @dataclass
 class FolderSource(Source):
-    """The open tables in a folder, each verified by its hash before its first use."""
+    """The open tables in one or several folders, each verified by its hash before its first use."""
 
-    folder: Path
+    folders: tuple[Path, ...]
     kind: Kind = "open"
     _loaded: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self.folder = absolute(self.folder)
+    def __init__(self, *folders: Path) -> None:
+        self.folders, self._loaded = tuple(map(absolute, folders)), {}
 
     @override
     def describe(self) -> str:
-        return f"open tables in {self.folder}"
+        return f"open tables in {', '.join(map(str, self.folders))}"
+
+    def path(self, name: str) -> Path:
+        """Return the file of a table in the first folder that has it, by its name or by its path in the repository.
+
+        Where none has it, the file that the first folder lacks.
+        """
+        info = table_info(name)
+        candidates = [folder / file for folder in self.folders for file in (info.file, info.path)]
+        return next((file for file in candidates if file.is_file()), candidates[0])
 
     @override
     def has(self, name: str) -> bool:
-        return name in registry() and (self.folder / table_info(name).file).is_file()
+        return name in registry() and self.path(name).is_file()
 
     @override
     def load(self, name: str) -> pd.DataFrame:
         if name not in self._loaded:
-            info = table_info(name)
-            path = self.folder / info.file
+            info, path = table_info(name), self.path(name)
             verify_file(path, info)
             self._loaded[name] = check_table(_read_csv(path, info), info, exact=True)
         return self._loaded[name]
@@ -77,7 +94,7 @@ class FolderSource(Source):
 
     @override
     def remedy(self, names: Iterable[str]) -> str:
-        return remedy(map(table_info, names), self.folder)
+        return remedy(map(table_info, names), self.folders[0])
 
 
 @dataclass
@@ -203,11 +220,11 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
     Parameters
     ----------
     source
-        ``simulated``; ``open``, the verified download cache; a folder of the published CSV files; a mapping of table
-        name to DataFrame; or ``auto``: the folder in ``SOMB_DATA`` if set, else the cache if it has all of `tables`,
-        else the simulated tables, with a note on standard error.
+        ``simulated``; ``open``, the verified download cache; a folder of the published CSV files, or several, separated
+        as in ``PATH``; a mapping of table name to DataFrame; or ``auto``: the folders in ``SOMB_DATA`` if set, else the
+        cache if it has all of `tables`, else the simulated tables, with a note on standard error.
     tables
-        Names of the tables that will be read; those of every task by default.
+        Names of the tables that will be read; those of every task of the published benchmark by default.
 
     Returns
     -------
@@ -232,24 +249,27 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
             raise SombError("no open table has been downloaded yet; get them with: somb data fetch")
         return FolderSource(open_folder())
     if source != "auto":
-        folder = absolute(source)
-        if not folder.is_dir():
-            raise UsageError(f"data source '{source}' is neither simulated, open, auto nor a folder")
-        return FolderSource(folder)
+        return _in_folders(str(source), "the data source '{}' is neither simulated, open, auto nor a folder")
     if os.environ.get("SOMB_DATA"):
-        folder = absolute(os.environ["SOMB_DATA"])
-        if not folder.is_dir():
-            raise UsageError(f"SOMB_DATA names '{folder}', which is not a folder")
-        return FolderSource(folder)
+        return _in_folders(os.environ["SOMB_DATA"], "SOMB_DATA names '{}', which is not a folder")
     cached = FolderSource(open_folder())
     if tables is None:
-        tables = [name for name, info in registry().items() if info.tasks]
+        tables = [name for name, info in registry().items() if info.tasks and info.repository == HUMAN]
     wanted = list(dict.fromkeys(tables))
     absent = missing_tables(wanted, cached)
     if not absent:
         return cached
     _say_simulated(absent, len(wanted))
     return SimulatedSource()
+
+
+def _in_folders(text: str, problem: str) -> FolderSource:
+    """Return the source of a folder, or of several that are separated as in ``PATH``."""
+    parts = [text] if Path(text).is_dir() else [part for part in text.split(os.pathsep) if part]
+    for part in parts:
+        if not absolute(part).is_dir():
+            raise UsageError(problem.format(part))
+    return FolderSource(*map(Path, parts))
 
 
 def load_table(name: str, source: SourceLike = "auto") -> pd.DataFrame:
@@ -296,9 +316,11 @@ def missing_tables(names: Iterable[str], source: Source) -> list[str]:
 
 
 def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
-    ids = dict.fromkeys(info.id, str)
+    ids = dict.fromkeys([*info.id, "Unnamed: 0"], str)
     try:  # only blank cells are missing; "NA" may be a gene
         table = pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], low_memory=False)
+        if info.id:  # of a table whose first column, the identifiers, has no name
+            table = table.rename(columns={"Unnamed: 0": info.id[0]})
         return table.copy()  # one block per dtype, where reading leaves one per column, which is slow to use
     except ValueError as error:
         raise SombError(f"{path} cannot be read as CSV: {error}") from None
