@@ -11,27 +11,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA
+from somb_utils.tasks._metrics import LEADS, PRIMARY, SECONDARY, Metrics
 from somb_utils.tasks.recipes import RECIPES, Protocol, Recipe, Spec, Split, TaskType
 
 PROTOCOLS: tuple[Protocol, ...] = ("rigorous", "aligned", "published")
 Tier = Literal["calibration", "standard", "advanced", "frontier"]
-
-# Metrics that may be primary, since their chance level is known; and those reported beside them.
-PRIMARY: dict[TaskType, tuple[str, ...]] = {
-    "binary": ("auroc", "auprc"),
-    "multiclass": ("macro_f1", "macro_auroc"),
-    "multilabel": ("micro_f1", "micro_ap"),
-}
-SECONDARY: dict[TaskType, tuple[str, ...]] = {
-    "binary": ("f1", "precision_at_50", "precision_at_100", "ndcg_at_50", "ndcg_at_100", "direction_concordance"),
-    "multiclass": ("accuracy", "weighted_f1", "balanced_log_loss"),
-    "multilabel": ("macro_f1", "hamming_loss", "mean_auroc"),
-}
-# Under the protocol ``rigorous`` these lead, and the metric that led stands beside them.
-LEADS: dict[TaskType, tuple[str, ...]] = {
-    "multiclass": ("macro_auroc", "macro_f1", "balanced_log_loss"),
-    "multilabel": ("micro_ap", "micro_f1"),
-}
 
 if TYPE_CHECKING:
     FeatureSpec = Recipe
@@ -39,21 +23,8 @@ else:
     FeatureSpec = Annotated[Union[RECIPES], Field(discriminator="recipe")]  # noqa: UP007
 
 
-class Metrics(Spec):
-    """The metric that ranks models, and those reported beside it."""
-
-    primary: str
-    secondary: tuple[str, ...]
-
-    def led_by(self, names: tuple[str, ...]) -> "Metrics":
-        """Return these metrics behind others, the first of which is primary."""
-        order = dict.fromkeys((*names, self.primary, *self.secondary))
-        primary, *secondary = order
-        return Metrics(primary=primary, secondary=tuple(secondary))
-
-
 class Task(Spec):
-    """A task: one of the 21 that ``data/tasks/<id>.json`` define, or a user's.
+    """A task that ``data/tasks/<id>.json`` defines, one of the published 21 or an extension, or a user's.
 
     Parameters
     ----------
@@ -67,6 +38,8 @@ class Task(Spec):
         Stated difficulty: calibration, standard, advanced or frontier.
     supplementary
         Whether it is reported and left out of composites.
+    extension
+        Whether it was added to the 21 tasks of the published benchmark: extensions have a composite of their own.
     composite_group
         Group of the composite score; None when left out.
     type
@@ -80,12 +53,14 @@ class Task(Spec):
     n_rows, n_features
         Shape of the features.
     split
-        ``loco``, ``loto``, ``skf5``, ``sss5`` or ``cv5x5``; see the book's page on protocols.
+        ``loco``, ``loto``, ``lomo``, ``lotissue``, ``skf5``, ``sss5`` or ``cv5x5``; see the book's page on protocols.
     label_by_day
         Whether all groups were sampled on the same days and the label is a function of the day, as flight phase is. The
         p-value of such a task is that of :func:`somb_utils.day_test`.
     pca
         Principal components per block of columns that share a prefix.
+    columns
+        Substrings of the names of the columns that are its features, where the ablations have others; all if empty.
     ablations
         Feature subsets: substrings of the column names kept; a leading ``!`` drops them.
     metrics
@@ -104,6 +79,9 @@ class Task(Spec):
     missions: tuple[str, ...]
     tier: Tier
     supplementary: bool = False
+    extension: bool = Field(
+        False, description="whether it was added to the published benchmark; extensions have a composite of their own"
+    )
     composite_group: str | None = Field(description="group of the composite score; null when left out")
     type: TaskType
     features: FeatureSpec
@@ -120,6 +98,9 @@ class Task(Spec):
         False, description="whether the label is a function of the day of sampling, the same for all groups"
     )
     pca: dict[str, int] = Field({}, description="components per block of columns; the key is the column prefix")
+    columns: tuple[str, ...] = Field(
+        (), description="substrings of the names of its features, where the ablations have others; empty for all"
+    )
     ablations: dict[str, tuple[str, ...]] = Field(
         {}, description="feature subsets: substrings of the column names kept; a leading ! drops them"
     )
@@ -189,15 +170,15 @@ class Task(Spec):
         """Names of the ablations in results, ``<id>_<ablation>``."""
         return tuple(f"{self.id}_{name}" for name in self.ablations)
 
-    def ablation_columns(self, name: str, columns: Iterable[str]) -> list[str]:
-        """Return the columns that an ablation keeps.
+    def ablation_columns(self, name: str | None, columns: Iterable[str]) -> list[str]:
+        """Return the columns that are the features of the task, or of one of its ablations.
 
         Parameters
         ----------
         name
-            Of the ablation.
+            Of the ablation; None for the task itself.
         columns
-            All feature names.
+            All that the recipe made.
 
         Returns
         -------
@@ -209,9 +190,9 @@ class Task(Spec):
         UsageError
             If the task defines no such ablation.
         """
-        if name not in self.ablations:
+        if name is not None and name not in self.ablations:
             raise UsageError(f"{self.id} has no ablation '{name}'; it has: {', '.join(self.ablations) or 'none'}")
-        parts = self.ablations[name]
+        parts = self.columns if name is None else self.ablations[name]
         dropped = [p[1:] for p in parts if p.startswith("!")]
         kept = [p for p in parts if not p.startswith("!")]
         return [c for c in columns if not any(p in c for p in dropped) and (not kept or any(p in c for p in kept))]
@@ -257,7 +238,7 @@ def read_task(text: str, where: str) -> Task:
 
 @cache
 def catalogue() -> dict[str, Task]:
-    """Return all task definitions by id, sorted."""
+    """Return all task definitions by id, sorted: the published benchmark's and the extensions'."""
     files = sorted(file for file in (DATA / "tasks").glob("*.json") if file.stem != "schema")
     tasks = [read_task(file.read_text(encoding="utf-8"), str(file)) for file in files]
     return {task.id: task for task in tasks}
@@ -308,7 +289,7 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
     Parameters
     ----------
     patterns
-        ``"A1,F*"`` or ``["A1", "F*"]``; all 21 tasks when omitted.
+        ``"A1,F*"`` or ``["A1", "F*"]``; the 21 tasks of the published benchmark when omitted.
 
     Returns
     -------
@@ -324,9 +305,11 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
     --------
     >>> [task.id for task in select_tasks("H*,A1")]
     ['A1', 'H1']
+    >>> len(select_tasks())
+    21
     """
     if patterns is None:
-        return list(catalogue().values())
+        return [task for task in catalogue().values() if not task.extension]
     if isinstance(patterns, str):
         patterns = patterns.split(",")
     wanted = [p.strip().upper() for p in patterns if p.strip()]

@@ -34,7 +34,7 @@ class TaskData:
     y
         Class names (Series) or 0/1 columns (DataFrame, multilabel), same index.
     groups
-        Crew member or time point of each row, same index; None for feature tasks.
+        Crew member, time point, mission or tissue of each row, same index; None for feature tasks.
     folds
         Row positions of train and test rows.
     annotations
@@ -134,7 +134,7 @@ def load_task(
     source
         See :func:`somb_utils.tables.resolve_source`.
     ablation
-        A feature subset that the task defines, e.g. ``"effect_only"`` of B1.
+        A feature subset that the task defines, e.g. ``"effect_only"`` of B1, or ``"reactome"`` of J1.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def load_task(
     if absent := missing_tables(definition.tables, where):
         raise SombError(missing_message(definition, absent, where))
     built = features.build(definition, where.load, protocol)
-    X = built.X[definition.ablation_columns(ablation, built.X.columns)] if ablation else built.X
+    X = built.X[definition.ablation_columns(ablation, built.X.columns)]
     return TaskData(
         task=definition,
         protocol=protocol,

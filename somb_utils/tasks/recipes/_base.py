@@ -14,7 +14,7 @@ from somb_utils.tasks.recipes._reader import Reader
 
 Protocol = Literal["rigorous", "aligned", "published"]
 TaskType = Literal["binary", "multiclass", "multilabel"]
-Split = Literal["loco", "loto", "skf5", "sss5", "cv5x5"]
+Split = Literal["loco", "loto", "lomo", "lotissue", "skf5", "sss5", "cv5x5"]
 
 
 class Spec(BaseModel):
@@ -30,7 +30,7 @@ class Features:
     X: pd.DataFrame  # rows × features
     y: pd.Series | pd.DataFrame  # labels; 0/1 columns for multilabel tasks
     _: KW_ONLY
-    groups: pd.Series | None = None  # crew member (LOCO) or time point (LOTO) of each row; None for feature tasks
+    groups: pd.Series | None = None  # what is left out with each row, such as its crew member; None for feature tasks
     relatives: pd.Series | None = None  # which rows of a feature task are never on both sides of a fold
     days: pd.Series | None = None  # day of sampling of each row, if the tables name it
     stratify: np.ndarray | None = None  # labels in the row order that the split was stratified on, if it differs
