@@ -76,7 +76,7 @@ def _best(comparison: "Comparison") -> str:
 
 
 def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str, format: Format) -> None:
-    from somb_utils.labels import BEST_NOTE
+    from somb_utils.labels import BEST_NOTE, THESE_NOTE
 
     scores = comparison.scores.drop(columns=["protocol", "source", "failed", "undefined"])
     if format is Format.json:
@@ -84,8 +84,10 @@ def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str
         return
     tables = {
         "Scores, 95 % interval, p against chance (labels or days shuffled), q over the table": scores,
-        f"Paired difference from {reference}; wins: share of bootstrap replicates above it; p_these: on these crew or "
-        "time points; p_new: on new crew, time points, genes or metabolites": differences.drop(columns="protocol"),
+        f"Paired difference from {reference}; wins: share of bootstrap replicates above it; p_these: on these crew, "
+        "time points, missions or tissues; p_new: on new ones, or new genes or metabolites": differences.drop(
+            columns="protocol"
+        ),
     }
     if comparison.ranks is not None:
         title = f"Mean rank over {len(comparison.ranks.scores)} tasks, Friedman p = {comparison.ranks.p:.2g}"
@@ -105,13 +107,17 @@ def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str
     if format is not Format.table:
         return
     print(BEST_NOTE)
+    if "low_these" in scores:
+        print(THESE_NOTE)
     if untested := _without_day_test(comparison.scores):
         names = ",".join(untested)
         print(f"No p on {names}, whose labels follow the day of sampling: somb day {names} --run FOLDER tests them.")
     floors = differences.loc[differences["test"] == "sign flip", "floor"]
     if len(floors):
         shown = ", ".join(sorted({f"{floor:g}" for floor in floors}))
-        print(f"With so few crew or time points, the sign flip gives no p_new below {shown}.")
+        print(
+            f"With so few crew members, time points, missions or tissues, the sign flip gives no p_new below {shown}."
+        )
 
 
 def _without_day_test(scores: "pd.DataFrame") -> list[str]:

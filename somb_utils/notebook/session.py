@@ -24,6 +24,7 @@ from somb_utils.runs.runner import run, unavailable
 from somb_utils.stats import above_chance
 from somb_utils.tables.sources import Source, missing_tables, remedy_for, resolve_source
 from somb_utils.tasks.definitions import catalogue, select_tasks, task_tables
+from somb_utils.tasks.splits import LEFT_OUT
 from somb_utils.tasks.task_data import TaskData, load_task
 
 
@@ -241,10 +242,14 @@ class Session:
             fitted = scores[~scores["model"].isin(TRIVIAL)]
             best = (fitted if len(fitted) else scores).sort_values("mean", kind="stable").iloc[-1]
             groups = self.tasks[str(name)].groups
+            ends = f"[{best['low']:.3f}, {best['high']:.3f}]"
+            if pd.notna(best.get("low_these")):
+                left_out = LEFT_OUT[self.tasks[str(name)].task.split]
+                ends += f" for new {left_out}s and [{best['low_these']:.3f}, {best['high_these']:.3f}] for new animals"
             unit = f"{best['rows']:,} rows" + (f" in {best['folds']} groups" if groups is not None else "")
             lines.append(
                 f"- **{name}**: the best model is {literal(best['model'])}, with {metric_name(best['metric'])} "
-                f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}], "
+                f"{best['mean']:.3f} {ends}, "
                 f"{_verdict(best, self.tasks[str(name)].task.label_by_day)}; N = {unit}."
             )
         doubt = "\n\n*These tables are simulated: the scores show the method, not biology.*" if self.simulated else ""

@@ -217,7 +217,8 @@ def compare(
     _check_one_protocol(run.results["protocol"].unique())
     with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
         draws = all_replicates(run.predictions, n_bootstrap, seed)
-        summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed)
+        these = all_replicates(run.predictions, n_bootstrap, seed, these=True)
+        summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed, these)
         scores = run.with_p_values(summary, n_permutations, seed)
     differences = of_draws(run.results, run.predictions, draws, n_permutations, seed)
     ranks = ratings = composite = None

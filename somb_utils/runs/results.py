@@ -48,7 +48,9 @@ class RunResult:
             One row per task and model: mean over seeds and folds, population SD over the scored folds (means over
             seeds), how many those are, failed and undefined fits, number of ``seeds`` and the sample SD of their scores
             (``seed_sd``), chance level, interval (``low``, ``high``), and whether the model is in the set of
-            ``best`` models, which a multiple comparison with the best (Hsu 1981) cannot exclude.
+            ``best`` models, which a multiple comparison with the best (Hsu 1981) cannot exclude. Where tasks leave out
+            missions or tissues, that interval is for new ones, and ``low_these`` and ``high_these`` are those for new
+            animals on these missions or tissues.
 
         Examples
         --------
