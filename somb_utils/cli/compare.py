@@ -95,10 +95,13 @@ def _print(comparison: "Comparison", differences: "pd.DataFrame", reference: str
     if comparison.ratings is not None:
         title = "Elo, and improvability: share of the error that the task's best model avoids; intervals over tasks"
         tables[title] = comparison.ratings.reset_index()
-    if comparison.composite is not None:
-        tables["Composite, 95 % interval; p_best: share of bootstrap replicates in which it is best"] = (
-            comparison.composite.reset_index()
-        )
+    note = "95 % interval; p_best: share of bootstrap replicates in which it is best"
+    for name, composite in (
+        ("Composite", comparison.composite),
+        ("Composite of the extensions", comparison.extensions),
+    ):
+        if composite is not None and len(composite):
+            tables[f"{name}, {note}"] = composite.reset_index()
     if len(comparison.calibration):
         tables["Calibration of binary tasks; skill: Brier score against the prevalence"] = comparison.calibration
     mark = " (SIMULATED tables)" if comparison.source == "simulated" else ""

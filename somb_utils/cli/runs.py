@@ -186,8 +186,10 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
     with_random = set(summary.loc[summary["model"] == RANDOM, "task"])
     if "published" not in set(summary["protocol"]) or set(summary["task"]) == with_random:
         note = "0 at chance, 1 if perfect, mean over groups of tasks; p_best: share of replicates in which it is best"
-        composite = result.composite(n_jobs=jobs).round(3).reset_index()
-        print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")
+        for name, extensions in (("Composite", False), ("Composite of the extensions", True)):
+            composite = result.composite(n_jobs=jobs, extensions=extensions).round(3).reset_index()
+            if len(composite):
+                print_frame(composite.astype(object).fillna("").astype(str), format, title=f"{name}: {note}")
 
 
 def _report(result: "RunResult", tasks: str | None, source: "Source") -> None:

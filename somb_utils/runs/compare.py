@@ -41,6 +41,8 @@ class Comparison:
         Elo and improvability, where there are ranks; see :func:`somb_utils.stats.ratings`.
     composite
         The composite of each model with its interval; None if its protocol needs the random baseline, which is missing.
+    extensions
+        The same over the tasks that extend the published benchmark.
     calibration
         One row per binary task and model whose scores are probabilities: rows, prevalence, Brier score, skill.
     curves
@@ -54,6 +56,7 @@ class Comparison:
     ranks: stats.Ranking | None
     ratings: pd.DataFrame | None
     composite: pd.DataFrame | None
+    extensions: pd.DataFrame | None
     calibration: pd.DataFrame
     curves: pd.DataFrame
     source: str
@@ -221,14 +224,15 @@ def compare(
         summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed, these)
         scores = run.with_p_values(summary, n_permutations, seed)
     differences = of_draws(run.results, run.predictions, draws, n_permutations, seed)
-    ranks = ratings = composite = None
+    ranks = ratings = composite = extensions = None
     with suppress(UsageError):
         ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)], draws)
         ratings = stats.ratings(ranks.scores)
     with suppress(UsageError):
-        composite = composite_of(summary, draws)
+        composite, extensions = (composite_of(summary, draws, extensions=added) for added in (False, True))
     table, curves = _calibrations(run.predictions)
-    return Comparison(scores, differences, ranks, ratings, composite, table, curves, str(run.provenance["source"]))
+    source = str(run.provenance["source"])
+    return Comparison(scores, differences, ranks, ratings, composite, extensions, table, curves, source)
 
 
 def _calibrations(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

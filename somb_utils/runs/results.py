@@ -103,6 +103,7 @@ class RunResult:
         n_bootstrap: int = 1000,
         seed: int = 42,
         n_jobs: int | None = None,
+        extensions: bool = False,
     ) -> pd.DataFrame:
         """Return the composite score of each model: how far above chance it is, as a mean over groups of tasks.
 
@@ -116,13 +117,15 @@ class RunResult:
             Of the replicates.
         n_jobs
             Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
+        extensions
+            Whether it is the composite of the extensions, and not that of the published benchmark's tasks.
 
         Returns
         -------
         DataFrame
             Indexed by model, best first: one column per group, ``composite``, its interval (``low``, ``high``),
             ``p_best`` (the share of replicates in which the model is the best of those that learn) and how many
-            ``groups`` there are.
+            ``groups`` there are. Empty if the run has no such task.
 
         Raises
         ------
@@ -143,7 +146,7 @@ class RunResult:
         summary = summarise(self.results, self.provenance)
         single = n_bootstrap and summary["protocol"].nunique() == 1
         draws = all_replicates(self.predictions, n_bootstrap, seed, n_jobs) if single else None
-        return composite_of(summary, draws, weights)
+        return composite_of(summary, draws, weights, extensions)
 
     def failures(self) -> pd.DataFrame:
         """List the fold jobs that failed.
