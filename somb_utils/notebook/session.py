@@ -228,8 +228,9 @@ class Session:
             return
         primary = self.scores[["task", "model", "metric"]]
         show(plots.scores(self.scores, self.result.results.merge(primary, on=["task", "model", "metric"])))
-        for groups in sorted({data.groups.nunique() for data in self.tasks.values() if data.groups is not None}):
-            show(of_groups(groups))
+        sizes = sorted({data.groups.nunique() for data in self.tasks.values() if data.groups is not None})
+        for sentence in dict.fromkeys(map(of_groups, sizes)):
+            show(sentence)
 
     def recap(self) -> None:
         """Name each task's best non-trivial model, and say whether it is above chance."""
