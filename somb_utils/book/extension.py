@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SPLITS = {
     "loco": "leave one crew member out (LOCO)",
     "loto": "leave one time point out (LOTO)",
+    "lomo": "leave one mission out (LOMO)",
+    "lotissue": "leave one tissue out (LOTISSUE)",
     "skf5": "first fold of five stratified 5-fold splits (SKF5)",
     "sss5": "five stratified shuffles, 80 % to train (SSS5)",
     "cv5x5": "complete 5 × 5 cross-validation (CV5X5)",
@@ -52,6 +54,7 @@ def _task_section(task: Task) -> str:
     counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in task.class_counts.items())
     facts = {
         "Tier": _tier(task) + ("; supplementary: reported, left out of composites" if task.supplementary else ""),
+        "Extension": "not in the published benchmark; counted in the composite of the extensions" * task.extension,
         "Missions": ", ".join(task.missions),
         "Rows × features": _shape(task),
         "Labels" if task.type == "multilabel" else "Classes": counts,
@@ -72,7 +75,7 @@ def _task_section(task: Task) -> str:
 
 
 def _tier(task: Task) -> str:
-    return task.tier + ("\\*" if task.supplementary else "")
+    return task.tier + "\\*" * task.supplementary + "†" * task.extension
 
 
 def _shape(task: Task) -> str:

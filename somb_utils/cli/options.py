@@ -38,7 +38,9 @@ def read_names(texts: list[str] | None) -> list[str] | None:
     return names or None
 
 
-Tasks = Annotated[str | None, typer.Option("--tasks", "-t", help="Ids or wildcards, e.g. A1,F* [default: all].")]
+Tasks = Annotated[
+    str | None, typer.Option("--tasks", "-t", help="Ids or wildcards, e.g. A1,F* [default: the published 21].")
+]
 TaskNames = Annotated[
     list[str] | None, typer.Option("--tasks", "-t", callback=read_names, help="Ids, comma-separated [default: all].")
 ]
