@@ -40,7 +40,7 @@ PLANS: dict[str, tuple[str, list[dict[str, int]]]] = {
 
 def fresh(source: Source) -> Source:
     """Return the same source with nothing loaded."""
-    return FolderSource(source.folder) if isinstance(source, FolderSource) else SimulatedSource()
+    return FolderSource(*source.folders) if isinstance(source, FolderSource) else SimulatedSource()
 
 
 def reference(tasks: list[str], source: Source, models: tuple[str, ...] = tuple(BASELINES)) -> dict[Key, Scores]:
@@ -131,7 +131,7 @@ def peak_memory() -> Iterator[list[float]]:
 def speed(tasks: list[str], source: Source) -> pd.DataFrame:
     """Time a cold run, a warm one and the reference loop."""
     cores = joblib.cpu_count()
-    data = str(source.folder) if isinstance(source, FolderSource) else "simulated"
+    data = os.pathsep.join(map(str, source.folders)) if isinstance(source, FolderSource) else "simulated"
     somb = str(Path(sys.executable).with_name("somb"))
     with tempfile.TemporaryDirectory() as folder:
         options = {"protocol": "published", "out": folder}

@@ -24,6 +24,10 @@ def interval(low: float, high: float) -> str:
 
 BEST_MARK, CHANCE_MARK = "*", "‡"
 BEST_NOTE = f"{BEST_MARK} in the best set: a multiple comparison with the best cannot exclude it"
+THESE_NOTE = (
+    "Where missions or tissues are left out, there are two intervals: new (low, high), for new missions or tissues; "
+    "these (low_these, high_these), for new animals on these missions or tissues"
+)
 CHANCE_NOTE = f"{CHANCE_MARK} not above chance (permutation test, q ≥ 0.05 over the table)"
 
 
@@ -38,11 +42,12 @@ def wide(summary: pd.DataFrame, newline: str = "\n", above: pd.Series | None = N
         counts = {"failed": row.failed, "undefined": row.undefined}
         left_out = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
         score = plus_minus(row.mean, row.sd) + "".join(f" {mark}" for mark, on in marked.items() if on)
-        return newline.join(part for part in (score, interval(row.low, row.high), left_out and f"({left_out})") if part)
+        ends, these = interval(row.low, row.high), interval(row.low_these, row.high_these)
+        intervals = (f"new {ends}", f"these {these}") if these else (ends,)
+        return newline.join(part for part in (score, *intervals, left_out and f"({left_out})") if part)
 
-    scores = summary.assign(
-        text=[text(*row) for row in zip(summary.itertuples(), marks.to_dict("records"), strict=True)]
-    )
+    ends = summary.reindex(columns=[*summary, *({"low_these", "high_these"} - set(summary))])
+    scores = summary.assign(text=[text(*row) for row in zip(ends.itertuples(), marks.to_dict("records"), strict=True)])
     table = scores.pivot(index="task", columns="model", values="text").fillna("")[summary["model"].unique()]
     first = scores.drop_duplicates("task").set_index("task")
     table.insert(0, "metric", first["metric"])

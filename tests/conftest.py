@@ -11,7 +11,7 @@ from hypothesis import settings
 from platformdirs import user_cache_dir
 
 from somb_utils import cli
-from somb_utils.tables.registry import COMMIT, registry
+from somb_utils.tables.registry import HUMAN, open_folder, registry
 
 # The same examples on every machine and in every run; `make explore` draws other ones, ten times as many.
 # A busy machine makes any example slow; slowness is not what these tests are about.
@@ -51,13 +51,25 @@ def open_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if (published / "processed").is_dir():
         return published
     caches = (os.environ.get("SOMB_FETCHED"), os.environ.get("SOMB_CACHE"), user_cache_dir("spaceomicsbench"))
-    needed = [table.file for table in registry().values() if table.tasks]
-    for fetched in (Path(cache) / "open" / COMMIT[:7] for cache in caches if cache):
+    needed = [table.file for table in registry().values() if table.tasks and table.repository == HUMAN]
+    for fetched in (Path(cache) / "open" / open_folder().name for cache in caches if cache):
         if all((fetched / file).is_file() for file in needed):
             folder = tmp_path_factory.mktemp("open-data")
             (folder / "processed").symlink_to(fetched.absolute(), target_is_directory=True)
             return folder
     pytest.skip(f"no real tables: somb data fetch gets them, or SOMB_OPEN_DATA names their folder (not {published})")
+
+
+@pytest.fixture(scope="session")
+def mouse_data() -> Path:
+    """Folder of the real tables of mouse missions, as their repository has them; skips where there are none.
+
+    It is ``SOMB_MOUSE_DATA``, else ``../shared/open-data-mouse``.
+    """
+    published = Path(os.environ.get("SOMB_MOUSE_DATA") or ROOT.parent / "shared" / "open-data-mouse")
+    if not (published / "processed" / "pathway_scores").is_dir():
+        pytest.skip(f"no real tables of mouse missions: SOMB_MOUSE_DATA names their folder (not {published})")
+    return published
 
 
 @pytest.fixture(scope="session")

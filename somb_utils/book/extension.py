@@ -4,13 +4,14 @@ A marker in a page, such as ``<!-- somb:tasks -->``, is replaced while Sphinx re
 stored and plain ``jupyter-book build .`` gives the same pages as ``somb book``.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from somb_utils.labels import markdown, metric_name
-from somb_utils.tables.registry import COMMIT, TableInfo, registry
+from somb_utils.tables.registry import COMMITS, TableInfo, registry
 from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 SPLITS = {
     "loco": "leave one crew member out (LOCO)",
     "loto": "leave one time point out (LOTO)",
+    "lomo": "leave one mission out (LOMO)",
+    "lotissue": "leave one tissue out (LOTISSUE)",
     "skf5": "first fold of five stratified 5-fold splits (SKF5)",
     "sss5": "five stratified shuffles, 80 % to train (SSS5)",
     "cv5x5": "complete 5 × 5 cross-validation (CV5X5)",
@@ -51,6 +54,7 @@ def _task_section(task: Task) -> str:
     counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in task.class_counts.items())
     facts = {
         "Tier": _tier(task) + ("; supplementary: reported, left out of composites" if task.supplementary else ""),
+        "Extension": "not in the published benchmark; counted in the composite of the extensions" * task.extension,
         "Missions": ", ".join(task.missions),
         "Rows × features": _shape(task),
         "Labels" if task.type == "multilabel" else "Classes": counts,
@@ -71,7 +75,7 @@ def _task_section(task: Task) -> str:
 
 
 def _tier(task: Task) -> str:
-    return task.tier + ("\\*" if task.supplementary else "")
+    return task.tier + "\\*" * task.supplementary + "†" * task.extension
 
 
 def _shape(task: Task) -> str:
@@ -82,7 +86,9 @@ def table_pages() -> str:
     """Return the open tables, one section per study: file, shape, accession, paper, licence, tasks."""
     tables = sorted(registry().values(), key=lambda table: (table.study.split(";")[0], table.name))
     head = ["| table | rows × columns | accession | paper | licence | tasks |", "|---|--:|---|---|---|---|"]
-    parts = [f"{len(tables)} tables, all from commit `{COMMIT[:7]}` of the source repository."]
+    counts = Counter(table.repository for table in tables)
+    commits = [f"{n} from `{name}` (commit `{COMMITS[name][:7]}`)" for name, n in counts.items()]
+    parts = [f"{len(tables)} tables: {', '.join(commits)}."]
     for study, members in groupby(tables, key=lambda table: table.study.split(";")[0]):
         parts += [f"## {study}", "\n".join([*head, *map(_table_row, members)])]
     return "\n\n".join(parts)

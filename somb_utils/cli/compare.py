@@ -79,7 +79,7 @@ def _best(comparison: "Comparison") -> str:
 def _print(
     comparison: "Comparison", differences: "pd.DataFrame", reference: str, format: Format, own: "Definitions"
 ) -> None:
-    from somb_utils.labels import BEST_NOTE
+    from somb_utils.labels import BEST_NOTE, THESE_NOTE
 
     scores = comparison.scores.drop(columns=["protocol", "source", "failed", "undefined"])
     if format is Format.json:
@@ -87,8 +87,10 @@ def _print(
         return
     tables = {
         "Scores, 95 % interval, p against chance (labels or days shuffled), q over the table": scores,
-        f"Paired difference from {reference}; wins: share of bootstrap replicates above it; p_these: on these crew or "
-        "time points; p_new: on new crew, time points, genes or metabolites": differences.drop(columns="protocol"),
+        f"Paired difference from {reference}; wins: share of bootstrap replicates above it; p_these: on these crew, "
+        "time points, missions or tissues; p_new: on new ones, or new genes or metabolites": differences.drop(
+            columns="protocol"
+        ),
     }
     if comparison.ranks is not None:
         title = f"Mean rank over {len(comparison.ranks.scores)} tasks, Friedman p = {comparison.ranks.p:.2g}"
@@ -96,10 +98,13 @@ def _print(
     if comparison.ratings is not None:
         title = "Elo, and improvability: share of the error that the task's best model avoids; intervals over tasks"
         tables[title] = comparison.ratings.reset_index()
-    if comparison.composite is not None:
-        tables["Composite, 95 % interval; p_best: share of bootstrap replicates in which it is best"] = (
-            comparison.composite.reset_index()
-        )
+    note = "95 % interval; p_best: share of bootstrap replicates in which it is best"
+    for name, composite in (
+        ("Composite", comparison.composite),
+        ("Composite of the extensions", comparison.extensions),
+    ):
+        if composite is not None and len(composite):
+            tables[f"{name}, {note}"] = composite.reset_index()
     if len(comparison.calibration):
         tables["Calibration of binary tasks; skill: Brier score against the prevalence"] = comparison.calibration
     mark = {"simulated": " (SIMULATED tables)", "custom": " (your own tables)"}.get(comparison.source, "")
@@ -108,6 +113,8 @@ def _print(
     if format is not Format.table:
         return
     print(BEST_NOTE)
+    if "low_these" in scores:
+        print(THESE_NOTE)
     if untested := _without_day_test(comparison.scores, own):
         names = ",".join(untested)
         said = "FILE" if set(untested) & {key.partition("/")[0] for key in own} else names
@@ -115,7 +122,9 @@ def _print(
     floors = differences.loc[differences["test"] == "sign flip", "floor"]
     if len(floors):
         shown = ", ".join(sorted({f"{floor:g}" for floor in floors}))
-        print(f"With so few crew or time points, the sign flip gives no p_new below {shown}.")
+        print(
+            f"With so few crew members, time points, missions or tissues, the sign flip gives no p_new below {shown}."
+        )
 
 
 def _without_day_test(scores: "pd.DataFrame", own: "Definitions") -> list[str]:

@@ -75,8 +75,9 @@ def verify(tasks: Tasks = None, data: Data = "auto") -> None:
     problems = _problems(source, names)
     wrong = {name: problem for name, problem in problems.items() if problem}
     for name, problem in wrong.items():
-        print(f"{source.folder / table_info(name).file} {problem}")
-    print(f"{len(problems) - len(wrong)} of {len(problems)} tables in {source.folder} are as published")
+        print(f"{source.path(name)} {problem}")
+    folders = ", ".join(map(str, source.folders))
+    print(f"{len(problems) - len(wrong)} of {len(problems)} tables in {folders} are as published")
     if wrong:
         raise SombError(f"of the tables named above, {source.remedy(wrong)}")
 
@@ -138,9 +139,9 @@ def _problems(source: "Source", names: list[str]) -> dict[str, str | None]:
     """Return how the file of each available table differs from the published one; None if it does not."""
     from somb_utils.tables.sources import FolderSource
 
-    tables = [table_info(name) for name in names if source.has(name)]
-    folder = source.folder if isinstance(source, FolderSource) else None
-    return {table.name: file_problem(folder / table.file, table) if folder else None for table in tables}
+    path = source.path if isinstance(source, FolderSource) else None
+    here = [name for name in names if source.has(name)]
+    return {name: file_problem(path(name), table_info(name)) if path else None for name in here}
 
 
 def _source(data: str, names: list[str]) -> "Source":

@@ -40,7 +40,9 @@ def read_names(texts: list[str] | None) -> list[str] | None:
 
 Tasks = Annotated[
     str | None,
-    typer.Option("--tasks", "-t", help="Ids, wildcards or your own definitions, e.g. A1,F*,mine.json [default: all]."),
+    typer.Option(
+        "--tasks", "-t", help="Ids, wildcards or your own files, e.g. A1,F*,mine.json [default: published 21]."
+    ),
 ]
 TaskNames = Annotated[
     list[str] | None, typer.Option("--tasks", "-t", callback=read_names, help="Ids, comma-separated [default: all].")
@@ -66,7 +68,10 @@ Params = Annotated[
 ]
 Protocol = Annotated[ProtocolName, typer.Option(parser=read_protocol, help="Folds and preparation.")]
 Data = Annotated[
-    str, typer.Option("--data", help="auto, open, simulated, or a folder with the published CSV files or your own.")
+    str,
+    typer.Option(
+        "--data", help="auto, open, simulated, or a folder of CSV files, published or your own; several as in PATH."
+    ),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Jobs at once; -1: one per core.")]
 Cluster = Annotated[

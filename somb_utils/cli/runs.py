@@ -171,7 +171,7 @@ def _print_plan(plan: "Plan", format: Format) -> None:
 
 
 def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
-    from somb_utils.labels import BEST_NOTE, wide
+    from somb_utils.labels import BEST_NOTE, THESE_NOTE, wide
     from somb_utils.runs.baselines import RANDOM
 
     summary = result.summary(n_jobs=jobs)
@@ -181,13 +181,16 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
     title = "Primary metric, mean ± SD over folds, 95 % interval"
     print_frame(wide(summary), format, title=f"{title} ({data_mark(result)})")
     print(BEST_NOTE)
+    if "low_these" in summary:
+        print(THESE_NOTE)
     with_random = set(summary.loc[summary["model"] == RANDOM, "task"])
     if "published" in set(summary["protocol"]) and set(summary["task"]) != with_random:
         return
     note = "0 at chance, 1 if perfect, mean over groups of tasks; p_best: share of replicates in which it is best"
-    composite = result.composite(n_jobs=jobs).round(3).reset_index()
-    if len(composite):
-        print_frame(composite.fillna("").astype(str), format, title=f"Composite: {note}")
+    for name, extensions in (("Composite", False), ("Composite of the extensions", True)):
+        composite = result.composite(n_jobs=jobs, extensions=extensions).round(3).reset_index()
+        if len(composite):
+            print_frame(composite.astype(object).fillna("").astype(str), format, title=f"{name}: {note}")
 
 
 def _report(result: "RunResult", tasks: str | None, source: "Source") -> None:

@@ -24,7 +24,7 @@ def tasks(
     """
     import pandas as pd
 
-    from somb_utils.tasks.definitions import PROTOCOLS, get_task, select_tasks
+    from somb_utils.tasks.definitions import PROTOCOLS, catalogue, get_task
 
     if task is None:
         rows = [
@@ -32,16 +32,17 @@ def tasks(
                 "task": t.id,
                 "name": t.name,
                 "modality": t.modality,
-                "tier": t.tier + ("*" if t.supplementary else ""),
+                "tier": t.tier + "*" * t.supplementary + "†" * t.extension,
                 "type": t.type,
                 "rows": t.n_rows,
                 "features": t.n_features,
                 "metric": t.metrics.primary,
                 "split": t.split.upper(),
             }
-            for t in (each.under(PROTOCOLS[0]) for each in select_tasks())
+            for t in (each.under(PROTOCOLS[0]) for each in catalogue().values())
         ]
-        print_frame(pd.DataFrame(rows), format, title=f"{len(rows)} tasks (* supplementary: not in the composite)")
+        marks = "* supplementary: not in the composite; † extension: composite of its own, run only if named"
+        print_frame(pd.DataFrame(rows), format, title=f"{len(rows)} tasks ({marks})")
         return
     one = get_task(task)
     if format is Format.json:

@@ -23,7 +23,7 @@ from somb_utils.runs.results import RunResult
 from somb_utils.stats import above_chance
 from somb_utils.stats.permutation import ALPHA, N_PERMUTATIONS
 from somb_utils.tasks._files import is_file
-from somb_utils.tasks.definitions import PROTOCOLS, catalogue
+from somb_utils.tasks.definitions import PROTOCOLS, catalogue, select_tasks
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,12 @@ class Board:
         """Return tasks × models: mean ± SD of the primary metric and its interval, as text."""
         return wide(self.everything, newline=" ", above=above_chance(self.everything)).set_index("task")
 
-    def composite(self) -> pd.DataFrame:
-        """Return the composite and its groups, best model first; without submissions, which need not do every task."""
-        return self.result.composite(n_bootstrap=self.n_bootstrap, seed=self.seed, n_jobs=self.n_jobs)
+    def composite(self, extensions: bool = False) -> pd.DataFrame:
+        """Return the composite and its groups, best model first; without submissions, which need not do every task.
+
+        It is of the published benchmark's tasks, or of the `extensions`.
+        """
+        return self.result.composite(None, self.n_bootstrap, self.seed, self.n_jobs, extensions)
 
     def document(self) -> dict[str, Any]:
         """Return what the interactive page shows, as plain data.
@@ -108,7 +111,7 @@ class Board:
         lines = [f"{share} under the protocol `{protocol}`."]
         if unclear := [task for task in tasks if task not in clear]:
             lines.append(f"On {', '.join(unclear)} none does.")
-        if absent := [task for task in catalogue() if task not in set(self.summary["task"])]:
+        if absent := [task.id for task in select_tasks() if task.id not in set(self.summary["task"])]:
             lines.append(f"Without a score here: {', '.join(absent)}.")
         if self.source == "simulated":
             lines.append("*These tables are simulated: the scores show the method, not biology.*")

@@ -60,7 +60,7 @@ def check(parameters: Mapping[str, Any], tasks: Collection[str] = ()) -> Paramet
         raise UsageError("; ".join(_problem(problem) for problem in error.errors())) from None
     own = [name for name in checked.tasks if is_file(name)]
     chosen = [task.id for task in select_tasks(checked.tasks) if task.id in catalogue()]
-    others = set(chosen).difference(task.id for task in select_tasks(tasks or None))
+    others = set(chosen).difference(task.id for task in select_tasks(tasks or "*"))
     if others:
         wrong, right = ", ".join(sorted(others)), ", ".join(tasks)
         raise UsageError(f"tasks: {wrong} is not of this notebook, which is about {right}")

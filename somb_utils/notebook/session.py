@@ -24,6 +24,7 @@ from somb_utils.runs.runner import run, unavailable
 from somb_utils.stats import above_chance
 from somb_utils.tables.sources import Source, missing_tables, remedy_for, resolve_source
 from somb_utils.tasks.definitions import catalogue, select_tasks, task_tables
+from somb_utils.tasks.splits import LEFT_OUT
 from somb_utils.tasks.task_data import TaskData, load_task
 
 
@@ -231,8 +232,9 @@ class Session:
         primary = self.scores[["task", "model", "metric"]]
         show(plots.scores(self.scores, self.result.results.merge(primary, on=["task", "model", "metric"])))
         grouped = [data.groups for data in self.tasks.values() if data.task.leaves_groups_out]
-        for groups in sorted({groups.nunique() for groups in grouped if groups is not None}):
-            show(of_groups(groups))
+        sizes = sorted({groups.nunique() for groups in grouped if groups is not None})
+        for sentence in dict.fromkeys(map(of_groups, sizes)):
+            show(sentence)
 
     def recap(self) -> None:
         """Name each task's best non-trivial model, and say whether it is above chance."""
@@ -244,12 +246,16 @@ class Session:
         for name, scores in scored.groupby("task", sort=False):
             fitted = scores[~scores["model"].isin(TRIVIAL)]
             best = (fitted if len(fitted) else scores).sort_values("mean", kind="stable").iloc[-1]
-            grouped = self.tasks[str(name)].task.leaves_groups_out
-            unit = f"{best['rows']:,} rows" + (f" in {best['folds']} groups" if grouped else "")
+            task = self.tasks[str(name)].task
+            ends = f"[{best['low']:.3f}, {best['high']:.3f}]"
+            if pd.notna(best.get("low_these")):
+                ends += f" for new {LEFT_OUT[task.split]}s and "
+                ends += f"[{best['low_these']:.3f}, {best['high_these']:.3f}] for new animals"
+            unit = f"{best['rows']:,} rows" + (f" in {best['folds']} groups" if task.leaves_groups_out else "")
             lines.append(
                 f"- **{name}**: the best model is {literal(best['model'])}, with {metric_name(best['metric'])} "
-                f"{best['mean']:.3f} [{best['low']:.3f}, {best['high']:.3f}], "
-                f"{_verdict(best, self.tasks[str(name)].task.label_by_day)}; N = {unit}."
+                f"{best['mean']:.3f} {ends}, "
+                f"{_verdict(best, task.label_by_day)}; N = {unit}."
             )
         doubt = "\n\n*These tables are simulated: the scores show the method, not biology.*" if self.simulated else ""
         show("\n".join(lines) + doubt)

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from somb_utils.labels import metric_name
 from somb_utils.plots.style import colours_of, figure, in_order, new, short, words
 from somb_utils.runs.results import RunResult, summarise
+from somb_utils.tasks.splits import LEFT_OUT
 from somb_utils.tasks.task_data import TaskData
 
 _TRAIN, _TEST = "#DDE3E8", "#37424A"
@@ -69,7 +70,8 @@ def _patches(label: pd.Series, classes: list[str], tints: dict[str, str]) -> lis
 def _grouping(data: TaskData) -> str:
     if data.groups is None:
         return "label"
-    return {"loco": "crew", "loto": "time point", "lomo": "mission"}.get(data.task.split, "group") + " and label"
+    left_out = LEFT_OUT.get(data.task.split, "group").removesuffix(" member")
+    return f"{left_out} and label"
 
 
 @figure
@@ -81,7 +83,7 @@ def scores(table: pd.DataFrame | RunResult, per_fold: pd.DataFrame | None = None
     table
         A run, whose p-values against chance are written into the figure; or a table of scores: task, model, metric,
         mean, low, high, chance, published (missing if none), rows, folds; see
-        :meth:`somb_utils.notebook.Session.scores`.
+        :meth:`somb_utils.notebook.Session.scores`. With low_these and high_these, a thin line is that second interval.
     per_fold
         Of a table: task, model, fold, value of the primary metric.
 
@@ -126,18 +128,28 @@ def _scores_of(run: RunResult) -> pd.DataFrame:
 
 def _score_panel(ax: Axes, table: pd.DataFrame, per_fold: pd.DataFrame, models: list[str], with_p: bool) -> None:
     tints = colours_of(models)
-    first = table.iloc[0]
+    first, two = table.iloc[0], "low_these" in table
     ax.axvline(first["chance"], color="black", ls="--", lw=1, label="chance level", zorder=1)
     for place, model in enumerate(models):
         points = per_fold.loc[per_fold["model"] == model, "value"].dropna()
         ax.scatter(points, np.full(len(points), place - 0.22), s=12, color=tints[model], alpha=0.6, lw=0)
         row = table[table["model"] == model]
         ax.hlines(place, row["low"], row["high"], color=tints[model], lw=3)
+        if two:
+            ax.hlines(place + 0.24, row["low_these"], row["high_these"], color=tints[model], lw=1.2)
         ax.scatter(row["mean"], [place] * len(row), s=55, color=tints[model], ec="white", zorder=3)
         ax.scatter(row["published"], [place + 0.24] * len(row), s=40, color="black", marker="|", lw=2, zorder=3)
     ax.scatter([], [], s=12, color="#444444", alpha=0.6, lw=0, label="one fold")
     ax.scatter([], [], s=55, color="#444444", label="mean over folds")
-    ax.plot([], [], color="#444444", lw=3, label="95 % bootstrap interval")
+    ax.plot(
+        [],
+        [],
+        color="#444444",
+        lw=3,
+        label="95 % interval: new missions or tissues" if two else "95 % bootstrap interval",
+    )
+    if two:
+        ax.plot([], [], color="#444444", lw=1.2, label="95 % interval: new animals on these")
     end = _axis_end(np.nanmax([*per_fold["value"], *table[["high", "chance", "published"]].to_numpy(float).ravel()]))
     cut = "" if end == 1 else f"; axis ends at {end:g}"
     ax.set_xlabel(f"{metric_name(first['metric'])} ({first['folds']} folds)")

@@ -15,7 +15,7 @@ from somb_utils.runs.compare import compare
 from somb_utils.runs.day_tests import DAY_TESTS, stored_day_tests
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.stats import above_chance
-from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
+from somb_utils.tasks.definitions import PROTOCOLS, Task, select_tasks
 
 SCORES = DATA / "reference" / "canonical_scores.csv"
 COMPOSITE = DATA / "reference" / "canonical_composite.csv"
@@ -109,13 +109,13 @@ def tables() -> dict[str, pd.DataFrame]:
     composite[numbers] = composite[numbers].map(lambda value: "" if pd.isna(value) else f"{value:.3f}")
 
     published = published_primary()
-    ablated = {name for task in catalogue().values() if task.ablations for name in (task.id, *task.ablation_names)}
+    ablated = {name for task in select_tasks() if task.ablations for name in (task.id, *task.ablation_names)}
     scored = published[published["task"].isin(ablated)]
     scored = scored.assign(score=[plus_minus(mean, sd) for mean, sd in scored[["mean", "sd"]].to_numpy()])
     ablation = scored.pivot(index="model", columns="task", values="score").loc[scored["model"].unique()]
 
     best = ranking.loc[ranking.groupby("task")["mean"].idxmax()].set_index("task")
-    tiers = pd.DataFrame([_tier_row(task, best) for task in catalogue().values()])
+    tiers = pd.DataFrame([_tier_row(task, best) for task in select_tasks()])
     return {
         "scores": wide(ranking, "<br>", above_chance(ranking)),
         "composite": composite.reset_index(),

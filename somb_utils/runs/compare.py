@@ -43,6 +43,8 @@ class Comparison:
     composite
         The composite of each model with its interval; None if its protocol needs the random baseline, which is missing,
         or no task is part of it.
+    extensions
+        The same over the tasks that extend the published benchmark.
     calibration
         One row per binary task and model whose scores are probabilities: rows, prevalence, Brier score, skill.
     curves
@@ -56,6 +58,7 @@ class Comparison:
     ranks: stats.Ranking | None
     ratings: pd.DataFrame | None
     composite: pd.DataFrame | None
+    extensions: pd.DataFrame | None
     calibration: pd.DataFrame
     curves: pd.DataFrame
     source: str
@@ -218,19 +221,22 @@ def compare(
     """
     _check_one_protocol(run.results["protocol"].unique())
     with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
-        draws = all_replicates(run.predictions, n_bootstrap, seed, own=run.own_tasks)
-        summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed, run.own_tasks)
+        own = run.own_tasks
+        draws = all_replicates(run.predictions, n_bootstrap, seed, own=own)
+        these = all_replicates(run.predictions, n_bootstrap, seed, own=own, these=True)
+        summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed, own, these)
         scores = run.with_p_values(summary, n_permutations, seed)
-    differences = of_draws(run.results, run.predictions, draws, n_permutations, seed, run.own_tasks)
-    ranks = ratings = composite = None
+    differences = of_draws(run.results, run.predictions, draws, n_permutations, seed, own)
+    ranks = ratings = composite = extensions = None
     with suppress(UsageError):
         ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)], draws)
         ratings = stats.ratings(ranks.scores)
     with suppress(UsageError):
-        composite = composite_of(summary, draws)
-        composite = composite if len(composite) else None
+        composite, extensions = (composite_of(summary, draws, extensions=added) for added in (False, True))
+        composite, extensions = (table if len(table) else None for table in (composite, extensions))
     table, curves = _calibrations(run)
-    return Comparison(scores, differences, ranks, ratings, composite, table, curves, str(run.provenance["source"]))
+    source = str(run.provenance["source"])
+    return Comparison(scores, differences, ranks, ratings, composite, extensions, table, curves, source)
 
 
 def _calibrations(run: RunResult) -> tuple[pd.DataFrame, pd.DataFrame]:

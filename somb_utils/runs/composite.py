@@ -16,9 +16,14 @@ FACTS = ["composite", "low", "high", "p_best", "groups"]
 
 
 def composite_of(
-    summary: pd.DataFrame, draws: Draws | None = None, weights: Mapping[str, float] | None = None
+    summary: pd.DataFrame,
+    draws: Draws | None = None,
+    weights: Mapping[str, float] | None = None,
+    extensions: bool = False,
 ) -> pd.DataFrame:
     """Return the composite of a summary of one protocol, best model first; supplementary tasks stay out.
+
+    It is over the tasks of the published benchmark, or over the `extensions`; never over both.
 
     A score becomes (score - reference) / (1 - reference), which is averaged within each group of tasks and then over
     the groups, by `weights` (1 where none is named). The reference is the exact chance level. Under ``published`` it is
@@ -33,7 +38,7 @@ def composite_of(
     if len(protocols) != 1:
         raise UsageError(f"a composite needs one protocol, these results mix {', '.join(protocols)}")
     published = protocols[0] == "published"
-    group = {task.id: task.composite_group for task in catalogue().values()}
+    group = {task.id: task.composite_group for task in catalogue().values() if task.extension == extensions}
     scored = summary[summary["task"].map(group).notna() & summary["mean"].notna()]
     table = scored.assign(
         scored_as=scored["model"],

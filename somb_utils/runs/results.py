@@ -57,7 +57,9 @@ class RunResult:
             One row per task and model: mean over seeds and folds, population SD over the scored folds (means over
             seeds), how many those are, failed and undefined fits, number of ``seeds`` and the sample SD of their scores
             (``seed_sd``), chance level, interval (``low``, ``high``), and whether the model is in the set of
-            ``best`` models, which a multiple comparison with the best (Hsu 1981) cannot exclude.
+            ``best`` models, which a multiple comparison with the best (Hsu 1981) cannot exclude. Where tasks leave out
+            missions or tissues, that interval is for new ones, and ``low_these`` and ``high_these`` are those for new
+            animals on these missions or tissues.
 
         Examples
         --------
@@ -110,6 +112,7 @@ class RunResult:
         n_bootstrap: int = 1000,
         seed: int = 42,
         n_jobs: int | None = None,
+        extensions: bool = False,
     ) -> pd.DataFrame:
         """Return the composite score of each model: how far above chance it is, as a mean over groups of tasks.
 
@@ -123,13 +126,15 @@ class RunResult:
             Of the replicates.
         n_jobs
             Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
+        extensions
+            Whether it is the composite of the extensions, and not that of the published benchmark's tasks.
 
         Returns
         -------
         DataFrame
             Indexed by model, best first: one column per group, ``composite``, its interval (``low``, ``high``),
             ``p_best`` (the share of replicates in which the model is the best of those that learn) and how many
-            ``groups`` there are.
+            ``groups`` there are. Empty if the run has no such task.
 
         Raises
         ------
@@ -150,7 +155,7 @@ class RunResult:
         summary = summarise(self.results, self.provenance)
         single = n_bootstrap and summary["protocol"].nunique() == 1
         draws = all_replicates(self.predictions, n_bootstrap, seed, n_jobs, self.own_tasks) if single else None
-        return composite_of(summary, draws, weights)
+        return composite_of(summary, draws, weights, extensions)
 
     def failures(self) -> pd.DataFrame:
         """List the fold jobs that failed.

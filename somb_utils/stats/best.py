@@ -69,16 +69,20 @@ def with_intervals(
 ) -> pd.DataFrame:
     """Return a summary with each score's 95 % interval, `low` and `high`, and the set of `best` models of its task.
 
+    Where tasks leave out missions or tissues, that interval is for new ones; `low_these` and `high_these` are those
+    for new animals on these missions or tissues.
+
     A model is in that set if :func:`best_set` does not exclude it. Never in it are `trivial` models, those with failed
     folds, and those without replicates (of tasks that are neither in the catalogue nor in `own`, or with `n_bootstrap`
     0).
     """
-    parts = [
-        marked(
-            rows, all_replicates(predicted, n_bootstrap, seed, n_jobs, own) if n_bootstrap else {}, trivial, seed, own
+    parts = []
+    for rows, predicted in each_protocol(summary, predictions):
+        new, these = (
+            all_replicates(predicted, n_bootstrap, seed, n_jobs, own, these) if n_bootstrap else {}
+            for these in (False, True)
         )
-        for rows, predicted in each_protocol(summary, predictions)
-    ]
+        parts.append(marked(rows, new, trivial, seed, own, these))
     return pd.concat(parts).loc[summary.index]
 
 
@@ -88,10 +92,10 @@ def marked(
     trivial: Collection[str] = (),
     seed: int = SEED,
     own: Definitions | None = None,
+    these: Draws | None = None,
 ) -> pd.DataFrame:
-    """Return a summary of one protocol with interval and best set, from the replicates of its tasks and models."""
-    drawn = [draws.get(key, np.empty(0)) for key in zip(summary["task"], summary["model"], strict=True)]
-    low, high = np.clip([interval(of_model) for of_model in drawn], 0, 1).reshape(-1, 2).T
+    """Return a summary of one protocol with intervals and best set, from the replicates of its tasks and models."""
+    low, high = _ends(summary, draws)
     candidate = ~summary["model"].isin(trivial) & (summary["failed"] == 0) & np.isfinite(low)
     best = pd.Series(data=False, index=summary.index)
     for name, rows in summary[candidate].groupby("task"):
@@ -99,4 +103,12 @@ def marked(
         n_groups = int(rows["folds"].min()) if task is not None and task.leaves_groups_out else 0
         of_models = np.array([draws[str(name), model] for model in rows["model"]])
         best[rows.index] = best_set(rows["mean"].to_numpy(), of_models, n_groups, seed)
-    return summary.assign(low=low, high=high, best=best)
+    summary = summary.assign(low=low, high=high)
+    if these:
+        summary["low_these"], summary["high_these"] = _ends(summary, these)
+    return summary.assign(best=best)
+
+
+def _ends(summary: pd.DataFrame, draws: Draws) -> np.ndarray:
+    drawn = [draws.get(key, np.empty(0)) for key in zip(summary["task"], summary["model"], strict=True)]
+    return np.clip([interval(of_model) for of_model in drawn], 0, 1).reshape(-1, 2).T

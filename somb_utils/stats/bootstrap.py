@@ -11,7 +11,7 @@ from scipy import stats
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import UsageError
 from somb_utils.stats import kernels
-from somb_utils.stats.design import Design, Rows, design, protocol_of, rows_of
+from somb_utils.stats.design import OF_ANIMALS, Design, Rows, design, protocol_of, rows_of
 from somb_utils.tasks.definitions import Definitions, Task, task_of
 
 N_BOOTSTRAP = 1000
@@ -27,6 +27,7 @@ def bootstrap_interval(
     n_bootstrap: int = N_BOOTSTRAP,
     seed: int = SEED,
     level: float = LEVEL,
+    these: bool = False,
 ) -> tuple[float, float]:
     """Return the bootstrap interval of one model's score on one task.
 
@@ -42,6 +43,9 @@ def bootstrap_interval(
         The same seed draws the same units for every model (a paired bootstrap).
     level
         Nominal coverage.
+    these
+        Of a task that leaves out missions or tissues: whether the interval is for new animals on these missions or
+        tissues, and not for new ones.
 
     Returns
     -------
@@ -51,18 +55,20 @@ def bootstrap_interval(
     Raises
     ------
     UsageError
-        If the task's metric cannot be resampled, the predictions are of several models, or `n_bootstrap` is negative.
+        If the task's metric cannot be resampled, the predictions are of several models, `n_bootstrap` is negative, or
+        `these` is asked of a task that leaves out neither missions nor tissues.
     SombError
         If the predictions repeat an id within a fold, or hold a class that the task does not have.
 
     Notes
     -----
     The percentile bootstrap (Efron and Tibshirani 1993, chapter 13) draws what was sampled: crew members, time
-    points, or row identifiers within class. A replicate's score is the mean over folds of the metric, folds that
-    leave it undefined left out. Replicates of n crew members or time points are spread about their mean by the ratio
-    of Student's t with n - 1 degrees of freedom to the normal quantile, and by the square root of n / (n - 1) that
-    their variance lacks; the factor is that of a 95 % interval, 1.87 for a
-    crew of four.
+    points, missions or tissues, or row identifiers within class. A replicate's score is the mean over folds of the
+    metric, folds that leave it undefined left out. Replicates of n groups (crew members, say) are spread about their
+    mean by the ratio of Student's t with n - 1 degrees of freedom to the normal quantile, and by the square root of
+    n / (n - 1) that their variance lacks; the factor is that of a 95 % interval, 1.87 for a crew of four.
+
+    With `these`, animals are drawn within mission (or tissue) and label, each with all of its samples.
 
     The replicates keep the fitted models, so the interval lacks the variation that other training rows would bring.
     Its coverage of the expected score, with models fitted anew in each simulated study, is therefore below the
@@ -78,7 +84,7 @@ def bootstrap_interval(
     >>> bool(0 < low < result.summary(0)["mean"].item() < high < 1)
     True
     """
-    low, high = np.clip(interval(replicates(predictions, task, n_bootstrap, seed), level), 0, 1)
+    low, high = np.clip(interval(replicates(predictions, task, n_bootstrap, seed, these), level), 0, 1)
     return float(low), float(high)
 
 
@@ -91,12 +97,21 @@ def interval(draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
 
 
 def replicates(
-    predictions: pd.DataFrame, task: Task | str, n_bootstrap: int = N_BOOTSTRAP, seed: int = SEED
+    predictions: pd.DataFrame,
+    task: Task | str,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = SEED,
+    these: bool = False,
 ) -> np.ndarray:
     """Return the bootstrap scores of one model on one task, shape (n_bootstrap,); those of few crew can pass 0 or 1."""
     if n_bootstrap == 0 or predictions.empty:
         return np.empty(0)
-    return _draw(design(predictions, task), [predictions], n_bootstrap, seed)[0]
+    plan = design(predictions, task)
+    if these and plan.task.split not in OF_ANIMALS:
+        raise UsageError(
+            f"{plan.task.id} leaves out neither missions nor tissues: there is one interval, without these"
+        )
+    return _draw(plan, [predictions], n_bootstrap, seed, these)[0]
 
 
 def all_replicates(
@@ -105,14 +120,16 @@ def all_replicates(
     seed: int = SEED,
     n_jobs: int | None = None,
     own: Definitions | None = None,
+    these: bool = False,
 ) -> Draws:
     """Return the bootstrap scores of every task and model of one protocol, all by the same draws.
 
     Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads; None leaves it to :class:`joblib.parallel_config`.
+    With `these`, new animals are drawn on these missions or tissues, and other tasks are left out.
     """
-    parts = list(batches(predictions, own))
+    parts = [part for part in batches(predictions, own) if not these or part[1].task.split in OF_ANIMALS]
     draws = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(_draw)(plan, list(models.values()), n_bootstrap, seed) for _, plan, models in parts
+        delayed(_draw)(plan, list(models.values()), n_bootstrap, seed, these) for _, plan, models in parts
     )
     return {
         (task, model): scores
@@ -141,12 +158,12 @@ def batches(
         yield from ((str(name), *part) for part in parts)
 
 
-def _draw(plan: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed: int) -> np.ndarray:
+def _draw(plan: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed: int, these: bool) -> np.ndarray:
     if n_bootstrap < 1:
         raise UsageError(f"n_bootstrap is {n_bootstrap}; give 0 or more replicates")
     seed = checked_seed(seed)
     rows = [rows_of(plan, of_model) for of_model in predictions]
-    if plan.task.leaves_groups_out:
+    if plan.task.leaves_groups_out and not these:
         scores = np.array([_group_scores(plan, r) for r in rows])
         return _of_groups(scores[:, np.isfinite(scores[0])], n_bootstrap, seed)
     row, *abc = (np.stack([r[i] for r in rows]) for i in range(4))

@@ -6,11 +6,16 @@ task                  drawn                                    stratum       lab
 LOCO, one row a day   crew member with all days                none          between a crew member's days
 LOCO, swabs           crew member with all swabs               none          between days, or within (body site)
 LOTO                  time point with all samples              none          between a time point's samples
+mission or tissue     it with all animals: a *new* one         none          between its animals
+mission or tissue     animal, on *these* missions or tissues   it and label  between its animals
 genes, metabolites    id, with one count in all folds          class         between ids tested together, or all
 ====================  =======================================  ============  ===================================
 
 A crew member's score holds the luck of the days already; to draw days again within the drawn crew would count it
 twice, and intervals would widen by up to half where crew are alike (Davison & Hinkley 1997, section 3.8).
+
+Held-out missions and tissues have two intervals, since they have many animals each: one for new missions or tissues,
+and one for new animals on these. An animal with two samples is drawn with both.
 
 Repetitions of a feature task share test rows (any two of them a fifth), so they are never drawn
 independently: that would make intervals a quarter too short.
@@ -28,6 +33,7 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
 from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, get_task
 
+OF_ANIMALS = ("lomo", "lotissue")  # whose groups hold enough animals for an interval of their own
 METRICS = {
     "auroc": kernels.AUROC,
     "auprc": kernels.AUPRC,
@@ -150,7 +156,9 @@ def design(predictions: pd.DataFrame, task: Task | str) -> Design:
     seed, fold, _ = _keys(first)
     folds = _starts(pd.MultiIndex.from_arrays([seed, fold]).factorize()[0])
     group = pd.factorize(fold[folds[:-1]], sort=True)[0]
-    unit_of, strata = _units(definition, ids, labels)
+    of_id = np.zeros(len(ids), dtype=np.int64)
+    of_id[row] = np.repeat(group, np.diff(folds))
+    unit_of, strata = _units(definition, ids, labels, of_id)
     return Design(definition, ids, labels, row, folds, group, unit_of, strata, keys, order)
 
 
@@ -239,10 +247,14 @@ def _starts(values: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.r_[True, values[1:] != values[:-1], True])
 
 
-def _units(task: Task, ids: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the units, by id, so that those of a stratum stand together; return where each stratum starts too."""
+def _units(task: Task, ids: np.ndarray, labels: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number the units, by id, so that those of a stratum stand together; return where each stratum starts too.
+
+    A stratum is a class, or a class of a group, shape (n_ids,), whose animals are drawn by themselves.
+    """
     name = pd.factorize(np.array([task.features.sampling_unit(i) for i in ids]), sort=True)[0]
-    stratum = constant_label(labels if labels.ndim == 1 else np.asarray(labels.max(axis=1)), name)
+    label = labels if labels.ndim == 1 else np.asarray(labels.max(axis=1))
+    stratum = constant_label(label + (group * len(task.classes) if task.split in OF_ANIMALS else 0), name)
     order = np.argsort(stratum, kind="stable")
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))

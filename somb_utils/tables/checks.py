@@ -1,5 +1,8 @@
-"""The checks that a table passes before anything is computed from it."""
+"""Reading a CSV file, and the checks that a table passes before anything is computed from it."""
 
+import csv
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,3 +69,19 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, int):
         return abs(value) < 10**300
     return value is None or value is pd.NA or isinstance(value, float | np.number | np.bool_)
+
+
+def read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
+    """Return a table as it is in its file, identifiers as text."""
+    ids = dict.fromkeys([*info.id, "Unnamed: 0"], str)
+    try:  # only blank cells are missing; "NA" may be a gene
+        with path.open(encoding="utf-8", newline="") as stream:
+            names = Counter(next(csv.reader(stream), []))
+        if repeated := [name for name, n in names.items() if n > 1 and name]:  # pandas would give it another name
+            raise SombError(f"{path}: column '{printable(repeated[0])}' is duplicated")
+        table = pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], low_memory=False)
+        if info.id:  # of a table whose first column, the identifiers, has no name
+            table = table.rename(columns={"Unnamed: 0": info.id[0]})
+        return table.copy()  # one block per dtype, where reading leaves one per column, which is slow to use
+    except ValueError as error:
+        raise SombError(f"{path} cannot be read as CSV: {error}") from None

@@ -17,7 +17,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from somb_utils.errors import SombError, printable
-from somb_utils.tables.registry import BASE_URL, TableInfo, file_problem, open_folder, table_info
+from somb_utils.tables.registry import BASE_URLS, TableInfo, file_problem, open_folder, table_info
 
 TIMEOUT = (10, 30)  # seconds to connect, seconds between two pieces
 CHUNK = 65_536
@@ -39,15 +39,17 @@ def missing(names: Sequence[str], folder: Path) -> list[TableInfo]:
     return [table for table in tables if file_problem(folder / table.file, table)]
 
 
-def announcement(tables: Sequence[TableInfo], folder: Path, base_url: str = BASE_URL) -> str:
+def announcement(tables: Sequence[TableInfo], folder: Path, base_url: str | None = None) -> str:
     """Announce a download: how many tables, how large, from where, to where, under which licence."""
     size = decimal(sum(table.bytes or 0 for table in tables))
     if unknown := sum(table.bytes is None for table in tables):
         size += f" and {unknown} of unknown size"
     licences = ", ".join(sorted({table.licence for table in tables}))
+    addresses = [base_url] if base_url else list(dict.fromkeys(BASE_URLS[table.repository] for table in tables))
     return (
         f"Downloading {len(tables)} table{'s' * (len(tables) != 1)} ({size}; licence: {licences})\n"
-        f"  from {base_url}\n  to   {folder}"
+        + "".join(f"  from {address}\n" for address in addresses)
+        + f"  to   {folder}"
     )
 
 
@@ -55,7 +57,7 @@ def fetch(
     names: Sequence[str],
     *,
     folder: Path | None = None,
-    base_url: str = BASE_URL,
+    base_url: str | None = None,
     retries: int = 3,
     wait: float = 1.0,
     echo: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
@@ -65,7 +67,8 @@ def fetch(
 
     A transient failure is retried `retries` times, after `wait` seconds, doubled each time. A transfer continues where
     it stopped if the server can; an interrupted one leaves its beginning in ``.partial`` for the next call. Of several
-    calls at once, one downloads and the others wait. `echo` takes the messages.
+    calls at once, one downloads and the others wait. `base_url` replaces the tables' own addresses, `echo` takes the
+    messages.
     """
     folder = folder or open_folder()
     if missing(names, folder):
@@ -142,7 +145,7 @@ class ResumingDownloader:
 
 
 def _download_all(
-    tables: Sequence[TableInfo], folder: Path, base_url: str, retries: int, wait: float, progress: bool
+    tables: Sequence[TableInfo], folder: Path, base_url: str | None, retries: int, wait: float, progress: bool
 ) -> None:
     pooch.get_logger().setLevel("ERROR")
     (folder / PARTIAL).mkdir(parents=True, exist_ok=True)
@@ -158,18 +161,18 @@ def _download_all(
             def report(arrived: int, before: int = before) -> None:
                 bar.update(task, completed=before + arrived)
 
+            url = f"{base_url}/{table.path}" if base_url else table.url
             downloader = ResumingDownloader(table, folder / PARTIAL / f"{table.file}.part", session, report)
             try:
-                _download(downloader, folder, base_url, retries, wait)
+                _download(downloader, url, folder, retries, wait)
             except (requests.ConnectionError, requests.Timeout) as error:
-                raise SombError(_unreachable(error, base_url, number, len(tables))) from error
+                raise SombError(_unreachable(error, url, number, len(tables))) from error
             before += (folder / table.file).stat().st_size
 
 
-def _download(downloader: ResumingDownloader, folder: Path, base_url: str, retries: int, wait: float) -> None:
+def _download(downloader: ResumingDownloader, url: str, folder: Path, retries: int, wait: float) -> None:
     """Download one table, retrying after transient failures."""
     table = downloader.table
-    url = f"{base_url}/{table.path}"
     known_hash = f"sha256:{table.sha256}" if table.sha256 else None
     for failures in range(retries + 1):
         if failures:
@@ -194,9 +197,9 @@ def _download(downloader: ResumingDownloader, folder: Path, base_url: str, retri
     raise failure
 
 
-def _unreachable(error: requests.RequestException, base_url: str, done: int, total: int) -> str:
+def _unreachable(error: requests.RequestException, url: str, done: int, total: int) -> str:
     """Say why the server cannot be reached: a certificate, a proxy, or the connection itself."""
-    host, why = urlsplit(base_url).netloc, printable(error, most=400)
+    host, why = urlsplit(url).netloc, printable(error, most=400)
     if isinstance(error, requests.exceptions.SSLError):
         advice = "If a proxy or an organisation replaces certificates, name the new one in REQUESTS_CA_BUNDLE"
         return f"no secure connection to {host}: {why}. {advice}{_set_by('', *CERTIFICATES)}"

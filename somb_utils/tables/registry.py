@@ -12,8 +12,12 @@ from typing import Any
 from somb_utils.errors import SombError, UsageError, printable
 from somb_utils.paths import DATA, cache_dir
 
-COMMIT = "9720e4ec3bd68350b234c2cd36f03f5372896765"
-BASE_URL = f"https://raw.githubusercontent.com/jang1563/SpaceOmicsBench/{COMMIT}"
+HUMAN = "SpaceOmicsBench"  # the repository of the published benchmark
+COMMITS = {
+    HUMAN: "9720e4ec3bd68350b234c2cd36f03f5372896765",
+    "GeneLab_benchmark": "2b472e4a9778a61698e6057fe24ee38d2f37c578",
+}
+BASE_URLS = {name: f"https://raw.githubusercontent.com/jang1563/{name}/{commit}" for name, commit in COMMITS.items()}
 _MOST_BYTES = 1_000_000_000  # read of a table of unknown size
 
 
@@ -22,7 +26,8 @@ class TableInfo:
     """One open table as it was published; a user's table has a name only."""
 
     name: str
-    path: str = ""  # in the source repository
+    repository: str = ""  # one of `COMMITS`
+    path: str = ""  # in the repository
     bytes: int | None = None
     sha256: str = ""  # empty where only the git blob id is known
     git_blob: str = ""
@@ -39,6 +44,11 @@ class TableInfo:
     def file(self) -> str:
         """Name of the table's file in a folder of tables."""
         return f"{self.name}.csv"
+
+    @property
+    def url(self) -> str:
+        """Public address of the published file."""
+        return f"{BASE_URLS[self.repository]}/{self.path}"
 
 
 @cache
@@ -65,8 +75,8 @@ def table_info(name: str) -> TableInfo:
 
 
 def open_folder() -> Path:
-    """Return the folder of the downloaded tables of the pinned commit."""
-    return cache_dir() / "open" / COMMIT[:7]
+    """Return the folder of the downloaded tables, named after the commit of most of them."""
+    return cache_dir() / "open" / COMMITS[HUMAN][:7]
 
 
 def git_blob_id(content: bytes) -> str:
@@ -118,7 +128,8 @@ def remedy(tables: Iterable[TableInfo], folder: Path) -> str:
     command = fetch_command(tables)
     if folder == open_folder():
         return f"get {'it' if len(tables) == 1 else 'them'} with: {command}"
-    urls = ", ".join(f"{BASE_URL}/{table.path}" for table in tables[:3]) + " and the others" * (len(tables) > 3)
+    names = [t.url if t.url.endswith(f"/{t.file}") else f"{t.url} (as {t.file})" for t in tables[:3]]
+    urls = ", ".join(names) + " and the others" * (len(tables) > 3)
     return f"put {urls} into that folder; or unset SOMB_DATA, leave out --data, and run: {command}"
 
 

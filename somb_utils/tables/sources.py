@@ -1,10 +1,8 @@
-"""Where tables come from: a folder of the published files, the simulator, or a user's frames."""
+"""Where tables come from: folders of the published files, the simulator, or a user."""
 
-import csv
 import hashlib
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,8 +16,17 @@ from typing_extensions import override
 
 from somb_utils.errors import SombError, UsageError, printable
 from somb_utils.paths import DATA, absolute, cache_dir, replacing
-from somb_utils.tables.checks import check_table
-from somb_utils.tables.registry import TableInfo, fetch_command, open_folder, registry, remedy, table_info, verify_file
+from somb_utils.tables.checks import check_table, read_csv
+from somb_utils.tables.own import FrameSource, OwnFolders
+from somb_utils.tables.registry import (
+    HUMAN,
+    fetch_command,
+    open_folder,
+    registry,
+    remedy,
+    table_info,
+    verify_file,
+)
 
 Kind = Literal["simulated", "open", "custom"]
 
@@ -27,7 +34,9 @@ Kind = Literal["simulated", "open", "custom"]
 class Source(Protocol):
     """A place that tables are read from; results record its `kind`. Any object with these methods will do."""
 
-    kind: Kind
+    @property
+    def kind(self) -> Kind:
+        """Kind of tables."""
 
     def describe(self) -> str:
         """Return a line that says where the numbers come from."""
@@ -47,45 +56,47 @@ class Source(Protocol):
 
 @dataclass
 class FolderSource(Source):
-    """The open tables in a folder, each verified by its hash before its first use; or, if ``custom``, a user's own."""
+    """The open tables in one or several folders, each verified by its hash before its first use."""
 
-    folder: Path
+    folders: tuple[Path, ...]
     kind: Kind = "open"
     _loaded: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self.folder = absolute(self.folder)
+    def __init__(self, *folders: Path) -> None:
+        self.folders, self._loaded = tuple(map(absolute, folders)), {}
 
     @override
     def describe(self) -> str:
-        return f"{'open tables' if self.kind == 'open' else 'tables of your own'} in {self.folder}"
+        return f"open tables in {', '.join(map(str, self.folders))}"
+
+    def path(self, name: str) -> Path:
+        """Return the file of a table in the first folder that has it, by its name or by its path in the repository.
+
+        Where none has it, the file that the first folder lacks.
+        """
+        info = table_info(name)
+        candidates = [folder / file for folder in self.folders for file in (info.file, info.path)]
+        return next((file for file in candidates if file.is_file()), candidates[0])
 
     @override
     def has(self, name: str) -> bool:
-        return (name in registry() or self.kind == "custom") and (self.folder / f"{name}.csv").is_file()
+        return name in registry() and self.path(name).is_file()
 
     @override
     def load(self, name: str) -> pd.DataFrame:
         if name not in self._loaded:
-            published = self.kind == "open"
-            info, path = table_info(name) if published else TableInfo(name), self.folder / f"{name}.csv"
-            if published:
-                verify_file(path, info)
-            self._loaded[name] = check_table(_read_csv(path, info), info, exact=published)
+            info, path = table_info(name), self.path(name)
+            verify_file(path, info)
+            self._loaded[name] = check_table(read_csv(path, info), info, exact=True)
         return self._loaded[name]
 
     @override
     def fingerprint(self, name: str) -> str:
-        if self.kind == "open":
-            return f"git:{table_info(name).git_blob}"
-        return f"custom:{hashlib.sha256((self.folder / f'{name}.csv').read_bytes()).hexdigest()}"
+        return f"git:{table_info(name).git_blob}"
 
     @override
     def remedy(self, names: Iterable[str]) -> str:
-        if self.kind == "open":
-            return remedy(map(table_info, names), self.folder)
-        present = sorted(path.name for path in self.folder.glob("*.csv"))
-        return f"that folder has {', '.join(present[:10]) or 'no CSV file'}{' and others' * (len(present) > 10)}"
+        return remedy(map(table_info, names), self.folders[0])
 
 
 @dataclass
@@ -166,42 +177,6 @@ class SimulatedSource(Source):
         return {name: getattr(self, name) for name in ("seed", "n_crew", "n_features", "effect", "n_timepoints")}
 
 
-@dataclass
-class FrameSource(Source):
-    """A user's own tables, by name."""
-
-    frames: Mapping[str, pd.DataFrame]
-    kind: Kind = "custom"
-
-    @override
-    def describe(self) -> str:
-        return f"{len(self.frames)} tables given in Python"
-
-    @override
-    def has(self, name: str) -> bool:
-        return name in self.frames
-
-    @override
-    def load(self, name: str) -> pd.DataFrame:
-        if name not in self.frames:
-            raise SombError(f"table '{name}' is not among those given: {', '.join(sorted(self.frames))}")
-        table = self.frames[name]
-        if not isinstance(table, pd.DataFrame):
-            raise UsageError(f"table '{name}' is a {type(table).__name__}, not a pandas DataFrame")
-        return check_table(table, registry().get(name) or TableInfo(name))
-
-    @override
-    def fingerprint(self, name: str) -> str:
-        table = self.load(name)
-        digest = hashlib.sha256(repr(list(table.columns)).encode())
-        digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
-        return f"custom:{digest.hexdigest()}"
-
-    @override
-    def remedy(self, names: Iterable[str]) -> str:
-        return "give it under that name"
-
-
 SourceLike = str | Path | Mapping[str, pd.DataFrame] | Source
 
 
@@ -211,12 +186,12 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
     Parameters
     ----------
     source
-        ``simulated``; ``open``, the verified download cache; a folder of the published CSV files, or, if one of
-        `tables` is no published one, of your own; a mapping of table name to DataFrame; or ``auto``: the folder in
-        ``SOMB_DATA`` if set, else the cache if it has all of `tables`, else the simulated tables, with a note on
-        standard error.
+        ``simulated``; ``open``, the verified download cache; a folder of the published CSV files, or several, separated
+        as in ``PATH``, which are your own if one of `tables` is no published one; a mapping of table name to DataFrame;
+        or ``auto``: the folders in ``SOMB_DATA`` if set, else the cache if it has all of `tables`, else the simulated
+        tables, with a note on standard error.
     tables
-        Names of the tables that will be read; those of every task by default.
+        Names of the tables that will be read; those of every task of the published benchmark by default.
 
     Returns
     -------
@@ -235,8 +210,7 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
     if not isinstance(source, str | Path):
         return source
     tables = None if tables is None else list(tables)
-    unpublished = [name for name in tables or () if name not in registry()]
-    kind: Kind = "custom" if unpublished else "open"
+    own = [name for name in tables or () if name not in registry()]
     if source == "simulated":
         return SimulatedSource()
     if source == "open":
@@ -244,28 +218,30 @@ def resolve_source(source: SourceLike = "auto", tables: Iterable[str] | None = N
             raise SombError("no open table has been downloaded yet; get them with: somb data fetch")
         return FolderSource(open_folder())
     if source != "auto":
-        folder = absolute(source)
-        if not folder.is_dir():
-            raise UsageError(f"data source '{source}' is neither simulated, open, auto nor a folder")
-        return FolderSource(folder, kind)
+        return _in_folders(str(source), bool(own), "the data source '{}' is neither simulated, open, auto nor a folder")
     if os.environ.get("SOMB_DATA"):
-        folder = absolute(os.environ["SOMB_DATA"])
-        if not folder.is_dir():
-            raise UsageError(f"SOMB_DATA names '{folder}', which is not a folder")
-        return FolderSource(folder, kind)
-    if unpublished:
-        raise UsageError(
-            f"{unpublished[0]}.csv is no published table: name the folder that has it with --data or source="
-        )
+        return _in_folders(os.environ["SOMB_DATA"], bool(own), "SOMB_DATA names '{}', which is not a folder")
+    if own:
+        raise UsageError(f"{own[0]}.csv is no published table: name the folder that has it with --data or source=")
     cached = FolderSource(open_folder())
     if tables is None:
-        tables = [name for name, info in registry().items() if info.tasks]
+        tables = [name for name, info in registry().items() if info.tasks and info.repository == HUMAN]
     wanted = list(dict.fromkeys(tables))
     absent = missing_tables(wanted, cached)
     if not absent:
         return cached
     _say_simulated(absent, len(wanted))
     return SimulatedSource()
+
+
+def _in_folders(text: str, own: bool, problem: str) -> Source:
+    """Return the source of a folder, or of several that are separated as in ``PATH``."""
+    parts = [text] if Path(text).is_dir() else [part for part in text.split(os.pathsep) if part]
+    for part in parts:
+        if not absolute(part).is_dir():
+            raise UsageError(problem.format(part))
+    folders = tuple(absolute(part) for part in parts)
+    return OwnFolders(folders) if own else FolderSource(*folders)
 
 
 def load_table(name: str, source: SourceLike = "auto") -> pd.DataFrame:
@@ -311,19 +287,6 @@ def remedy_for(names: list[str], source: Source) -> str:
 def missing_tables(names: Iterable[str], source: Source) -> list[str]:
     """Return those of `names` that `source` lacks."""
     return [name for name in dict.fromkeys(names) if not source.has(name)]
-
-
-def _read_csv(path: Path, info: TableInfo) -> pd.DataFrame:
-    ids = dict.fromkeys(info.id, str)
-    try:  # only blank cells are missing; "NA" may be a gene
-        with path.open(encoding="utf-8", newline="") as stream:
-            names = Counter(next(csv.reader(stream), []))
-        if repeated := [name for name, n in names.items() if n > 1 and name]:  # pandas would give it another name
-            raise SombError(f"{path}: column '{printable(repeated[0])}' is duplicated")
-        table = pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], low_memory=False)
-        return table.copy()  # one block per dtype, where reading leaves one per column, which is slow to use
-    except ValueError as error:
-        raise SombError(f"{path} cannot be read as CSV: {error}") from None
 
 
 @cache

@@ -27,7 +27,7 @@ else:
 
 
 class Task(Spec):
-    """A task: one of the 21 that ``data/tasks/<id>.json`` define, or a user's.
+    """A task that ``data/tasks/<id>.json`` defines, one of the published 21 or an extension, or a user's.
 
     Parameters
     ----------
@@ -39,8 +39,9 @@ class Task(Spec):
         What the task is about; a category has one notebook.
     tier
         Stated difficulty: calibration, standard, advanced or frontier.
-    supplementary, composite_group
-        Whether it is reported and left out of composites; else its group in the composite score.
+    supplementary, extension, composite_group
+        Whether it is reported and left out of composites; whether it was added to the published 21, since extensions
+        have a composite of their own; its group in a composite.
     type
         ``binary``, ``multiclass`` or ``multilabel``.
     features
@@ -51,14 +52,15 @@ class Task(Spec):
         Names of the classes (labels, if multilabel), and how many rows have each, and the shape of the features; those
         of the tables when omitted.
     split
-        ``loco``, ``loto``, ``lomo``, ``skf5``, ``sss5``, ``cv5x5`` or ``own``; see the book's page on protocols.
+        ``loco``, ``loto``, ``lomo``, ``lotissue``, ``skf5``, ``sss5``, ``cv5x5`` or ``own``; see the page on protocols.
     label_by_day
         Whether all groups were sampled on the same days and the label is a function of the day, as flight phase is. The
         p-value of such a task is that of :func:`somb_utils.day_test`.
     pca
         Principal components per block of columns that share a prefix.
-    ablations
-        Feature subsets: substrings of the column names kept; a leading ``!`` drops them.
+    columns, ablations
+        Substrings of the names of the columns that are its features (all if empty), and of those of feature subsets; a
+        leading ``!`` drops them.
     metrics, rigorous
         The metric that ranks models, and those reported beside it; what differs under ``rigorous``, see :meth:`under`.
     notes
@@ -73,6 +75,7 @@ class Task(Spec):
     missions: tuple[str, ...] = ()
     tier: Tier = "standard"
     supplementary: bool = False
+    extension: bool = Field(False, description="added to the published 21; extensions have a composite of their own")
     composite_group: str | None = Field(None, description="group of the composite score; null when left out")
     type: TaskType
     features: FeatureSpec
@@ -86,17 +89,16 @@ class Task(Spec):
     n_rows: int = Field(0, ge=0)
     n_features: int = Field(0, ge=0)
     split: Split
-    label_by_day: bool = Field(
-        False, description="whether the label is a function of the day of sampling, the same for all groups"
-    )
+    label_by_day: bool = Field(False, description="whether the label is a function of the day, alike for all groups")
     pca: dict[str, int] = Field({}, description="components per block of columns; the key is the column prefix")
+    columns: tuple[str, ...] = Field(
+        (), description="substrings of the names of its features, where the ablations have others; empty for all"
+    )
     ablations: dict[str, tuple[str, ...]] = Field(
         {}, description="feature subsets: substrings of the column names kept; a leading ! drops them"
     )
     metrics: Metrics
-    rigorous: dict[str, Any] = Field(
-        {}, description="fields that differ under the protocol rigorous; those of features are merged"
-    )
+    rigorous: dict[str, Any] = Field({}, description="what differs under rigorous; fields of features are merged")
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -163,15 +165,15 @@ class Task(Spec):
         """Names of the ablations in results, ``<id>_<ablation>``."""
         return tuple(f"{self.id}_{name}" for name in self.ablations)
 
-    def ablation_columns(self, name: str, columns: Iterable[str]) -> list[str]:
-        """Return the columns that an ablation keeps.
+    def ablation_columns(self, name: str | None, columns: Iterable[str]) -> list[str]:
+        """Return the columns that are the features of the task, or of one of its ablations.
 
         Parameters
         ----------
         name
-            Of the ablation.
+            Of the ablation; None for the task itself.
         columns
-            All feature names.
+            All that the recipe made.
 
         Returns
         -------
@@ -183,9 +185,9 @@ class Task(Spec):
         UsageError
             If the task defines no such ablation.
         """
-        if name not in self.ablations:
+        if name is not None and name not in self.ablations:
             raise UsageError(f"{self.id} has no ablation '{name}'; it has: {', '.join(self.ablations) or 'none'}")
-        parts = self.ablations[name]
+        parts = self.columns if name is None else self.ablations[name]
         dropped = [p[1:] for p in parts if p.startswith("!")]
         kept = [p for p in parts if not p.startswith("!")]
         return [c for c in columns if not any(p in c for p in dropped) and (not kept or any(p in c for p in kept))]
@@ -236,7 +238,7 @@ def read_task(text: str, where: str) -> Task:
 
 @cache
 def catalogue() -> dict[str, Task]:
-    """Return all task definitions by id, sorted."""
+    """Return all task definitions by id, sorted: the published benchmark's and the extensions'."""
     files = sorted(file for file in (DATA / "tasks").glob("*.json") if file.stem != "schema")
     tasks = [read_task(file.read_text(encoding="utf-8"), str(file)) for file in files]
     return {task.id: task for task in tasks}
@@ -288,8 +290,8 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
     Parameters
     ----------
     patterns
-        ``"A1,F*"`` or ``["A1", "F*"]``; all 21 tasks when omitted. A path that ends in ``.json`` is the file of a task
-        of your own.
+        ``"A1,F*"`` or ``["A1", "F*"]``; the 21 tasks of the published benchmark when omitted. A path that ends in
+        ``.json`` is the file of a task of your own.
 
     Returns
     -------
@@ -307,9 +309,11 @@ def select_tasks(patterns: str | Iterable[str] | None = None) -> list[Task]:
     --------
     >>> [task.id for task in select_tasks("H*,A1")]
     ['A1', 'H1']
+    >>> len(select_tasks())
+    21
     """
     if patterns is None:
-        return list(catalogue().values())
+        return [task for task in catalogue().values() if not task.extension]
     words = [p.strip() for p in (patterns.split(",") if isinstance(patterns, str) else patterns) if p.strip()]
     own = [read_task(text_of(word), word) for word in dict.fromkeys(words) if is_file(word)]
     for task in own:

@@ -12,7 +12,8 @@ import numpy as np
 from somb_utils.errors import UsageError
 from somb_utils.paths import DATA, replacing
 from somb_utils.tables.checks import numbers
-from somb_utils.tables.sources import FolderSource, SourceLike
+from somb_utils.tables.own import OwnFolders
+from somb_utils.tables.sources import SourceLike
 from somb_utils.tasks._files import is_file
 from somb_utils.tasks.day import is_phase_task
 from somb_utils.tasks.definitions import Task, check_own_id, get_task
@@ -57,7 +58,7 @@ def _facts(file: Path, label: str | None, groups: str | None, id: str | None) ->
     """Return what the columns of a CSV file say."""
     if file.suffix != ".csv" or not file.is_file():
         raise UsageError(f"'{file}' is not a CSV file (.csv)")
-    frame = FolderSource(file.parent, "custom").load(file.stem)
+    frame = OwnFolders((file.parent,)).load(file.stem)
     columns = list(frame.columns)
     named = [name for name in (label, groups, id) if name is not None]
     if label is None or (unknown := [name for name in named if name not in columns]):

@@ -7,6 +7,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, Strat
 
 SEED = 42
 REPETITIONS = 5
+# What a split leaves out, fold by fold.
+LEFT_OUT = {"loco": "crew member", "loto": "time point", "lomo": "mission", "lotissue": "tissue"}
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class Fold:
     Parameters
     ----------
     label
-        The crew member, time point or repetition held out; ``0.3`` is the fourth fold of the first repetition.
+        The crew member, time point, mission, tissue or repetition held out; ``0.3`` is the fourth fold of the first
+        repetition.
     train, test
         Row positions, shape (n_train,) and (n_test,).
     """
@@ -27,7 +30,7 @@ class Fold:
 
 
 def leave_one_group_out(groups: np.ndarray) -> list[Fold]:
-    """Return one fold per group, groups sorted as text (LOCO over crew, LOTO over time points)."""
+    """Return one fold per group, groups sorted as text: crew members, time points, missions or tissues."""
     rows = np.arange(len(groups))
     return [Fold(str(group), rows[groups != group], rows[groups == group]) for group in sorted(set(groups.tolist()))]
 

@@ -35,7 +35,7 @@ class TaskData:
     y
         Class names (Series) or 0/1 columns (DataFrame, multilabel), same index.
     groups
-        Crew member, time point or mission of each row, same index; None for feature tasks.
+        Crew member, time point, mission or tissue of each row, same index; None for feature tasks.
     folds
         Row positions of train and test rows.
     annotations
@@ -135,7 +135,7 @@ def load_task(
     source
         See :func:`somb_utils.tables.resolve_source`.
     ablation
-        A feature subset that the task defines, e.g. ``"effect_only"`` of B1.
+        A feature subset that the task defines, e.g. ``"effect_only"`` of B1, or ``"reactome"`` of J1.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def with_folds(
     return TaskData(
         task=task,
         protocol=protocol,
-        X=built.X[task.ablation_columns(ablation, built.X.columns)] if ablation else built.X,
+        X=built.X[task.ablation_columns(ablation, built.X.columns)] if ablation or task.columns else built.X,
         y=built.y,
         groups=built.groups,
         folds=tuple(_folds(task, built, 1 if provenance["source"] == "simulated" else splits.REPETITIONS)),

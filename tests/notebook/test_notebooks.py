@@ -19,7 +19,7 @@ from somb_utils.runs.folder import load_run
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.md"))
-CATEGORY = [path for path in NOTEBOOKS if re.match(r"[A-I]_", path.stem)]
+CATEGORY = [path for path in NOTEBOOKS if re.match(r"[A-J]_", path.stem)]
 GOOD = {"tasks": ["A1"], "models": ["majority", "logreg"]}
 
 

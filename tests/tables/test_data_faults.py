@@ -309,7 +309,7 @@ def test_a_change_of_the_folder_moves_no_source(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("SOMB_DATA", "tables")
     source = resolve_source()
     monkeypatch.chdir("/")
-    assert source.folder == tmp_path / "tables"  # type: ignore[attr-defined]
+    assert source.folders == (tmp_path / "tables",)  # type: ignore[attr-defined]
 
 
 def test_text_among_numbers_is_no_traceback_when_a_table_is_derived() -> None:

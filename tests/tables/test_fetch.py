@@ -17,7 +17,7 @@ from rich.filesize import decimal
 import somb_utils.tables.fetch as fetch_module
 from somb_utils.errors import SombError, UsageError
 from somb_utils.tables.fetch import announcement, fetch, missing
-from somb_utils.tables.registry import TableInfo, file_problem, git_blob_id, registry, verify_file
+from somb_utils.tables.registry import HUMAN, TableInfo, file_problem, git_blob_id, registry, verify_file
 
 BODY = b"gene,value\n" + b"".join(b"SYN%05d,%d\n" % (i, i * i) for i in range(30_000))
 OTHER = BODY.replace(b"SYN00001", b"SYN99999")
@@ -276,7 +276,7 @@ def test_an_unknown_table_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_every_real_table_is_announced_with_its_size() -> None:
-    tables = [table for table in registry().values() if table.tasks]
+    tables = [table for table in registry().values() if table.tasks and table.repository == HUMAN]
     text = announcement(tables, Path("there"))
     assert "and 2 of unknown size; licence: CC BY-NC 4.0" in text
     assert "raw.githubusercontent.com/jang1563/SpaceOmicsBench/9720e4ec" in text
@@ -322,7 +322,15 @@ def test_the_published_files_verify_by_both_hashes(open_data: Path) -> None:
 
 
 def test_the_address_is_that_of_the_published_commit(published_files: Path) -> None:
-    assert fetch_module.BASE_URL.endswith((published_files / "COMMIT").read_text().strip())
+    published = (published_files / "COMMIT").read_text().strip()
+    assert registry()["clinical_cbc"].url.endswith(f"{published}/data/processed/clinical_cbc.csv")
+
+
+def test_an_announcement_names_every_address() -> None:
+    tables = [registry()["clinical_cbc"], registry()["mouse_eye_RR-1_hallmark"]]
+    text = announcement(tables, Path("there"))
+    assert "2 tables" in text and "CC BY 4.0, CC BY-NC 4.0" in text
+    assert "SpaceOmicsBench/9720e4e" in text and "GeneLab_benchmark/2b472e4" in text
 
 
 def test_several_fetches_at_once_download_each_table_once(get: Callable, server: Server, tmp_path: Path) -> None:

@@ -12,10 +12,14 @@ from scipy import stats
 
 from somb_utils.errors import UsageError
 from somb_utils.tables.simulate import SIMULATED, simulate_table
+from somb_utils.tables.sources import load_table
 
 REAL = Path(os.environ.get("SOMB_OPEN_DATA") or Path(__file__).parents[3] / "shared" / "open-data") / "processed"
 NOT_REAL = ("cfrna_3group_de_noleak", "microbiome_human_taxonomy_cpm")  # not among the open tables
 ID_COLUMN = {"metabolomics_anppos_matrix": "metabolite_name"}
+# Of 91 tables of mouse missions, a table of each kind; another test has the shapes of all.
+MOUSE = ("mouse_thymus_MHU-2_hallmark", "mouse_skin_MHU-2_femoral_mitocarta", "mouse_gastrocnemius_RR-5_samples")
+HUMAN = tuple(name for name in SIMULATED if not name.startswith("mouse_"))
 LAYERS = ("all_skin", "outer_epidermis", "inner_epidermis", "outer_dermis", "epidermis")
 SAMPLE_TABLES = (
     "clinical_cbc",
@@ -63,10 +67,10 @@ def test_bytes_are_these(name: str, digest: str) -> None:
     assert csv_hash(simulate_table(name)) == digest
 
 
-@pytest.mark.parametrize("name", SIMULATED)
+@pytest.mark.parametrize("name", [*HUMAN, *MOUSE])
 def test_same_seed_same_table_other_seed_another(name: str) -> None:
     pd.testing.assert_frame_equal(simulate_table(name), table(name), check_exact=True)
-    if not name.endswith("metadata"):
+    if not name.endswith(("metadata", "samples")):
         assert not simulate_table(name, seed=7).equals(table(name))
 
 
@@ -88,7 +92,7 @@ BY_CELL_TYPE = ("gt_conserved_pathways_i4_pbmc",)  # a row per pathway and cell 
 
 
 @needs_real
-@pytest.mark.parametrize("name", [n for n in SIMULATED if n not in NOT_REAL])
+@pytest.mark.parametrize("name", [n for n in HUMAN if n not in (*NOT_REAL, "microbiome_human_metaphlan")])
 def test_schema_is_the_real_one(name: str) -> None:
     simulated, theirs = table(name), real(name)
     rows = table("cross_mission_pathway_features")["n_celltypes"].sum() if name in BY_CELL_TYPE else len(theirs)
@@ -179,11 +183,35 @@ def test_significance_is_exact_for_any_seed(seed: int) -> None:
 
 
 @needs_real
-@pytest.mark.parametrize("name", [n for n in SIMULATED if n not in (*NOT_REAL, *SAMPLE_TABLES)])
+@pytest.mark.parametrize(
+    "name", [n for n in HUMAN if n not in (*NOT_REAL, *SAMPLE_TABLES, "microbiome_human_metaphlan")]
+)
 def test_identifiers_are_invented(name: str) -> None:
     column = ID_COLUMN.get(name, table(name).columns[0])
     assert all(i.startswith("SYN") for i in ids(name))
     assert not ids(name) & set(real(name)[column].astype(str))
+
+
+def test_mouse_tables_have_the_shapes_and_label_counts_of_the_real_ones(mouse_data: Path) -> None:
+    for name in sorted(set(SIMULATED) - set(HUMAN)):
+        theirs = load_table(name, mouse_data)
+        if name.endswith("samples"):
+            assert table(name)["label"].value_counts().to_dict() == theirs["label"].value_counts().to_dict(), name
+            assert set(table(name)) <= set(theirs) | {"strain"}
+        else:
+            assert table(name).shape == theirs.shape, name
+            assert not set(table(name).columns[1:]) & set(theirs.columns[1:])
+        assert not set(table(name)["sample"]) & set(theirs["sample"])
+
+
+def test_metaphlan_has_the_swabs_and_species_of_the_real_table(open_data: Path) -> None:
+    name = "microbiome_human_metaphlan"
+    here, theirs = table(name), load_table(name, open_data / "processed")
+    assert set(here.columns) == set(theirs.columns)
+    species = [frame["clade"].str.fullmatch(r".*\|s__[^|]*").sum() for frame in (here, theirs)]
+    assert species == [953, 953] and not set(here["clade"][1:]) & set(theirs["clade"])
+    unclassified = here.set_index("clade").loc["UNCLASSIFIED"]
+    assert unclassified[unclassified == 100].index.tolist() == ["C002_FD3_NAP", "C002_R+82_ARM"]
 
 
 def test_invented_columns_and_taxa() -> None:
@@ -372,7 +400,7 @@ def test_n_features(name: str, shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("n_features", [1, 2, 5])
-@pytest.mark.parametrize("name", SIMULATED)
+@pytest.mark.parametrize("name", [*HUMAN, *MOUSE])
 def test_tiny_tables_can_be_made(name: str, n_features: int) -> None:
     assert len(simulate_table(name, n_features=n_features))
 

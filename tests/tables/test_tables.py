@@ -1,5 +1,7 @@
 """Table sources: verified, checked, and never silently something else."""
 
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.tables import sources as tables
+from somb_utils.tables.registry import table_info
 from somb_utils.tables.sources import FolderSource, SimulatedSource, load_table, resolve_source
 from somb_utils.tasks.task_data import load_task
 
@@ -67,6 +70,27 @@ def test_auto_prefers_the_named_folder(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert resolve_source() == FolderSource(tmp_path)
     monkeypatch.setenv("SOMB_DATA", str(tmp_path / "gone"))
     with pytest.raises(UsageError, match="SOMB_DATA names"):
+        resolve_source()
+
+
+def test_several_folders_are_searched_by_name_and_by_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    info = table_info("mouse_eye_RR-1_hallmark")
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    (second / info.path).parent.mkdir(parents=True)
+    (second / info.path).write_text("x")
+    monkeypatch.setenv("SOMB_DATA", f"{first}{os.pathsep}{second}")
+    source = resolve_source()
+    assert source == FolderSource(first, second) and source.has(info.name) and not source.has("clinical_cbc")
+    with pytest.raises(SombError, match=f"{re.escape(info.path)} is truncated"):
+        source.load(info.name)
+    (first / info.file).write_text("y" * 10)
+    with pytest.raises(SombError, match=f"{re.escape(info.file)} is truncated: 10 bytes"):
+        source.load(info.name)
+    with pytest.raises(SombError, match=r"clinical_cbc\.csv is missing"):
+        source.load("clinical_cbc")
+    with pytest.raises(UsageError, match=f"SOMB_DATA names '{re.escape(str(tmp_path / 'gone'))}'"):
+        monkeypatch.setenv("SOMB_DATA", f"{first}{os.pathsep}{tmp_path / 'gone'}")
         resolve_source()
 
 

@@ -16,6 +16,8 @@ from somb_utils.tasks.recipes.metabolites import _atoms
 from somb_utils.tasks.task_data import TaskData, load_task
 
 ABSENT = {"B1", "F1", "F2", "F3"}
+HUMAN = sorted(name for name, task in catalogue().items() if task.features.recipe != "mission_scores")
+FEW_MICE = [*HUMAN, "J2", "J7"]  # the others differ from them in size alone
 POSITIONAL = ("C2", "F1", "F2", "F3", "F4", "F5", "G1")
 
 
@@ -56,7 +58,7 @@ def assert_same(one: TaskData, other: TaskData) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("task_id", sorted(set(catalogue()) - ABSENT))
+@pytest.mark.parametrize("task_id", sorted(set(HUMAN) - ABSENT))
 def test_real_tables_have_the_stated_shape_and_classes(task_id: str, protocol: str, open_data: Path) -> None:
     data = loaded(task_id, protocol, open_data)
     assert data.X.shape == (data.task.n_rows, data.task.n_features)
@@ -74,7 +76,7 @@ def test_simulated_tables_have_the_stated_shape_and_classes(task_id: str) -> Non
 
 
 @pytest.mark.parametrize("protocol", ["rigorous", "aligned"])
-@pytest.mark.parametrize("task_id", sorted(set(catalogue()) - ABSENT))
+@pytest.mark.parametrize("task_id", sorted(set(HUMAN) - ABSENT))
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_order_of_real_rows_and_columns_is_ignored(
@@ -85,7 +87,7 @@ def test_order_of_real_rows_and_columns_is_ignored(
 
 
 @pytest.mark.parametrize("protocol", ["rigorous", "aligned"])
-@pytest.mark.parametrize("task_id", sorted(catalogue()))
+@pytest.mark.parametrize("task_id", FEW_MICE)
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_order_of_simulated_rows_and_columns_is_ignored(task_id: str, protocol: Protocol, seed: int) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from somb_utils.tables.sources import FolderSource
 from somb_utils.tasks import splits
-from somb_utils.tasks.definitions import catalogue
+from somb_utils.tasks.definitions import select_tasks
 from somb_utils.tasks.task_data import load_task
 
 FILES = {"A1": "loco_clinical", "A2": "loco_clinical", "C1": "loco_proteomics", "G1": "loco_multimodal"}
@@ -23,7 +23,7 @@ def source(open_data: Path) -> FolderSource:
     return FolderSource(open_data / "processed")
 
 
-@pytest.mark.parametrize("task_id", sorted(set(catalogue()) - ABSENT))
+@pytest.mark.parametrize("task_id", sorted({task.id for task in select_tasks()} - ABSENT))
 @pytest.mark.parametrize("protocol", ["published", "aligned"])
 def test_folds_are_the_published_ones(task_id: str, protocol: str, source: FolderSource, published_files: Path) -> None:
     data = load_task(task_id, protocol, source)  # type: ignore[arg-type]

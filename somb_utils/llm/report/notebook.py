@@ -184,8 +184,9 @@ def _find(paths: list[Path], source: str) -> tuple[Origin, Evaluation | None]:
         tables = resolve_source(source)
     if tables.kind == "simulated":
         return "simulated", simulated_evaluation()
-    folder = tables.folder.resolve().parent / "reference" / "llm_scored" if isinstance(tables, FolderSource) else None
-    files = sorted(folder.glob("scored_eval_*.json")) if folder else []
+    folders = tables.folders if isinstance(tables, FolderSource) else ()
+    scored = (folder.resolve().parent / "reference" / "llm_scored" for folder in folders)
+    files = sorted(file for folder in scored for file in folder.glob("scored_eval_*.json"))
     return ("published", load(files)) if files else ("none", None)
 
 

@@ -10,7 +10,16 @@ import pandas as pd
 
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import UsageError
-from somb_utils.tables.simulate import cfrna, clinical, conservation, metabolomics, microbiome, proteomics, spatial
+from somb_utils.tables.simulate import (
+    cfrna,
+    clinical,
+    conservation,
+    metabolomics,
+    microbiome,
+    mouse,
+    proteomics,
+    spatial,
+)
 from somb_utils.tables.simulate.core import Spec
 
 _TABLES: dict[str, Callable[[str, Spec], pd.DataFrame]] = {
@@ -31,11 +40,13 @@ _TABLES: dict[str, Callable[[str, Spec], pd.DataFrame]] = {
     "microbiome_human_taxonomy_cpm": microbiome.microbiome_human_taxonomy_cpm,
     "microbiome_env_taxonomy_cpm": microbiome.microbiome_env_taxonomy_cpm,
     "microbiome_human_pathways_cpm": microbiome.microbiome_human_pathways_cpm,
+    "microbiome_human_metaphlan": microbiome.microbiome_human_metaphlan,
     "conserved_pbmc_to_skin": conservation.conserved_pbmc_to_skin,
     "cross_mission_hemoglobin_de": cfrna.cross_mission_hemoglobin_de,
     "cross_mission_pathway_features": conservation.cross_mission_pathway_features,
     "gt_conserved_pathways_i4_pbmc": conservation.pathways_by_cell_type,
     "cross_mission_gene_de": cfrna.cross_mission_gene_de,
+    **dict.fromkeys(mouse.tables(), mouse.mouse_table),
 }
 SIMULATED: tuple[str, ...] = tuple(_TABLES)
 MOST_EFFECT = 20  # far beyond a perfect score; larger ones leave the range of floating-point numbers

@@ -10,8 +10,8 @@ from scipy.special import expit
 
 from somb_utils.tables.simulate import core
 
-# Taxa of the real tables: human (described only), environmental, shared by both; pathways.
-HUMAN, CAPSULE, SHARED, PATHWAYS = 16_172, 6_852, 5_830, 567
+# Taxa of the real tables: human (described only), environmental, shared by both; pathways; species by MetaPhlAn.
+HUMAN, CAPSULE, SHARED, PATHWAYS, SPECIES = 16_172, 6_852, 5_830, 567, 953
 TIMEPOINTS = {"L-92": -92, "L-44": -44, "R+1": 1, "FD2": 2, "FD3": 3, "R+45": 45, "R+82": 82}
 PHASES = {t: "in_flight" if t.startswith("FD") else core.phase_of(days) for t, days in TIMEPOINTS.items()}
 SITES = {
@@ -33,6 +33,7 @@ PREVALENCE, PREVALENCE_SD, DEPTH_SD, CREW_SD = -4.0, 1.6, 0.9, 0.7
 SITE_SD, PHASE_SD, CAPSULE_SD = 0.45, 0.08, 0.45
 ABUNDANCE_SD, DOMINANCE = 1.4, 2.5  # the second for the 2 % most common taxa
 SHARED_CPM = 800_000  # of a sample, in the taxa that both tables have
+UNCLASSIFIED_LOGIT = -1.5  # of microbiome_human_metaphlan: a fifth of the reads
 # Of microbiome_human_pathways_cpm: share unmapped (logit), share unintegrated of the rest; 60 % zeros.
 UNMAPPED_LOGIT, UNMAPPED_SD, UNINTEGRATED = -1.07, 0.8, 0.94
 PATHWAY_DETECTION, PATHWAY_SPREAD, PATHWAY_DEPTH = -0.9, 2.6, 1.3
@@ -162,12 +163,37 @@ def microbiome_env_taxonomy_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
     return _taxonomy(rng, known, known.capsule, crew, shift, columns.sort_values())
 
 
-def microbiome_human_pathways_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
-    """Simulate the crew's pathways, after the two rows of what was not mapped or not integrated."""
+def _swabs(spec: core.Spec) -> pd.DataFrame:
+    """Return the crew's swabs, also those without metadata."""
     samples = microbiome_metadata("", spec)
     samples = samples.loc[samples["source"] == "human", ["sample_id", "crew", "body_site", "phase"]]
     rows = [(s, s.split("_")[0], s.split("_")[2], PHASES[s.split("_")[1]]) for s in WITHOUT_METADATA]
-    samples = pd.concat([samples, pd.DataFrame(rows, columns=samples.columns)]).sort_values("sample_id")
+    return pd.concat([samples, pd.DataFrame(rows, columns=samples.columns)]).sort_values("sample_id")
+
+
+def microbiome_human_metaphlan(name: str, spec: core.Spec) -> pd.DataFrame:
+    """Simulate the crew's species in percent, between what was not classified and one strain of each species."""
+    samples, rng = _swabs(spec), core.stream(spec.seed, name)
+    n = spec.size(SPECIES)
+    prevalence = PREVALENCE + PREVALENCE_SD * rng.standard_normal(n)
+    logit = prevalence + CREW_SD * rng.standard_normal((spec.n_crew, n))[_codes(samples["crew"], spec.crew)]
+    site = SITE_SD * rng.standard_normal((len(SITES), n))[_codes(samples["body_site"], SITES)]
+    phase = PHASE_SD * rng.standard_normal((4, n))[_codes(samples["phase"], sorted(set(PHASES.values())))]
+    logit += spec.effect * (site + phase) + DEPTH_SD * rng.standard_normal((len(samples), 1))
+    counts = _compositions(rng, logit, prevalence, np.zeros(n, dtype=bool))
+    unclassified = 100 * expit(UNCLASSIFIED_LOGIT + UNMAPPED_SD * rng.standard_normal(len(samples)))
+    unclassified[samples["sample_id"].isin(WITHOUT_METADATA)] = 100.0
+    species = counts / counts.sum(axis=1, keepdims=True) * (100 - unclassified)[:, None]
+    values = np.column_stack([unclassified, 100 - unclassified, species, species])
+    names = [f"k__SYN|s__SYN_{i + 1:04d}" for i in range(n)]
+    frame = pd.DataFrame(core.significant(values).T, columns=samples["sample_id"].tolist())
+    frame.insert(0, "clade", ["UNCLASSIFIED", "k__SYN", *names, *(f"{species}|t__SYN" for species in names)])
+    return frame
+
+
+def microbiome_human_pathways_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
+    """Simulate the crew's pathways, after the two rows of what was not mapped or not integrated."""
+    samples = _swabs(spec)
     rng = core.stream(spec.seed, name)
     n, n_samples = spec.size(PATHWAYS), len(samples)
     m = max(n - 2, 0)  # the first two rows are not pathways

@@ -14,8 +14,8 @@ from somb_utils.tasks.recipes._reader import Reader
 
 Protocol = Literal["rigorous", "aligned", "published"]
 TaskType = Literal["binary", "multiclass", "multilabel"]
-Split = Literal["loco", "loto", "lomo", "skf5", "sss5", "cv5x5", "own"]
-GROUPED: tuple[Split, ...] = ("loco", "loto", "lomo")  # which leave one group out
+Split = Literal["loco", "loto", "lomo", "lotissue", "skf5", "sss5", "cv5x5", "own"]
+GROUPED: tuple[Split, ...] = ("loco", "loto", "lomo", "lotissue")  # which leave one group out
 
 
 class Spec(BaseModel):
@@ -31,7 +31,7 @@ class Features:
     X: pd.DataFrame  # rows × features
     y: pd.Series | pd.DataFrame  # labels; 0/1 columns for multilabel tasks
     _: KW_ONLY
-    groups: pd.Series | None = None  # crew member, time point, mission of each row; None for feature tasks
+    groups: pd.Series | None = None  # what is left out with each row, such as its crew member; None for feature tasks
     relatives: pd.Series | None = None  # which rows of a feature task are never on both sides of a fold
     folds: pd.DataFrame | None = None  # own folds: fold, id and part (train or test) of each of their rows
     days: pd.Series | None = None  # day of sampling of each row, if the tables name it

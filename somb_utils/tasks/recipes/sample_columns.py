@@ -20,6 +20,7 @@ class SampleColumns(Recipe):
     id: str
     metadata: str
     label: str
+    rows: str = Field("", description="regular expression of the ids of the rows that are features; empty for all")
     shares: bool = Field(
         False, description="each sample's values become shares of their sum; a sample of zeros stays so"
     )
@@ -29,6 +30,7 @@ class SampleColumns(Recipe):
         metadata = tables.indexed(self.metadata, "sample_id")
         samples = metadata[tables.column(metadata, "source") == "human"]
         matrix = tables.sample_matrix(self.table, self.id)
+        matrix = matrix.loc[:, matrix.columns.str.fullmatch(self.rows)] if self.rows else matrix
         matrix = shares(matrix) if self.shares else matrix
         X = tables.paired(matrix, samples.index, by_position=protocol == "published")
         y, groups = tables.column(samples, self.label), tables.column(samples, "crew")
