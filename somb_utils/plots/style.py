@@ -70,8 +70,8 @@ def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     Returns
     -------
     callable
-        Takes ``source`` too; without it, a figure is marked if the notebook's session, or the task or run that is
-        drawn, is of simulated tables.
+        Takes ``source`` too; without it, a figure is marked if the notebook's session, or the run that is drawn, is
+        of simulated tables.
     """
 
     @wraps(draw)
@@ -88,8 +88,8 @@ def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def _kind(arguments: tuple[Any, ...]) -> str:
-    """Return ``simulated`` if the session or one of the tasks and runs that are drawn is."""
-    known = [argument.provenance["source"] for argument in arguments if hasattr(argument, "provenance")]
+    """Return ``simulated`` if the session or a run that is drawn is."""
+    known = [argument.provenance["source"] for argument in arguments if hasattr(argument, "results")]
     return "simulated" if "simulated" in known else _source
 
 
