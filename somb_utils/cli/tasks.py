@@ -41,7 +41,7 @@ def tasks(
             }
             for t in (each.under(PROTOCOLS[0]) for each in catalogue().values())
         ]
-        marks = "* supplementary: not in the composite; † extension: in a composite of its own, and in no run without --tasks"
+        marks = "* supplementary: not in the composite; † extension: has a composite of its own, and runs if named"
         print_frame(pd.DataFrame(rows), format, title=f"{len(rows)} tasks ({marks})")
         return
     one = get_task(task)
