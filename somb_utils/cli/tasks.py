@@ -15,7 +15,7 @@ from somb_utils.errors import reason
 
 
 def tasks(
-    task: Annotated[str | None, typer.Argument(help="Task id, or your own definition [default: all tasks].")] = None,
+    task: Annotated[str | None, typer.Argument(help="Task id [default: all tasks].")] = None,
     format: Print = Format.table,
 ) -> None:
     """Show the task catalogue, or one task in full.
@@ -41,7 +41,7 @@ def tasks(
             }
             for t in (each.under(PROTOCOLS[0]) for each in catalogue().values())
         ]
-        marks = "* supplementary: not in the composite; † extension: composite of its own, run only if named"
+        marks = "* supplementary: not in the composite; † extension: has a composite of its own, and runs if named"
         print_frame(pd.DataFrame(rows), format, title=f"{len(rows)} tasks ({marks})")
         return
     one = get_task(task)
@@ -51,10 +51,10 @@ def tasks(
     one = one.under(PROTOCOLS[0])
     facts = {
         "question": one.question,
-        "modality": f"{one.modality} ({', '.join(one.missions)})" if one.missions else one.modality,
+        "modality": f"{one.modality} ({', '.join(one.missions)})",
         "tier": one.tier + (" (supplementary)" if one.supplementary else ""),
         "type": one.type,
-        "rows × features": f"{one.n_rows:,} × {one.n_features:,}" if one.n_rows else "see `somb task check`",
+        "rows × features": f"{one.n_rows:,} × {one.n_features:,}",
         "classes": ", ".join(f"{name} {count:,}" for name, count in one.class_counts.items()),
         "split": one.split.upper(),
         "primary metric": one.metrics.primary,
@@ -63,7 +63,6 @@ def tasks(
         **{f"ablation {name}": " ".join(parts) for name, parts in one.ablations.items()},
         **{"note" + " " * n: note for n, note in enumerate(one.notes)},
     }
-    facts = {name: fact for name, fact in facts.items() if fact}
     frame = pd.DataFrame({"": list(facts), f"{one.id}": list(facts.values())})
     print_frame(frame, format, title=f"{one.id}: {one.name}")
 
