@@ -87,13 +87,13 @@ def test_no_slip_in_a_value_passes_its_check(question: bank.Question, load_open:
         assert not passed, f"{check.op} gives {computed}; so would be accepted for {value}: {passed}"
 
 
-WORDS = {
-    word: number
-    for number, word in enumerate(
-        "no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen twenty".split()
-    )
-} | {"none": 0, "twenty-eight": 28, "thirty-six": 36, "fifty-seven": 57, "seventy-eight": 78}
+COUNTED = (
+    "no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+)
+WORDS = {word: number for number, word in enumerate(COUNTED.split())} | {
+    "none": 0, "twenty-eight": 28, "thirty-six": 36, "fifty-seven": 57, "seventy-eight": 78,
+}  # fmt: skip
 FIGURE = re.compile(r"(?<![\w.+/-])[-+]?\d[\d,]*(?:\.\d+)?(?![\w(:]|-\d|\.\d)")  # not R+1, log2, LysoPC(15:0)
 
 
