@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,69 @@ def test_each_question_stands_in_the_file_of_its_modality() -> None:
 def test_key_facts_hold_on_the_open_tables(question: bank.Question, load_open: Loader) -> None:
     checks = [(f"{question.id}: {k.text}", k.check) for k in question.key_facts if k.check]
     assert failures(checks, load_open) == []
+
+
+def _slips(value: float) -> Iterator[float]:
+    """A number with each digit replaced by each other digit, with the other sign, and in other units."""
+    for at, digit in enumerate(text := repr(value)):
+        if digit.isdigit():
+            yield from (type(value)(text[:at] + other + text[at + 1 :]) for other in "0123456789" if other != digit)
+    if value:
+        yield from (-value, *(value * 10.0**power for power in (-3, -2, -1, 1, 2, 3)))
+
+
+@each_question
+def test_no_slip_in_a_value_passes_its_check(question: bank.Question, load_open: Loader) -> None:
+    for check in (k.check for k in question.key_facts if k.check):
+        computed, value = evaluate(check, load_open), check.value
+        if isinstance(value, str):
+            slips = [value[:-1], value + "x"]
+        elif isinstance(value, list):
+            slips = [value[1:], [*value, "x"]]
+        else:
+            slips = list(_slips(value))
+        passed = [slip for slip in slips if agrees(computed, check.model_copy(update={"value": slip}))]
+        assert not passed, f"{check.op} gives {computed}; so would be accepted for {value}: {passed}"
+
+
+COUNTED = (
+    "no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+)
+WORDS = {word: number for number, word in enumerate(COUNTED.split())} | {
+    "none": 0, "twenty-eight": 28, "thirty-six": 36, "fifty-seven": 57, "seventy-eight": 78,
+}  # fmt: skip
+FIGURE = re.compile(r"(?<![\w.+/-])[-+]?\d[\d,]*(?:\.\d+)?(?![\w(:]|-\d|\.\d)")  # not R+1, log2, LysoPC(15:0)
+
+
+def _says(figure: str, value: float) -> bool:
+    """Return whether a figure of a sentence is the value, rounded as the figure is; percent and millions allowed."""
+    number = abs(float(figure.replace(",", "")))
+    digits = len(figure.partition(".")[2])
+    zeros = len(figure.replace(",", "")) - len(figure.replace(",", "").rstrip("0")) if number and not digits else 0
+    half = 0.5 * 10.0 ** (zeros - digits) if number >= 1000 else 0.5 * 10.0**-digits
+    return any(abs(abs(v) - number) <= half * (1 + 1e-9) for v in (value, 100 * value, value / 1e6))
+
+
+@each_question
+def test_a_key_fact_says_what_its_check_computes_and_no_other_figure(question: bank.Question) -> None:
+    for fact in (k for k in question.key_facts if k.check):
+        check, value = fact.check, fact.check.value
+        if isinstance(value, str | list):
+            assert all(item in fact.text for item in ([value] if isinstance(value, str) else value)), fact.text
+            continue
+        figures = [found.rstrip(",") for found in FIGURE.findall(fact.text)]
+        words = [WORDS[word] for word in re.findall(r"[a-z]+(?:-[a-z]+)?", fact.text.lower()) if word in WORDS]
+        assert value in words or any(_says(figure, value) for figure in figures), f"{value} is not in {fact.text!r}"
+        stated = [check.where, check.other_where, check.given, check.column]
+        conditions = {number for text in stated if text for number in re.findall(r"[\d.]+", text)}
+        other = [f for f in figures if not _says(f, value) and f.replace(",", "").lstrip("+-") not in conditions]
+        assert not other, f"{other} of {fact.text!r} is not computed"
+
+
+@each_question
+def test_a_question_is_short(question: bank.Question) -> None:
+    assert len(question.question.split()) <= 65
 
 
 @needs_tables
@@ -260,8 +324,8 @@ def test_a_file_that_is_no_list_is_named(tmp_path: Path) -> None:
 
 LEFT = pd.DataFrame(
     {"gene": ["A", "B", "C", "C"], "fc": [1.0, -2.0, 3.0, 9.0], "p": [0.01, 0.2, None, 0.5], "a b": [1, 2, 3, 4]}
-)
-RIGHT = pd.DataFrame({"symbol": ["B", "A", "C"], "fc": [-4.0, -1.0, 2.0]})
+).assign(day=[1, 1, 1, 2])
+RIGHT = pd.DataFrame({"symbol": ["B", "A", "C"], "fc": [-4.0, -1.0, 2.0], "day": [2, 1, 2]})
 LOAD = frame_loader(left=LEFT, right=RIGHT)
 
 
@@ -286,6 +350,9 @@ LOAD = frame_loader(left=LEFT, right=RIGHT)
         ({"op": "agreement", "other": "right", "on": "gene", "other_on": "symbol", "column": "fc"}, 0.5),
         ({"op": "corr", "other": "right", "on": "gene", "other_on": "symbol", "column": "fc"}, 1.0),
         ({"op": "corr", "column": "fc", "other_column": "a b", "method": "spearman"}, 0.8),
+        ({"op": "corr", "other": "right", "on": ["gene", "day"], "other_on": ["symbol", "day"], "column": "fc"}, 1.0),
+        ({"op": "overlap", "other": "right", "on": ["gene", "day"], "other_on": ["symbol", "day"]}, 2),
+        ({"op": "ratio", "column": "fc", "other_column": "a b", "where": "p < 0.1", "other_where": "gene == 'B'"}, 0.5),
         ({"op": "auroc", "column": "fc", "where": "gene == 'A'"}, 1 / 3),
         ({"op": "auroc", "column": "fc", "where": "gene == 'A'", "given": "fc < 2"}, 1.0),
         ({"op": "top", "column": "fc", "id": "gene", "where": "fc < 9"}, "C"),
@@ -347,11 +414,17 @@ def test_a_blank_is_no_case_of_an_auroc() -> None:
     assert evaluate(Check(op="auroc", table="t", value=1, column="v", where="g == 'a'"), frame_loader(t=table)) == 1.0
 
 
-def test_values_agree_within_their_tolerance() -> None:
-    assert not agrees(5, Check(op="count", table="t", value=4))
-    assert agrees(5, Check(op="count", table="t", value=4, tolerance=1))
-    assert agrees(0.3 + 1e-9, Check(op="mean", table="t", value=0.3))
-    assert not agrees(0.3001, Check(op="mean", table="t", value=0.3))
+@pytest.mark.parametrize(
+    ("computed", "stated", "same"),
+    [
+        (5, 4, False), (5.0, 5, True), (5.01, 5, False), (0, 0, True), (1e-3, 0, False), (26845, 26840, False),
+        (0.39884, 0.3988, True), (0.39884, 0.4, False), (0.39884, 0.399, False), (0.84375, 0.84375, True),
+        (12116710.0, 12120000.0, True), (12116710.0, 12110000.0, False), (-0.0085714, -0.008571, True),
+        (-0.0085714, 0.008571, False), ("A", "A", True), (["A", "B"], ["A"], False),
+    ],
+)  # fmt: skip
+def test_a_decimal_value_agrees_to_four_digits_and_any_other_exactly(computed, stated, same: bool) -> None:
+    assert agrees(computed, Check(op="count", table="t", value=stated)) is same
 
 
 def test_what_is_not_here_is_not_evaluable(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class Check(BaseModel):
     op
         Name of the operation.
     value
-        What the operation must give.
+        What the operation must give: exactly, or rounded to four significant digits if it is a decimal number.
     table, other
         Table stems, such as ``clinical_cbc``; `other` only for operations on two tables (default: `table`).
     where, other_where
@@ -56,17 +56,15 @@ class Check(BaseModel):
     given
         Row condition applied first (`fraction`, `ratio`, `difference`, `auroc`): the rows it is about.
     column, other_column
-        Columns read; `other_column` defaults to `column`.
+        Columns read; `other_column`, the one of the second table or group, defaults to `column`.
     match
         Regular expression choosing several columns (searched), in place of `column`.
     on, other_on
-        Columns that identify rows when two tables are joined.
+        Column, or list of columns, that identifies rows when two tables are joined.
     id
         Column that `top` and `bottom` return.
     method
         ``pearson`` or ``spearman`` for `corr`; ``mean`` or ``median`` for `ratio` and `difference`.
-    tolerance
-        Largest accepted absolute difference; by default 0 for whole numbers, 1e-6 relative otherwise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,11 +79,10 @@ class Check(BaseModel):
     column: str | None = None
     other_column: str | None = None
     match: str | None = None
-    on: str | None = None
-    other_on: str | None = None
+    on: str | tuple[str, ...] | None = None
+    other_on: str | tuple[str, ...] | None = None
     id: str | None = None
     method: Literal["pearson", "spearman", "mean", "median"] | None = None
-    tolerance: float | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """The operations of checks: what each computes from the tables, and whether a check's value is what they give."""
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -53,6 +54,14 @@ def _number(frame: pd.DataFrame, name: str | None, table: str) -> pd.Series:
     return _as_numbers(_column(frame, name, table).to_frame(), table).iloc[:, 0]
 
 
+def _ids(frame: pd.DataFrame, on: str | tuple[str, ...] | None, table: str) -> pd.Series:
+    """Return what identifies each row, a tuple if several columns do; rows with a blank there are left out."""
+    if isinstance(on, tuple):
+        columns = pd.concat([_column(frame, name, table) for name in on], axis=1).dropna()
+        return pd.Series(list(columns.itertuples(index=False, name=None)), index=columns.index)
+    return _column(frame, on, table).dropna()
+
+
 def _paired(check: Check, load: Loader) -> tuple[pd.Series, pd.Series]:
     """Return the two columns compared; two tables are joined by identifiers unique in each."""
     left = rows(load(check.table), check.where)
@@ -64,9 +73,9 @@ def _paired(check: Check, load: Loader) -> tuple[pd.Series, pd.Series]:
         (left, check.on, check.column, check.table),
         (right, check.other_on or check.on, check.other_column or check.column, check.other),
     ):
-        ids = _column(frame, key, table)
-        once = frame[~ids.duplicated(keep=False) & ids.notna()]
-        sides.append(_number(once, column, table).set_axis(once[key]))
+        ids = _ids(frame, key, table)
+        once = ids[~ids.duplicated(keep=False)]
+        sides.append(_number(frame.loc[once.index], column, table).set_axis(pd.Index(once)))
     shared = sides[0].index.intersection(sides[1].index)
     if shared.empty:
         raise SombError(f"{check.table} and {check.other} share no {check.on!r}")
@@ -119,8 +128,9 @@ def _reduce(check: Check, load: Loader) -> Value:
 
 def _groups(check: Check, load: Loader) -> tuple[float, float]:
     base = rows(load(check.table), check.given)
-    groups = [_numbers(rows(base, w), check)[check.column] for w in (check.where, check.other_where)]
-    first, second = (float(getattr(g, check.method or "mean")()) for g in groups)
+    sides = ((check.where, check.column), (check.other_where, check.other_column or check.column))
+    groups = [_number(rows(base, where), column, check.table) for where, column in sides]
+    first, second = (float(getattr(group, check.method or "mean")()) for group in groups)
     return first, second
 
 
@@ -149,9 +159,9 @@ def _agreement(check: Check, load: Loader) -> Value:
 
 def _overlap(check: Check, load: Loader) -> Value:
     other = check.other or ""
-    a = _column(rows(load(check.table), check.where), check.on, check.table)
-    b = _column(rows(load(other), check.other_where), check.other_on or check.on, other)
-    return len(set(a.dropna()) & set(b.dropna()))
+    a = _ids(rows(load(check.table), check.where), check.on, check.table)
+    b = _ids(rows(load(other), check.other_where), check.other_on or check.on, other)
+    return len(set(a) & set(b))
 
 
 def _auroc(check: Check, load: Loader) -> Value:
@@ -190,11 +200,12 @@ def evaluate(check: Check, load: Loader) -> Value:
 
 
 def agrees(computed: Value, check: Check) -> bool:
-    """Return whether a computed value is the check's, within its tolerance."""
-    if isinstance(computed, str | list) or isinstance(check.value, str | list):
-        return computed == check.value
-    default = 0.0 if isinstance(check.value, int) else 1e-6 * abs(check.value)
-    return abs(computed - check.value) <= (default if check.tolerance is None else check.tolerance)
+    """Return whether a computed value is the check's: decimal numbers to four significant digits, others exactly."""
+    stated = check.value
+    if isinstance(computed, str | list) or isinstance(stated, str | list):
+        return computed == stated
+    exact = math.isclose(computed, stated, rel_tol=1e-9, abs_tol=1e-12)
+    return exact or (isinstance(stated, float) and stated == float(f"{computed:.4g}"))
 
 
 def folder_loader(folder: Path) -> Loader:
