@@ -28,7 +28,7 @@ from somb_utils.paths import replacing
 from somb_utils.tables.fetch import Download, alone, download
 
 BASE_URL = "https://osdr.nasa.gov"
-OTHER = "other"  # what is no table of text
+OTHER = "other"  # what is no CSV, TSV or text
 # Kinds of tables in the order in which they are shown, by what their names hold.
 KINDS = {
     "differential expression": r"differential[_-]?expression",
@@ -139,7 +139,7 @@ def select(study: Study, pattern: str) -> list[StudyFile]:
     matched = [file for file in study.files if fnmatchcase(file.file_name.lower(), wanted)]
     tables = [file for file in matched if file.kind != OTHER]
     if not tables:
-        found = f"{len(matched)} files, none of which is a table of text" if matched else "no file"
+        found = f"{len(matched)} files, none of which is a table (CSV, TSV or text)" if matched else "no file"
         raise UsageError(
             f"'{printable(pattern)}' matches {found}, in {study.accession}; "
             f"`somb osdr {study.accession}` lists the tables"
