@@ -31,12 +31,11 @@ def osdr(
     Examples: `somb osdr OSD-379`, `somb osdr OSD-379 --fetch differential_expression`,
     `somb osdr OSD-379 --fetch "*Normalized_Counts*.csv" --out tables/`
     """
-    from somb_utils.tables.osdr import fetch_tables, read_accession, read_study, select
+    from somb_utils.tables.osdr import fetch_tables, read_study, select
 
-    _, correction = read_accession(accession)
-    if correction:
-        print(correction, file=sys.stderr)
     study = read_study(accession)
+    if accession != study.accession:
+        print(f"{printable(accession)} is read as {study.accession}", file=sys.stderr)
     if fetch is None:
         _list(study, every, format)
         return
@@ -50,14 +49,11 @@ def _list(study: "Study", every: bool, format: Format) -> None:
 
     from somb_utils.tables.osdr import OTHER
 
-    def size(file_size: int | None) -> str:
-        return "?" if file_size is None else decimal(file_size)
-
     shown = [file for file in study.files if every or file.kind != OTHER]
     columns = {
         "kind": [file.kind for file in shown],
         "file": [file.file_name for file in shown],
-        "size": [size(f.file_size) if format is Format.table else f.file_size for f in shown],
+        "size": [file.size if format is Format.table else file.file_size for file in shown],
         "category": [" / ".join(filter(None, (file.category, file.subcategory))) for file in shown],
         "access": ["restricted" if file.restricted else "open" for file in shown],
     }

@@ -18,7 +18,7 @@ from somb_utils.runs.models import NAMED, Model, resolve_models, supports
 from somb_utils.runs.record import provenance
 from somb_utils.runs.runner import Progress, TaskLike, Where, fold_jobs, load_tasks, outcomes
 from somb_utils.tables.sources import SourceLike
-from somb_utils.tasks import controls as make
+from somb_utils.tasks.controls import NEGATIVE, NUISANCE, POSITIVE, controls_of
 from somb_utils.tasks.definitions import Protocol, TaskType
 from somb_utils.tasks.task_data import TaskData
 
@@ -119,30 +119,21 @@ def controls(
     if folder is not None:
         check_folder(folder, [data for data, _ in pairs], {model.name for _, model in pairs})
 
-    def jobs_of(data: TaskData, model: Model) -> list[Job]:
-        return fold_jobs([data], [model], seed, n_seeds=1)
-
-    record = provenance([data for data, _ in pairs], [job for pair in pairs for job in jobs_of(*pair)])
-    made = [(make.positive(data), make.negatives(data, n_permutations, seed), make.nuisance(data)) for data, _ in pairs]
-    jobs: list[Job] = []
-    for (_, model), (positive, negatives, nuisance) in zip(pairs, made, strict=True):
-        for control in (positive, *negatives, *([nuisance] if nuisance else [])):
-            jobs += jobs_of(control, model)
+    record = provenance([data for data, _ in pairs], [job for pair in pairs for job in _jobs(*pair, seed)])
+    made = [(data, model, controls_of(data, n_permutations, seed)) for data, model in pairs]
+    jobs = [job for _, model, kinds in made for those in kinds.values() for c in those for job in _jobs(c, model, seed)]
     fits: dict[int, list[tuple[Job, Outcome]]] = {}
     for job, outcome in outcomes(jobs, folder, where, on_start, on_done):
         fits.setdefault(id(job.data), []).append((job, outcome))
-    rows = []
-    for (data, model), (positive, negatives, nuisance) in zip(pairs, made, strict=True):
-        same = {"task": data.name, "protocol": data.protocol, "source": data.provenance["source"], "model": model.name}
-        rest = {"seed": seed, "data_sha256": data.fingerprint}
-        rows += [
-            {**same, **row, **rest}
-            for row in (
-                _positive(fits[id(positive)]),
-                _negative(data, [fits[id(control)] for control in negatives]),
-                _nuisance(data, fits[id(nuisance)] if nuisance else None),
-            )
-        ]
+    rows = [
+        {
+            **{"task": data.name, "protocol": data.protocol, "source": data.provenance["source"], "model": model.name},
+            **_row(kind, data, [fits[id(control)] for control in those]),
+            **{"seed": seed, "data_sha256": data.fingerprint},
+        }
+        for data, model, kinds in made
+        for kind, those in kinds.items()
+    ]
     table = pd.DataFrame(rows)
     if folder is not None:
         add_controls(folder, table, record)
@@ -165,53 +156,33 @@ def mean_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, floa
     return float(mean), float(low), float(high)
 
 
-def _row(control: str, metric: str, verdict: str, chance: float = 0.5, **changes: Any) -> dict[str, Any]:
-    empty = {"score": np.nan, "low": np.nan, "high": np.nan}
-    kind = {"control": control, "metric": metric}
-    return {**kind, **empty, "chance": chance, "permutations": 0, "group": None, **changes, "verdict": verdict}
+def _jobs(data: TaskData, model: Model, seed: int) -> list[Job]:
+    return fold_jobs([data], [model], seed, n_seeds=1)
 
 
-def _auroc(fit: _Fit, metric: str) -> float:
-    values = np.array([outcome.scores.get(metric, np.nan) for _, outcome in fit])
-    return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
-
-
-def _problem(fits: Sequence[_Fit], scores: Sequence[float] | np.ndarray = ()) -> str:
-    """Say why there is no score; empty if there is one."""
-    errors = [outcome.error for fit in fits for _, outcome in fit if outcome.error]
-    if errors:
-        return f"failed: {errors[0]}"
-    return "undefined: no fold has class scores and two classes" if np.isnan(scores).any() else ""
-
-
-def _positive(fit: _Fit) -> dict[str, Any]:
-    metric = _RANKING[fit[0][0].data.task.type]
-    score = _auroc(fit, metric)
-    verdict = _problem([fit], [score]) or ("found" if score >= FOUND else "not found")
-    return _row("positive", metric, verdict, score=score)
-
-
-def _negative(data: TaskData, fits: Sequence[_Fit]) -> dict[str, Any]:
-    metric = _RANKING[data.task.type]
+def _row(control: str, data: TaskData, fits: Sequence[_Fit]) -> dict[str, Any]:
+    """Return score and verdict of a control of a task, from its fits: one for each permutation, else one or none."""
+    ranking, group = _RANKING[data.task.type], "" if data.groups is None else str(data.groups.name)
+    row = {"control": control, "metric": ranking, "score": np.nan, "low": np.nan, "high": np.nan, "chance": 0.5}
+    row |= {"permutations": len(fits) if control == NEGATIVE else 0, "group": None}
+    if control == NUISANCE:
+        row |= {"metric": "balanced_accuracy", "chance": np.nan}
+        row |= {} if data.groups is None else {"chance": 1 / data.groups.nunique(), "group": group}
     if not fits:
-        return _row("negative", metric, f"no label varies within a {'fold' if data.groups is None else 'group'}")
-    scores = np.array([_auroc(fit, metric) for fit in fits])
+        lacking = f"a {group} has a single row" if group else "no groups"
+        return {**row, "verdict": f"no label varies within a {group or 'fold'}" if control == NEGATIVE else lacking}
+    if errors := [outcome.error for fit in fits for _, outcome in fit if outcome.error]:
+        return {**row, "verdict": f"failed: {errors[0]}"}
+    if control == NUISANCE:
+        truth = np.concatenate([job.data.codes[job.data.folds[job.number].test] for fit in fits for job, _ in fit])
+        called = np.concatenate([outcome.y_pred for fit in fits for _, outcome in fit])
+        return {**row, "score": float(balanced_accuracy_score(truth, called)), "verdict": ""}
+    by_fold = pd.DataFrame([[outcome.scores.get(ranking, np.nan) for _, outcome in fit] for fit in fits])
+    scores = by_fold.mean(axis=1).to_numpy()
+    if np.isnan(scores).any():
+        return {**row, "verdict": "undefined: no fold has class scores and two classes"}
+    if control == POSITIVE:
+        return {**row, "score": float(scores[0]), "verdict": "found" if scores[0] >= FOUND else "not found"}
     mean, low, high = mean_interval(scores)
-    verdict = _problem(fits, scores) or ("at chance" if low <= 0.5 <= high else "not at chance")
-    return _row("negative", metric, verdict, score=mean, low=low, high=high, permutations=len(fits))
-
-
-def _nuisance(data: TaskData, fit: _Fit | None) -> dict[str, Any]:
-    metric = "balanced_accuracy"
-    if data.groups is None:
-        return _row("nuisance", metric, "no groups", np.nan)
-    group = str(data.groups.name)
-    if fit is None:
-        return _row("nuisance", metric, f"a {group} has a single row", np.nan, group=group)
-    chance = 1 / data.groups.nunique()
-    if problem := _problem([fit]):
-        return _row("nuisance", metric, problem, chance, group=group)
-    truth = np.concatenate([job.data.codes[job.data.folds[job.number].test] for job, _ in fit])
-    called = np.concatenate([outcome.y_pred for _, outcome in fit])
-    score = float(balanced_accuracy_score(truth, called))
-    return _row("nuisance", metric, "", chance, group=group, score=score)
+    verdict = "at chance" if low <= 0.5 <= high else "not at chance"
+    return {**row, "score": mean, "low": low, "high": high, "verdict": verdict}

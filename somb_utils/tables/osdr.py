@@ -61,6 +61,11 @@ class StudyFile(BaseModel):
             return OTHER
         return next(kind for kind, part in KINDS.items() if re.search(part, self.file_name, re.I))
 
+    @property
+    def size(self) -> str:
+        """The size for readers; ``?`` if unknown."""
+        return "?" if self.file_size is None else decimal(self.file_size)
+
 
 class _Study(BaseModel):
     study_files: tuple[StudyFile, ...]
@@ -79,18 +84,17 @@ class Study:
     files: tuple[StudyFile, ...]
 
 
-def read_accession(text: str) -> tuple[str, str]:
-    """Return the accession that a text names, such as ``OSD-379``, and what was corrected in it; empty if nothing."""
+def read_accession(text: str) -> str:
+    """Return the accession that a text names: ``OSD-379``, ``GLDS-379`` or the number alone."""
     parts = re.fullmatch(r"(?:(OSD|GLDS)-?)?0*([1-9]\d{0,5})", text.strip(), re.I)
     if not parts:
         raise UsageError(f"'{printable(text)}' is not an accession of OSDR; give one such as OSD-379")
-    accession = f"OSD-{parts[2]}"
-    return accession, "" if text == accession else f"{printable(text)} is read as {accession}"
+    return f"OSD-{parts[2]}"
 
 
 def read_study(text: str, *, base_url: str = BASE_URL, retries: int = 3, wait: float = 1.0) -> Study:
     """Ask OSDR for the files of a study, by an accession as :func:`read_accession` takes it."""
-    accession, _ = read_accession(text)
+    accession = read_accession(text)
     address = f"{base_url}/osdr/data/osd/files/{accession.removeprefix('OSD-')}"
     with TemporaryDirectory() as folder:
         wanted = Download(address, "files.json", None, _answer_problem)
@@ -169,15 +173,11 @@ def fetch_tables(
             if path.exists() and _is_kept(path, listed):
                 echo(f"{path} is there, as it was downloaded")
                 continue
-            echo(f"Downloading {file.file_name} ({_size(file)})\n  from {address}\n  to   {folder}")
+            echo(f"Downloading {file.file_name} ({file.size})\n  from {address}\n  to   {folder}")
             wanted = Download(address, file.file_name, file.file_size, partial(_size_problem, size=file.file_size))
             download([wanted], folder, retries=retries, wait=wait, progress=progress, elsewhere=_ELSEWHERE)
             _write_provenance(path, {"accession": study.accession, "list": study.address, "listed": listed})
     return [folder / file.file_name for file in files]
-
-
-def _size(file: StudyFile) -> str:
-    return "size unknown" if file.file_size is None else decimal(file.file_size)
 
 
 def _address(study: Study, file: StudyFile, files: Sequence[StudyFile]) -> str:

@@ -16,6 +16,19 @@ from somb_utils.tasks.task_data import TaskData
 STEP = 5.0  # standard deviations by which each feature separates two classes of the positive control
 
 
+POSITIVE, NEGATIVE, NUISANCE = "positive", "negative", "nuisance"
+
+
+def controls_of(data: TaskData, n_permutations: int, seed: int) -> dict[str, list[TaskData]]:
+    """Return the controls of a task by kind; a kind that it cannot have is empty."""
+    recognised = nuisance(data)
+    return {
+        POSITIVE: [positive(data)],
+        NEGATIVE: negatives(data, n_permutations, seed),
+        NUISANCE: [recognised] if recognised else [],
+    }
+
+
 def positive(data: TaskData) -> TaskData:
     """Return the task with an effect in its features that any model must find.
 
@@ -26,7 +39,7 @@ def positive(data: TaskData) -> TaskData:
     steps = (np.arange(n_classes)[:, None] + np.arange(n_features)) % n_classes
     effect = data.codes @ (steps == 0) if data.task.type == "multilabel" else steps[data.codes]
     sd = data.X.std(ddof=0).replace(0.0, np.nan).fillna(1.0)
-    return _control(data, "positive", X=data.X + STEP * sd.to_numpy() * effect, folds=_tested_once(data.folds))
+    return _control(data, POSITIVE, X=data.X + STEP * sd.to_numpy() * effect, folds=_tested_once(data.folds))
 
 
 def negatives(data: TaskData, n: int, seed: int) -> list[TaskData]:
@@ -48,7 +61,7 @@ def negatives(data: TaskData, n: int, seed: int) -> list[TaskData]:
         rng, order = np.random.default_rng([seed, i]), np.arange(len(data.X))
         for block in blocks:
             order[block] = rng.permutation(block)
-        made.append(_control(data, f"negative{i}", y=data.y.iloc[order].set_axis(data.y.index), folds=folds))
+        made.append(_control(data, f"{NEGATIVE}{i}", y=data.y.iloc[order].set_axis(data.y.index), folds=folds))
     return made
 
 
@@ -73,7 +86,7 @@ def nuisance(data: TaskData) -> TaskData | None:
         "label_by_day": False,
     }
     task = data.task.model_copy(update=fields)
-    return _control(data, "nuisance", task=task, y=groups, groups=days, folds=tuple(folds))
+    return _control(data, NUISANCE, task=task, y=groups, groups=days, folds=tuple(folds))
 
 
 def _tested_once(folds: Sequence[Fold]) -> tuple[Fold, ...]:

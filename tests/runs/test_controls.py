@@ -29,7 +29,7 @@ def verdicts(table: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def test_each_kind_of_task_has_its_controls() -> None:
-    table = somb.controls("A1,B2,D1,F3", source="simulated", n_permutations=4, n_jobs=1)
+    table = somb.controls("A1,B2,D1,F3", source="simulated", n_permutations=3, n_jobs=1)
     assert table["control"].tolist() == ["positive", "negative", "nuisance"] * 4
     alone = ["found", "at chance", "no groups"]
     assert verdicts(table) == {"A1": [*alone[:2], ""], "B2": alone, "D1": alone, "F3": [*alone[:2], ""]}
@@ -38,6 +38,7 @@ def test_each_kind_of_task_has_its_controls() -> None:
         table[(table["task"] == task) & (table["control"] == "nuisance")].iloc[0] for task in ("A1", "F3")
     )
     assert (crew["group"], crew["chance"]) == ("crew", 0.25) and crew["score"] > 0.9
+    assert np.isnan(table.loc[table["verdict"] == "no groups", ["score", "chance"]]).all(axis=None)
     assert timepoint["group"] == "timepoint" and timepoint["chance"] == 1 / simulated("F3").groups.nunique()
 
 
@@ -101,7 +102,7 @@ def test_what_a_task_does_not_have_is_said() -> None:
     assert data.groups is not None
     label_of = dict(zip(sorted(set(data.groups)), [*data.task.classes, data.task.classes[0]], strict=True))
     table = somb.controls(replace(data, y=data.groups.map(label_of)), "logreg", n_permutations=2, n_jobs=1)
-    assert table["verdict"].iloc[1] == "no label varies within a group" and np.isnan(table["score"].iloc[1])
+    assert table["verdict"].iloc[1] == "no label varies within a crew" and np.isnan(table["score"].iloc[1])
 
 
 def leaking(data: TaskData, number: int, raw: bool = False) -> Any:
