@@ -52,17 +52,23 @@ def controls(
 
     Parameters
     ----------
-    tasks, protocol, source, n_jobs, timeout, memory, cluster, on_start, on_done
+    tasks
         As in :func:`somb_utils.run`.
     models, model_params
         As in :func:`somb_utils.run`. Controls are about the task, so one model does: for each task the cheapest that
         learns from features, which is logistic regression among the baselines.
+    protocol, source
+        As in :func:`somb_utils.run`.
     seed
         Of the model and of the permutations.
     n_permutations
         Number of permuted label sets of the negative control.
+    n_jobs, timeout, memory, cluster
+        As in :func:`somb_utils.run`.
     out
         Run folder, which keeps finished fits, and the table with its provenance in ``controls.json``.
+    on_start, on_done
+        As in :func:`somb_utils.run`.
 
     Returns
     -------

@@ -173,7 +173,7 @@ def fetch_tables(
             if path.exists() and _is_kept(path, listed):
                 echo(f"{path} is there, as it was downloaded")
                 continue
-            echo(f"Downloading {file.file_name} ({file.size})\n  from {address}\n  to   {folder}")
+            echo(f"Downloading {file.file_name} ({file.size})\n  from {printable(address, most=None)}\n  to   {folder}")
             wanted = Download(address, file.file_name, file.file_size, partial(_size_problem, size=file.file_size))
             download([wanted], folder, retries=retries, wait=wait, progress=progress, elsewhere=_ELSEWHERE)
             _write_provenance(path, {"accession": study.accession, "list": study.address, "listed": listed})
@@ -189,9 +189,14 @@ def _address(study: Study, file: StudyFile, files: Sequence[StudyFile]) -> str:
         raise SombError(f"{study.accession} lists {name} more than once; download it in a browser")
     if file.restricted:
         raise SombError(f"{name} is restricted: ask OSDR for access (https://osdr.nasa.gov/bio/repo/)")
-    address = urljoin(study.address, file.remote_url)
-    if urlsplit(address)[:2] != urlsplit(study.address)[:2]:
-        raise SombError(f"{study.accession} lists {name} at {printable(address)}, which is another server than OSDR's")
+    try:
+        address = urljoin(study.address, file.remote_url)
+        foreign = urlsplit(address)[:2] != urlsplit(study.address)[:2]
+    except ValueError:  # brackets that enclose no IPv6 address
+        foreign = True
+    if foreign:
+        there = printable(file.remote_url)
+        raise SombError(f"{study.accession} lists {name} at {there}, which is another server than OSDR's")
     return address
 
 

@@ -231,6 +231,7 @@ def test_offline_says_so() -> None:
         (listed(COUNTS, remote_url="https://example.org/counts.csv"), "another server than OSDR's"),
         (listed(COUNTS, remote_url="file:///etc/passwd"), "another server than OSDR's"),
         (listed(COUNTS, remote_url="//example.org/x"), "another server than OSDR's"),
+        (listed(COUNTS, remote_url="http://[bad/x"), "another server than OSDR's"),
         (listed(COUNTS, restricted=True), "is restricted: ask OSDR for access"),
     ],
 )
