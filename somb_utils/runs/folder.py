@@ -110,6 +110,7 @@ def add_controls(folder: Path, table: pd.DataFrame, record: Mapping[str, Any]) -
         for part in ("controls", "models"):
             before[part] = [entry for entry in before[part] if tuple(entry[key] for key in KEY) not in new]
         joined = joined_provenance([before, record])
+        del joined["day_tests"]
         content = {"what": "controls, which are not scores", **joined, "controls": [*before["controls"], *rows]}
         with replacing(folder / _CONTROLS) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
