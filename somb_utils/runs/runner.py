@@ -143,8 +143,7 @@ def run(
     folder = Path(out).absolute() if out is not None else None
     jobs = fold_jobs(loaded, chosen, seed, n_seeds)
     if not jobs:
-        names = ", ".join(model.name for model in chosen)
-        raise UsageError(f"{names} cannot be run on {', '.join(data.name for data in loaded)}")
+        raise UsageError(f"{', '.join(m.name for m in chosen)} cannot be run on {', '.join(d.name for d in loaded)}")
     record = provenance(loaded, jobs)
     if folder is not None:
         before = check_folder(folder, loaded, [model.name for model in chosen])
@@ -158,11 +157,7 @@ def run(
 
 
 def outcomes(
-    jobs: Sequence[Job],
-    folder: Path | None,
-    where: Where,
-    on_start: Callable[[int, float], None],
-    on_done: Progress,
+    jobs: Sequence[Job], folder: Path | None, where: Where, on_start: Callable[[int, float], None], on_done: Progress
 ) -> list[tuple[Job, Outcome]]:
     """Do the jobs whose outcomes the folder does not have, keep each as it finishes, and return all, in order."""
     done = finished(jobs, folder)
