@@ -2,6 +2,7 @@ from . import plots, stats
 from .errors import SombError, UsageError
 from .predictions.evaluate import evaluate
 from .runs.compare import Comparison, compare
+from .runs.controls import controls
 from .runs.day import DayTest, day_accuracy, day_test
 from .runs.folder import load_run
 from .runs.raw import raw
@@ -24,6 +25,7 @@ __all__ = [
     "TaskData",
     "UsageError",
     "compare",
+    "controls",
     "day_accuracy",
     "day_test",
     "evaluate",

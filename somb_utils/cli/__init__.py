@@ -14,6 +14,7 @@ from somb_utils.cli.console import write_anything
 from somb_utils.cli.day import day
 from somb_utils.cli.evaluate import evaluate, template, validate
 from somb_utils.cli.notebook import notebook
+from somb_utils.cli.osdr import osdr
 from somb_utils.cli.power import coverage, power
 from somb_utils.cli.readme import readme
 from somb_utils.cli.runs import ablate, reproduce, run
@@ -75,6 +76,7 @@ for command in (run, ablate, reproduce, compare, day, evaluate, validate, templa
 app.command()(power)
 app.command()(coverage)
 app.command()(leaderboard)
+app.command()(osdr)
 app.command()(tasks.tasks)
 app.command()(tasks.doctor)
 app.add_typer(task.app, name="task")

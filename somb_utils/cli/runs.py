@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,12 +33,16 @@ def run(
     seed: options.Seed = 42,
     seeds: options.Seeds = None,
     out: options.Out = None,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Fit controls too: a planted effect, permuted labels, the group.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, count the fits, fit nothing.")] = False,
     format: options.Print = Format.table,
 ) -> None:
     """Fit models on tasks, score them, and print the summary.
 
     Results, predictions and provenance are written to the run folder; the same command resumes an interrupted run.
+    Controls are stored apart from them in `controls.json`, and printed after the summary; one that fails is a warning.
     `--format csv > summary.csv` saves the summary as CSV; `results.parquet` has one row per fold and metric.
 
     Examples:
@@ -47,17 +52,28 @@ def run(
     `somb run --tasks "F*" --models logreg,rf --model-params rf.n_estimators=300` (listed as `rf(n_estimators=300)`)
 
     `somb run --tasks A1 --models logreg,sklearn.svm:SVC --data simulated --out results/mine`
+
+    `somb run --tasks A1,D1 --models logreg --controls`
     """
     params = parse_params(model_params, models)
-    settings = {**_begin(tasks, protocol, data, out), "model_params": params, "n_jobs": jobs}
-    settings |= {"seed": seed, "n_seeds": seeds}
+    settings = {**_begin(tasks, protocol, data, out), "model_params": params, "seed": seed, "n_jobs": jobs}
+    if controls:
+        from somb_utils.runs.controls import learning
+        from somb_utils.runs.models import resolve_models
+
+        learning(resolve_models(models, params))  # reports that no model learns before the work
     if dry_run:
         from somb_utils.runs.plan import plan
 
-        _print_plan(plan(tasks, models, **settings), format)
+        _print_plan(plan(tasks, models, **settings, n_seeds=seeds), format)
+        if controls:
+            print("the fits of --controls are not counted", file=sys.stderr)
         return
-    result = _fit(tasks, models, **settings, timeout=timeout, memory=memory, cluster=cluster)
+    settings |= {"timeout": timeout, "memory": memory, "cluster": cluster}
+    result = _fit(tasks, models, **settings, n_seeds=seeds)
     _print_summary(result, jobs, format)
+    if controls:
+        _controls(tasks, models, settings, format)
     _report(result, tasks, settings["source"])
 
 
@@ -140,12 +156,16 @@ def _begin(tasks: str | None, protocol: str, data: str, out: Path | None) -> dic
 
 
 def _fit(tasks: Any, models: list[str] | None, **settings: Any) -> "RunResult":
-    """Run with a progress bar; an interrupted run says how to resume."""
     from somb_utils.runs.runner import run as run_models
 
+    return _with_progress(run_models, tasks, models, **settings)
+
+
+def _with_progress(function: Callable[..., Any], tasks: Any, models: list[str] | None, **settings: Any) -> Any:
+    """Fit with a progress bar; what is interrupted says how to resume."""
     try:
         with fit_progress() as progress:
-            return run_models(tasks, models, **settings, on_start=progress.start, on_done=progress.advance)
+            return function(tasks, models, **settings, on_start=progress.start, on_done=progress.advance)
     except KeyboardInterrupt:
         print(
             f"\nstopped; {progress.done} of {progress.jobs} fold jobs are kept in {settings['out']}. "
@@ -191,6 +211,35 @@ def _print_summary(result: "RunResult", jobs: int, format: Format) -> None:
         composite = result.composite(n_jobs=jobs, extensions=extensions).round(3).reset_index()
         if len(composite):
             print_frame(composite.astype(object).fillna("").astype(str), format, title=f"{name}: {note}")
+
+
+def _controls(tasks: str | None, models: list[str] | None, settings: dict[str, Any], format: Format) -> None:
+    """Fit the controls, print them unless another format asks for one table alone, and warn of each that fails."""
+    from somb_utils.labels import interval
+    from somb_utils.runs.controls import FAILED, LEVEL, N_PERMUTATIONS
+    from somb_utils.runs.controls import controls as fit_controls
+
+    table = _with_progress(fit_controls, tasks, models, **settings)
+
+    def text(row: Any) -> str:
+        if math.isnan(row.score):
+            return row.verdict
+        if row.control == "nuisance":
+            return f"{row.group} recognised {row.score:.3f} (chance {row.chance:.3f})"
+        return " ".join(part for part in (f"{row.score:.3f}", interval(row.low, row.high), f"({row.verdict})") if part)
+
+    shown = table.assign(text=[text(row) for row in table.itertuples()])
+    wide = shown.pivot(index=["task", "model"], columns="control", values="text")
+    if format is Format.table:
+        title = (
+            "Controls, not scores: AUROC with a planted effect; AUROC on permuted labels, mean of "
+            f"{N_PERMUTATIONS} permutations and its {LEVEL:.1%} interval (chance 0.5); balanced accuracy on the group"
+        )
+        print_frame(wide[["positive", "negative", "nuisance"]].reset_index(), format, title=title)
+    print(f"controls: {settings['out'] / 'controls.json'}", file=sys.stderr)
+    for row in table[table["verdict"].str.startswith(("failed", "undefined", *FAILED))].itertuples():
+        line = f"WARNING: {row.control} control of {row.task} with {row.model}: {text(row)}"
+        print(printable(line, most=None), file=sys.stderr)
 
 
 def _report(result: "RunResult", tasks: str | None, source: "Source") -> None:

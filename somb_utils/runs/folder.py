@@ -18,6 +18,7 @@ from somb_utils.tasks.task_data import TaskData
 
 _TABLES = ("results.parquet", "predictions.parquet")
 _PROVENANCE = "provenance.json"
+_CONTROLS = "controls.json"  # apart from the scores
 _PENDING = ".pending"  # files of a save that is under way; complete once its provenance is there
 
 
@@ -93,6 +94,34 @@ def add_day_tests(folder: Path, tests: Sequence[Mapping[str, Any]]) -> None:
         run = load_run(folder)
         parts = [run.provenance, {**run.provenance, "models": [], "day_tests": tests}]
         _write(RunResult(run.results, run.predictions, joined_provenance(parts)), folder)
+
+
+def add_controls(folder: Path, table: pd.DataFrame, record: Mapping[str, Any]) -> None:
+    """Write controls, as :func:`somb_utils.controls` gives them, and their provenance, beside the scores of a run.
+
+    Those of the same task, protocol and model are replaced.
+    """
+    rows = json.loads(table.to_json(orient="records", double_precision=15))
+    with FileLock(folder / ".lock"):
+        before: dict[str, Any] = {"controls": [], "models": [], "tasks": {}, "runs": {}}
+        if (folder / _CONTROLS).is_file():
+            before = _read_controls(folder / _CONTROLS)
+        new = {tuple(entry[key] for key in KEY) for entry in record["models"]}
+        for part in ("controls", "models"):
+            before[part] = [entry for entry in before[part] if tuple(entry[key] for key in KEY) not in new]
+        joined = joined_provenance([before, record])
+        del joined["day_tests"]
+        content = {"what": "controls, which are not scores", **joined, "controls": [*before["controls"], *rows]}
+        with replacing(folder / _CONTROLS) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_controls(file: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return {part: stored[part] for part in ("controls", "models", "tasks", "runs")}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise SombError(f"{file} is not readable; move it away, and the same command writes it anew") from None
 
 
 def _write(run: RunResult, folder: Path) -> None:

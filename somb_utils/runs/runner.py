@@ -152,13 +152,23 @@ def run(
     folder = Path(out).absolute() if out is not None else None
     jobs = fold_jobs(loaded, chosen, seed, n_seeds)
     if not jobs:
-        names = ", ".join(model.name for model in chosen)
-        raise UsageError(f"{names} cannot be run on {', '.join(data.name for data in loaded)}")
+        raise UsageError(f"{', '.join(m.name for m in chosen)} cannot be run on {', '.join(d.name for d in loaded)}")
     record = provenance(loaded, jobs)
     if folder is not None:
         before = check_folder(folder, loaded, [model.name for model in chosen])
         for sentence in replaced(before, record) if before else ():
             print(f"NOTE: {folder.name}: {sentence}", file=sys.stderr)
+    scored = outcomes(jobs, folder, where, on_start, on_done)
+    result = RunResult(outcome_rows(scored), prediction_rows(scored), record)
+    if folder is not None:
+        save(result, folder)
+    return result
+
+
+def outcomes(
+    jobs: Sequence[Job], folder: Path | None, where: Where, on_start: Callable[[int, float], None], on_done: Progress
+) -> list[tuple[Job, Outcome]]:
+    """Do the jobs whose outcomes the folder does not have, keep each as it finishes, and return all, in order."""
     done = finished(jobs, folder)
     todo = sorted((i for i in range(len(jobs)) if i not in done), key=lambda i: -jobs[i].cost)
     on_start(len(todo), sum(jobs[i].cost for i in todo))
@@ -167,11 +177,7 @@ def run(
         if folder is not None and (key := jobs[i].key) and not outcome.error:
             store(outcome, folder, key)
         on_done(jobs[i].cost, f"{jobs[i].data.name} {jobs[i].model.name}")
-    scored = [(job, done[i]) for i, job in enumerate(jobs)]
-    result = RunResult(outcome_rows(scored), prediction_rows(scored), record)
-    if folder is not None:
-        save(result, folder)
-    return result
+    return [(job, done[i]) for i, job in enumerate(jobs)]
 
 
 def load_tasks(

@@ -1,4 +1,4 @@
-"""Download the open tables: announced, resumable, verified; no partial file has the name of a table."""
+"""Download files, the open tables above all: announced, resumable, verified; no partial file has a final name."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,7 +27,19 @@ PARTIAL = ".partial"  # folder of unfinished transfers
 LOCK = ".lock"  # held while a process downloads into the folder; others wait
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-MOST_BYTES = 500_000_000  # of a table of unknown size
+MOST_BYTES = 500_000_000  # of a file of unknown size
+ELSEWHERE = "or set SOMB_DATA to a folder with the published tables, or use `--data simulated`"
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file to download, and how to recognise it."""
+
+    url: str
+    file: str  # its name in the folder
+    bytes: int | None  # None if unknown
+    problem: Callable[[Path], str | None]  # how a file differs from the one that is wanted; None if it does not
+    sha256: str = ""  # empty if unknown
 
 
 class _BrokenTransferError(Exception):
@@ -72,47 +85,56 @@ def fetch(
     """
     folder = folder or open_folder()
     if missing(names, folder):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with _alone(folder, echo):
-                if wanted := missing(names, folder):
-                    echo(announcement(wanted, folder, base_url))
-                    _download_all(wanted, folder, base_url, retries, wait, progress)
-                    echo(f"{len(wanted)} downloaded and verified")
-        except OSError as error:
-            advice = "; set SOMB_CACHE to a folder that can be written" if folder == open_folder() else ""
-            raise SombError(f"cannot write in {folder}: {error.strerror or error}{advice}") from error
+        with alone(folder, echo):
+            if wanted := missing(names, folder):
+                echo(announcement(wanted, folder, base_url))
+                urls = [f"{base_url}/{table.path}" if base_url else table.url for table in wanted]
+                files = [
+                    Download(url, t.file, t.bytes, partial(_table_problem, t), t.sha256)
+                    for url, t in zip(urls, wanted, strict=True)
+                ]
+                download(files, folder, retries=retries, wait=wait, progress=progress)
+                echo(f"{len(wanted)} downloaded and verified")
     return [folder / table_info(name).file for name in dict.fromkeys(names)]
 
 
+def _table_problem(table: TableInfo, path: Path) -> str | None:
+    return file_problem(path, table)
+
+
 @contextmanager
-def _alone(folder: Path, echo: Callable[[str], None]) -> Iterator[None]:
-    """Hold the folder's lock, which the system releases when a process ends in any way."""
+def alone(folder: Path, echo: Callable[[str], None]) -> Iterator[None]:
+    """Make a folder and hold its lock, which the system releases when a process ends in any way."""
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        echo(f"waiting for another download into {folder}")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # it is not empty: an unfinished transfer stays for the next call
-            (folder / PARTIAL).rmdir()
-        lock.release()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            echo(f"waiting for another download into {folder}")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # it is not empty: an unfinished transfer stays for the next call
+                (folder / PARTIAL).rmdir()
+            lock.release()
+    except OSError as error:
+        advice = "; set SOMB_CACHE to a folder that can be written" if folder == open_folder() else ""
+        raise SombError(f"cannot write in {folder}: {error.strerror or error}{advice}") from error
 
 
 @dataclass
 class ResumingDownloader:
     """A pooch downloader that continues a partial file and hands over only verified ones."""
 
-    table: TableInfo
+    wanted: Download
     part: Path  # the partial file
     session: requests.Session
     report: Callable[[int], None]  # called with the number of bytes received
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
-        """Download the table; called by pooch."""
+        """Download the file; called by pooch."""
         start = self.part.stat().st_size if self.part.is_file() else 0
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
         with self._open(url, headers) as response:
@@ -126,9 +148,9 @@ class ResumingDownloader:
                 for piece in response.iter_content(CHUNK):
                     stream.write(piece)
                     self.report(stream.tell())
-                    if stream.tell() > (self.table.bytes or MOST_BYTES):
+                    if stream.tell() > (self.wanted.bytes or MOST_BYTES):
                         break
-        if problem := file_problem(self.part, self.table):
+        if problem := self.wanted.problem(self.part):
             self.part.unlink()
             if start:
                 raise _BrokenTransferError(problem)
@@ -144,42 +166,51 @@ class ResumingDownloader:
             raise SombError(f"cannot get {url}: {printable(error)}{_set_by(str(error))}") from error
 
 
-def _download_all(
-    tables: Sequence[TableInfo], folder: Path, base_url: str | None, retries: int, wait: float, progress: bool
+def download(
+    files: Sequence[Download],
+    folder: Path,
+    *,
+    retries: int = 3,
+    wait: float = 1.0,
+    progress: bool = True,
+    elsewhere: str = ELSEWHERE,
 ) -> None:
+    """Download files into a folder, replacing those of the same names; `elsewhere` tells who is offline what to do."""
     pooch.get_logger().setLevel("ERROR")
     (folder / PARTIAL).mkdir(parents=True, exist_ok=True)
-    known = sum(table.bytes or 0 for table in tables)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    known = sum(file.bytes or 0 for file in files)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     bar = Progress(*columns, console=Console(stderr=True), disable=not progress)
     with requests.Session() as session, bar:
         task = bar.add_task("", total=known or None)
         before = 0
-        for number, table in enumerate(tables):
-            bar.update(task, description=f"{number + 1}/{len(tables)} {table.name}")
+        for number, file in enumerate(files):
+            bar.update(task, description=f"{number + 1}/{len(files)} {file.file}")
 
             def report(arrived: int, before: int = before) -> None:
                 bar.update(task, completed=before + arrived)
 
-            url = f"{base_url}/{table.path}" if base_url else table.url
-            downloader = ResumingDownloader(table, folder / PARTIAL / f"{table.file}.part", session, report)
+            downloader = ResumingDownloader(file, folder / PARTIAL / f"{file.file}.part", session, report)
             try:
-                _download(downloader, url, folder, retries, wait)
+                _download(downloader, folder, retries, wait)
             except (requests.ConnectionError, requests.Timeout) as error:
-                raise SombError(_unreachable(error, url, number, len(tables))) from error
-            before += (folder / table.file).stat().st_size
+                kept = (
+                    f"{number} of {len(files)} files were downloaded and stay" if number else "nothing was downloaded"
+                )
+                raise SombError(_unreachable(error, file.url, kept, elsewhere)) from error
+            before += (folder / file.file).stat().st_size
 
 
-def _download(downloader: ResumingDownloader, url: str, folder: Path, retries: int, wait: float) -> None:
-    """Download one table, retrying after transient failures."""
-    table = downloader.table
-    known_hash = f"sha256:{table.sha256}" if table.sha256 else None
+def _download(downloader: ResumingDownloader, folder: Path, retries: int, wait: float) -> None:
+    """Download one file, retrying after transient failures."""
+    file, url = downloader.wanted, downloader.wanted.url
+    known_hash = f"sha256:{file.sha256}" if file.sha256 else None
     for failures in range(retries + 1):
         if failures:
             time.sleep(wait * 2 ** (failures - 1))
-        (folder / table.file).unlink(missing_ok=True)  # it differs from the published one
+        (folder / file.file).unlink(missing_ok=True)  # it differs from the one that is wanted
         try:
-            pooch.retrieve(url, known_hash, table.file, folder, downloader=downloader)
+            pooch.retrieve(url, known_hash, file.file, folder, downloader=downloader)
             return
         except requests.exceptions.SSLError:
             raise  # another try meets the same certificate
@@ -190,14 +221,14 @@ def _download(downloader: ResumingDownloader, url: str, folder: Path, retries: i
         except requests.HTTPError as error:
             answer = f"{url} answered {error.response.status_code} {printable(error.response.reason)}"
             if error.response.status_code not in TRANSIENT:
-                raise SombError(f"{answer}: the table cannot be had there") from error
+                raise SombError(f"{answer}: the file cannot be had there") from error
             failure = SombError(f"{answer}, {retries + 1} times; try again later")
         except requests.RequestException as error:
             raise SombError(f"cannot get {url}: {printable(error)}") from error
     raise failure
 
 
-def _unreachable(error: requests.RequestException, url: str, done: int, total: int) -> str:
+def _unreachable(error: requests.RequestException, url: str, kept: str, elsewhere: str) -> str:
     """Say why the server cannot be reached: a certificate, a proxy, or the connection itself."""
     host, why = urlsplit(url).netloc, printable(error, most=400)
     if isinstance(error, requests.exceptions.SSLError):
@@ -205,11 +236,7 @@ def _unreachable(error: requests.RequestException, url: str, done: int, total: i
         return f"no secure connection to {host}: {why}. {advice}{_set_by('', *CERTIFICATES)}"
     if isinstance(error, requests.exceptions.ProxyError):
         return f"cannot reach {host} through the proxy{_set_by('', *PROXIES)}: {why}"
-    kept = f"{done} of {total} tables were downloaded and stay" if done else "nothing was downloaded"
-    return (
-        f"cannot reach {host}: {kept}. Are you online? Try again (it continues where it stopped), "
-        "or set SOMB_DATA to a folder with the published tables, or use `--data simulated`"
-    )
+    return f"cannot reach {host}: {kept}. Are you online? Try again (it continues where it stopped), {elsewhere}"
 
 
 def _set_by(text: str, *names: str) -> str:

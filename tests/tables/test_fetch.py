@@ -168,7 +168,7 @@ def test_a_lasting_server_error_says_so(get: Callable, server: Server, tmp_path:
 
 def test_not_found_is_final(get: Callable, server: Server) -> None:
     server.script = ["404"]
-    with pytest.raises(SombError, match="answered 404 Not Found: the table cannot be had there"):
+    with pytest.raises(SombError, match="answered 404 Not Found: the file cannot be had there"):
         get("one")
     assert len(server.requests) == 1
 
