@@ -1,0 +1,243 @@
+"""Compare a user's signature with the references: overlap, direction, rank correlation, enrichment."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest, false_discovery_control, hypergeom, spearmanr
+
+from somb_utils.errors import SombError, UsageError
+from somb_utils.signatures.genes import ALPHA, Organism, Signature, translated
+from somb_utils.signatures.read import read_signature
+from somb_utils.signatures.references import Reference, Tables, references, select
+from somb_utils.tables.sources import SourceLike
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MIN_GENES = 20  # in common, for a comparison
+MIN_SET = 5  # significant genes of one direction, for their enrichment
+MANY_GENES = 500  # in common of two references, for their correlation to serve as a yardstick
+N_PERMUTATIONS = 1000  # of enrichment
+SEED = 42
+
+
+@dataclass(frozen=True)
+class SignatureAnswer:
+    """What `signature` found.
+
+    Parameters
+    ----------
+    signature
+        The user's genes as they were read, with notes on columns and corrections.
+    table
+        One row per reference, the highest rank correlation first.
+    genes
+        One row per gene that is significant in the user's table and in a reference: both effects (log2 fold change), and
+        whether their direction is the same.
+    left_out
+        Why a reference was not compared, by name.
+    """
+
+    signature: Signature
+    table: pd.DataFrame
+    genes: pd.DataFrame
+    left_out: dict[str, str]
+
+    def plot(self) -> "Figure":
+        """Draw correlation and agreement in direction, one row per reference.
+
+        Returns
+        -------
+        Figure
+            Of matplotlib.
+        """
+        from somb_utils.signatures.figure import overview
+
+        return overview(self.table, self.signature.name)
+
+
+def signature(
+    data: pd.DataFrame | str | Path,
+    against: Iterable[str] | None = None,
+    source: SourceLike = "auto",
+    contrast: str | None = None,
+    organism: Organism | None = None,
+    on_done: Callable[[str], None] = lambda name: None,
+) -> SignatureAnswer:
+    """Compare a list of differentially expressed genes with every open one of spaceflight.
+
+    Parameters
+    ----------
+    data
+        All genes that were tested, with fold changes and p-values: a data frame, or a CSV or TSV file, as DESeq2, edgeR,
+        limma, GeneLab or scanpy write it.
+    against
+        Names of references; all by default.
+    source
+        See :func:`somb_utils.tables.resolve_source`; several folders are separated as in ``PATH``.
+    contrast
+        Of a GeneLab table that holds several, such as ``(Space Flight)v(Ground Control)``.
+    organism
+        ``human`` or ``mouse``, if the symbols do not show it.
+    on_done
+        Called with the name of each reference that was compared.
+
+    Returns
+    -------
+    SignatureAnswer
+        Its table has one row per reference.
+
+    Raises
+    ------
+    SombError
+        If the table cannot be read or no reference is available.
+    UsageError
+        If a reference or a contrast has no such name.
+
+    Notes
+    -----
+    Every p-value refers to the exchange of genes: it is uniform if the user's genes are assigned to their values at
+    random. It does not cover that genes of one pathway change together, nor what all experiments share, such as the
+    dependence of a test's power on expression; two unrelated experiments can therefore have a tiny p-value. `unrelated`
+    is the yardstick for that: the largest absolute correlation of the reference with references of other studies and
+    samples.
+    """
+    chosen = select([against] if isinstance(against, str) else list(against) if against is not None else None)
+    mine = read_signature(Path(data) if isinstance(data, str) else data, contrast, organism)
+    tables = Tables(source)
+    loaded: dict[str, Signature] = {}
+    for reference in references().values():
+        if all(tables.has(table) for table in (reference.table, reference.background) if table):
+            loaded[reference.name] = reference.signature(tables)
+    yardsticks = _yardsticks(loaded)
+    rows, shared, left_out = [], [], {}
+    for reference in chosen:
+        if reference.name not in loaded:
+            left_out[reference.name] = "its table is not here; somb data fetch gets it, or name its folder in SOMB_DATA"
+            continue
+        try:
+            both = joined(mine, loaded[reference.name])
+        except UsageError as error:  # identifiers differ, and the extra that translates them is missing
+            left_out[reference.name] = str(error)
+            continue
+        if len(both) < MIN_GENES:
+            left_out[reference.name] = f"fewer than {MIN_GENES} genes in common"
+            continue
+        facts = _facts(reference) | {"unrelated": yardsticks.get(reference.name, np.nan)}
+        rows.append(facts | compared(both, mine.complete) | _enrichment(both, mine, loaded[reference.name]))
+        shared.append(_shared(both).assign(reference=reference.name))
+        on_done(reference.name)
+    if not rows:
+        reasons = "; ".join(dict.fromkeys(left_out.values()))
+        raise SombError(f"{mine.name}: it can be compared with no reference ({reasons})")
+    if find_spec("gseapy") is None:
+        mine = replace(mine, notes=(*mine.notes, "enrichment was left out: it needs the extra signature (gseapy)"))
+    table = pd.DataFrame(rows)
+    table.insert(list(table).index("p") + 1, "q", false_discovery_control(table["p"]))
+    table.insert(1, "reading", [_reading(row) for row in table.to_dict("records")])
+    table = table.sort_values("rho", ascending=False, kind="stable", ignore_index=True)
+    return SignatureAnswer(mine, table, pd.concat(shared, ignore_index=True), left_out)
+
+
+def joined(mine: Signature, reference: Signature) -> pd.DataFrame:
+    """Return the genes that both tested, with the columns of both."""
+    other = translated(reference, mine.ids).genes
+    return mine.genes.join(other, how="inner", lsuffix="_mine", rsuffix="_reference")
+
+
+def compared(both: pd.DataFrame, complete: bool = True) -> dict[str, Any]:
+    """Return overlap, direction and rank correlation of two signatures on the genes that both tested."""
+    in_mine, in_reference = both["significant_mine"], both["significant_reference"]
+    shared = both[in_mine & in_reference]
+    n, k, same = len(both), len(shared), int(_same_direction(shared).sum())
+    overlap = hypergeom(n, in_reference.sum(), in_mine.sum())
+    interval = binomtest(same, k).proportion_ci() if k else None
+    ranked = both[["strength_mine", "strength_reference"]].dropna()
+    rho, p = spearmanr(ranked)
+    return {
+        "genes": n,
+        "rho": rho,
+        "p": p,
+        "significant": int(in_mine.sum()),
+        "significant_reference": int(in_reference.sum()),
+        "both": k,
+        "expected": overlap.mean() if complete else np.nan,
+        "overlap_p": overlap.sf(k - 1) if complete else np.nan,
+        "same_direction": same,
+        "agreement": same / k if k else np.nan,
+        "low": interval.low if interval else np.nan,
+        "high": interval.high if interval else np.nan,
+    }
+
+
+def _same_direction(both: pd.DataFrame) -> pd.Series:
+    return np.sign(both["effect_mine"]) == np.sign(both["effect_reference"])
+
+
+def _shared(both: pd.DataFrame) -> pd.DataFrame:
+    kept = both[both["significant_mine"] & both["significant_reference"]]
+    kept = kept.assign(same_direction=_same_direction(kept)).rename_axis("gene").reset_index()
+    return kept[["gene", "effect_mine", "effect_reference", "same_direction"]]
+
+
+def _facts(reference: Reference) -> dict[str, Any]:
+    fields = ("sample", "contrast", "organism", "n", "study", "caveat")
+    return {"reference": reference.name} | {field: getattr(reference, field) for field in fields}
+
+
+def _reading(row: dict[str, Any]) -> str:
+    """Return in a word what a correlation says, beside its p-value and that of unrelated references."""
+    if row["q"] >= ALPHA:
+        return "none"
+    if np.isnan(row["unrelated"]):
+        return "unclear"
+    if abs(row["rho"]) <= row["unrelated"]:
+        return "weak"
+    return "alike" if row["rho"] > 0 else "opposite"
+
+
+def _yardsticks(loaded: dict[str, Signature]) -> dict[str, float]:
+    """Return each reference's largest absolute correlation with references of other studies and samples."""
+    every = references()
+    largest: dict[str, float] = {}
+    for a, b in combinations((name for name, each in loaded.items() if len(each.genes) >= MANY_GENES), 2):
+        if every[a].study == every[b].study or every[a].sample == every[b].sample:
+            continue
+        try:
+            both = joined(loaded[a], loaded[b])[["strength_mine", "strength_reference"]].dropna()
+        except UsageError:  # as above
+            continue
+        if len(both) >= MANY_GENES:
+            rho = abs(spearmanr(both)[0])
+            largest |= {name: max(rho, largest.get(name, 0.0)) for name in (a, b)}
+    return largest
+
+
+def _enrichment(both: pd.DataFrame, mine: Signature, reference: Signature) -> dict[str, float]:
+    """Return the normalised enrichment of the user's significant genes, those up and those down, in the reference."""
+    if find_spec("gseapy") is None:
+        return {}
+    import gseapy
+
+    answer = {f"{value}_{direction}": np.nan for direction in ("up", "down") for value in ("nes", "nes_p")}
+    # A list of significant genes alone is sought among all of the reference's, else among those that both tested.
+    ranking = both["strength_reference"] if mine.complete else translated(reference, mine.ids).genes["strength"]
+    ranking = ranking.dropna()
+    ranking = ranking.clip(*ranking[np.isfinite(ranking)].agg(["min", "max"]))
+    changed = both[both["significant_mine"] & both.index.isin(ranking.index)]
+    sets = {"up": changed.index[changed["effect_mine"] > 0], "down": changed.index[changed["effect_mine"] < 0]}
+    sets = {direction: list(genes) for direction, genes in sets.items() if MIN_SET <= len(genes) < len(ranking)}
+    if sets:
+        found = gseapy.prerank(
+            ranking, sets, outdir=None, min_size=MIN_SET, max_size=len(ranking), permutation_num=N_PERMUTATIONS, seed=SEED
+        ).res2d
+        for row in found.to_dict("records"):
+            answer[f"nes_{row['Term']}"] = float(row["NES"])
+            answer[f"nes_p_{row['Term']}"] = max(float(row["NOM p-val"]), 1 / N_PERMUTATIONS)
+    return answer
