@@ -7,6 +7,7 @@ from .runs.folder import load_run
 from .runs.raw import raw
 from .runs.results import RunResult
 from .runs.runner import run
+from .signatures.query import SignatureAnswer, signature
 from .tables.sources import load_table
 from .tasks.day import loco_day
 from .tasks.definitions import Task, get_task, read_task, select_tasks
@@ -18,6 +19,7 @@ __all__ = [
     "DayTest",
     "Fold",
     "RunResult",
+    "SignatureAnswer",
     "SombError",
     "Task",
     "TaskData",
@@ -36,5 +38,6 @@ __all__ = [
     "read_task",
     "run",
     "select_tasks",
+    "signature",
     "stats",
 ]

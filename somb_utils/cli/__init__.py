@@ -17,6 +17,7 @@ from somb_utils.cli.notebook import notebook
 from somb_utils.cli.power import coverage, power
 from somb_utils.cli.readme import readme
 from somb_utils.cli.runs import ablate, reproduce, run
+from somb_utils.cli.signature import signature
 from somb_utils.cli.submit import app as submit_app
 from somb_utils.cli.submit import leaderboard
 from somb_utils.errors import SombError
@@ -70,7 +71,7 @@ def somb(
     """
 
 
-for command in (run, ablate, reproduce, compare, day, evaluate, validate, template, notebook, book, readme):
+for command in (run, ablate, reproduce, compare, day, evaluate, validate, template, signature, notebook, book, readme):
     app.command()(command)
 app.command()(power)
 app.command()(coverage)

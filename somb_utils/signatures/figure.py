@@ -1,12 +1,15 @@
 """The figure of a query: correlation and agreement in direction with each reference."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from somb_utils.plots.style import PALETTE, QUIET, figure, new
+from somb_utils.plots.style import PALETTE, QUIET, figure, new, short
 
 TINTS = {"alike": PALETTE[1], "opposite": PALETTE[0], "weak": "#7F7F7F", "none": QUIET, "unclear": PALETTE[3]}
+FEW = 5  # genes significant in both; below that, their share says nothing
 MEANINGS = {
     "alike": "alike: beyond unrelated references",
     "opposite": "opposite: beyond unrelated references",
@@ -30,18 +33,24 @@ def overview(table: pd.DataFrame, name: str) -> Figure:
     left.axvline(0, color="black", lw=0.8)
     labels = [f"{row.reference}  ({row.n}; {row.genes:,} genes)" for row in table.itertuples()]
     left.set_yticks(rows, labels, fontsize=8.5)
-    left.set(ylim=(len(table) - 0.4, -0.6), xlabel="Spearman's ρ of all common genes\n(grey: |ρ| of unrelated references)")
+    left.set(
+        ylim=(len(table) - 0.4, -0.6), xlabel="Spearman's ρ of all common genes\n(grey: |ρ| of unrelated references)"
+    )
     left.set_title("Rank correlation")
-    some = (table["both"] > 0).to_numpy()
+    some = (table["both"] >= FEW).to_numpy()
     right.hlines(rows[some], 100 * table["low"][some], 100 * table["high"][some], color=QUIET, lw=2)
-    right.scatter(100 * table["agreement"][some], rows[some], color=[TINTS[r] for r in table["reading"][some]], s=30, zorder=3)
+    right.scatter(
+        100 * table["agreement"][some], rows[some], color=[TINTS[r] for r in table["reading"][some]], s=30, zorder=3
+    )
     for row, (same, both) in enumerate(zip(table["same_direction"], table["both"], strict=True)):
-        right.text(103, row, f"{same:,} of {both:,}" if both else "none", va="center", fontsize=8)
+        right.text(108, row, f"{same:,} of {both:,}" if both else "none", va="center", fontsize=8)
     right.axvline(50, color="black", lw=0.8)
-    right.set(xlim=(-3, 130), xticks=(0, 25, 50, 75, 100), xlabel="same direction, % of the genes\nsignificant in both (95 %)")
+    right.set(
+        xlim=(-3, 150), xticks=(0, 25, 50, 75, 100), xlabel="same direction, % of the genes\nsignificant in both (95 %)"
+    )
     right.set_title("Direction")
     for ax in axes:
         ax.grid(False, axis="y")
     fig.legend(loc="outside lower center", ncols=2, fontsize=8.5)
-    fig.suptitle(f"Is {name} like spaceflight?", x=0.01, ha="left", weight="bold", fontsize=12)
+    fig.suptitle(short(f"Is {Path(name).name} like spaceflight?", 80), x=0.01, ha="left", weight="bold", fontsize=12)
     return fig

@@ -1,8 +1,8 @@
-"""Gene identifiers: which kind a column has, what spreadsheets did to it, and other species' names for the same gene."""
+"""Gene identifiers: their kinds, what spreadsheets do to them, and the same gene in another kind or species."""
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -27,7 +27,7 @@ class Ids(NamedTuple):
         return f"{self.organism} {'Ensembl ids' if self.kind == 'ensembl' else 'symbols'}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared, and remembered, by identity
 class Signature:
     """Genes of one contrast and how each of them changed.
 
@@ -60,7 +60,7 @@ _DAY = re.compile(
     r"\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|[34]\d{4}(\.0)?",
     re.I,
 )
-_ENSEMBL = {"human": r"ENSG\d{11}(\.\d+)?", "mouse": r"ENSMUSG\d{11}(\.\d+)?"}
+_ENSEMBL = {Ids("human", "ensembl"): r"ENSG\d{11}(?:\.\d+)?", Ids("mouse", "ensembl"): r"ENSMUSG\d{11}(?:\.\d+)?"}
 _REFUSED = {
     "numbers, such as Entrez ids or row numbers": r"\d+(\.0)?",
     "transcripts": r"(ENS[A-Z]*T\d{11}|[NX][MR]_\d+)(\.\d+)?",
@@ -79,18 +79,20 @@ def spreadsheet_days(genes: pd.Series) -> pd.Series:
 
 
 def recognise(genes: pd.Series, organism: Organism | None) -> tuple[Ids, pd.Series, list[str]]:
-    """Return the kind of identifiers, which rows have it, and what a reader should know; genes without one are False."""
+    """Return the kind of identifiers, which rows have it, and notes on the others."""
     named = genes[genes != ""]
     for what, pattern in _REFUSED.items():
         if named.str.fullmatch(pattern).mean() >= _MOST:
             raise SombError(f"the genes are {what} ({named.iloc[0]}, …); give gene symbols or Ensembl gene ids")
-    ensembl = {Ids(species, "ensembl"): genes.str.fullmatch(pattern) for species, pattern in _ENSEMBL.items()}
-    kinds: dict[Ids | str, pd.Series] = {**ensembl, "symbols": (genes != "") & ~np.logical_or(*ensembl.values())}
+    kinds: dict[Ids | str, pd.Series] = {ids: genes.str.fullmatch(pattern) for ids, pattern in _ENSEMBL.items()}
+    kinds["symbols"] = (genes != "") & ~genes.str.fullmatch("|".join(_ENSEMBL.values()))
     main = max(kinds, key=lambda kind: kinds[kind].sum())
     rows = kinds.pop(main)
     others = " and ".join(f"{n:,} {kind}" for kind, other in kinds.items() if (n := other.sum()))
     if rows.sum() < _MOST * len(named):
-        raise SombError(f"the genes have identifiers of different kinds: {rows.sum():,} {main}, {others}; give one kind")
+        raise SombError(
+            f"the genes have identifiers of different kinds: {rows.sum():,} {main}, {others}; give one kind"
+        )
     ids = main if isinstance(main, Ids) else Ids(organism or _species(genes[rows]), "symbol")
     if organism and ids.organism != organism:
         raise SombError(f"the genes are {ids}, but the species given is {organism}")
@@ -123,6 +125,7 @@ def measured(effect: pd.Series, statistic: pd.Series | None, p: pd.Series | None
     return pd.DataFrame({"effect": effect, "strength": strength, "significant": q < ALPHA})
 
 
+@lru_cache(maxsize=128)
 def translated(signature: Signature, want: Ids) -> Signature:
     """Return the signature with other identifiers, of the genes that both kinds name one to one."""
     if signature.ids == want:

@@ -1,6 +1,7 @@
 """Compare a user's signature with the references: overlap, direction, rank correlation, enrichment."""
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import combinations
@@ -38,8 +39,8 @@ class SignatureAnswer:
     table
         One row per reference, the highest rank correlation first.
     genes
-        One row per gene that is significant in the user's table and in a reference: both effects (log2 fold change), and
-        whether their direction is the same.
+        One row per gene that is significant in the user's table and in a reference: both effects (log2 fold change),
+        and whether their direction is the same.
     left_out
         Why a reference was not compared, by name.
     """
@@ -75,8 +76,8 @@ def signature(
     Parameters
     ----------
     data
-        All genes that were tested, with fold changes and p-values: a data frame, or a CSV or TSV file, as DESeq2, edgeR,
-        limma, GeneLab or scanpy write it.
+        All genes that were tested, with fold changes and p-values: a data frame, or a CSV or TSV file, as DESeq2,
+        edgeR, limma, GeneLab or scanpy write it.
     against
         Names of references; all by default.
     source
@@ -156,19 +157,20 @@ def compared(both: pd.DataFrame, complete: bool = True) -> dict[str, Any]:
     in_mine, in_reference = both["significant_mine"], both["significant_reference"]
     shared = both[in_mine & in_reference]
     n, k, same = len(both), len(shared), int(_same_direction(shared).sum())
-    overlap = hypergeom(n, in_reference.sum(), in_mine.sum())
+    sizes = n, int(in_reference.sum()), int(in_mine.sum())
     interval = binomtest(same, k).proportion_ci() if k else None
     ranked = both[["strength_mine", "strength_reference"]].dropna()
     rho, p = spearmanr(ranked)
     return {
         "genes": n,
+        "ranked": len(ranked),
         "rho": rho,
         "p": p,
-        "significant": int(in_mine.sum()),
-        "significant_reference": int(in_reference.sum()),
+        "significant": sizes[2],
+        "significant_reference": sizes[1],
         "both": k,
-        "expected": overlap.mean() if complete else np.nan,
-        "overlap_p": overlap.sf(k - 1) if complete else np.nan,
+        "expected": sizes[1] * sizes[2] / n if complete else np.nan,
+        "overlap_p": hypergeom.sf(k - 1, *sizes) if complete else np.nan,
         "same_direction": same,
         "agreement": same / k if k else np.nan,
         "low": interval.low if interval else np.nan,
@@ -191,7 +193,7 @@ def _facts(reference: Reference) -> dict[str, Any]:
     return {"reference": reference.name} | {field: getattr(reference, field) for field in fields}
 
 
-def _reading(row: dict[str, Any]) -> str:
+def _reading(row: Mapping[Any, Any]) -> str:
     """Return in a word what a correlation says, beside its p-value and that of unrelated references."""
     if row["q"] >= ALPHA:
         return "none"
@@ -231,13 +233,18 @@ def _enrichment(both: pd.DataFrame, mine: Signature, reference: Signature) -> di
     ranking = ranking.dropna()
     ranking = ranking.clip(*ranking[np.isfinite(ranking)].agg(["min", "max"]))
     changed = both[both["significant_mine"] & both.index.isin(ranking.index)]
-    sets = {"up": changed.index[changed["effect_mine"] > 0], "down": changed.index[changed["effect_mine"] < 0]}
-    sets = {direction: list(genes) for direction, genes in sets.items() if MIN_SET <= len(genes) < len(ranking)}
+    directions = {"up": changed["effect_mine"] > 0, "down": changed["effect_mine"] < 0}
+    sets = {direction: list(changed.index[rows]) for direction, rows in directions.items()}
+    sets = {direction: genes for direction, genes in sets.items() if MIN_SET <= len(genes) < len(ranking)}
     if sets:
-        found = gseapy.prerank(
-            ranking, sets, outdir=None, min_size=MIN_SET, max_size=len(ranking), permutation_num=N_PERMUTATIONS, seed=SEED
-        ).res2d
-        for row in found.to_dict("records"):
+        logging.disable(logging.WARNING)  # that some genes have the same statistic
+        try:
+            run = gseapy.prerank(
+                ranking, sets, min_size=MIN_SET, max_size=len(ranking), permutation_num=N_PERMUTATIONS, seed=SEED
+            )
+        finally:
+            logging.disable(logging.NOTSET)
+        for row in run.res2d.to_dict("records"):
             answer[f"nes_{row['Term']}"] = float(row["NES"])
             answer[f"nes_p_{row['Term']}"] = max(float(row["NOM p-val"]), 1 / N_PERMUTATIONS)
     return answer

@@ -35,7 +35,7 @@ _MOST_REPEATED = 0.05  # share of the rows; more are several contrasts in one ta
 def read_signature(
     source: Path | pd.DataFrame, contrast: str | None = None, organism: Organism | None = None
 ) -> Signature:
-    """Return the signature in a file or a data frame; every problem is a `SombError` that names file, row and remedy."""
+    """Return the signature in a file or a data frame; problems are `SombError`s that name file and row."""
     name = "the data frame" if isinstance(source, pd.DataFrame) else str(source)
     notes: list[str] = []
     try:
@@ -109,7 +109,7 @@ def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         raise SombError("is empty")
     if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.rename_axis(frame.index.name or "").reset_index()
+        frame = frame.rename_axis(index=str(frame.index.name or "")).reset_index(allow_duplicates=True)
     text = frame.astype(object).where(frame.notna(), "").map(str).map(str.strip)
     return text.set_axis([str(column) for column in text], axis=1).set_axis(range(1, len(text) + 1))
 
@@ -143,21 +143,25 @@ def _signature(
     complete = bool((q.fillna(1) >= ALPHA).any())
     if not complete:
         notes.append(
-            "every gene is significant: without the tested genes that did not change, overlap has no test; give all genes"
+            "every gene is significant: overlap has no test without the genes that were tested and did not change; "
+            "give all genes"
         )
     return Signature(name, measured(values["effect"], statistic, p, q), ids, tuple(notes), complete)
 
 
 def _columns(table: pd.DataFrame, contrast: str | None, notes: list[str]) -> dict[str, str]:
     """Return the table's column of each role, and note which these are."""
-    if repeated := [column for column in table if column and list(table).count(column) > 1]:
+    header = [str(column) for column in table]
+    if repeated := [column for column in header if column and header.count(column) > 1]:
         raise SombError(f"column '{printable(repeated[0])}' occurs twice")
-    plain = {re.sub(r"[^a-z0-9]+", "", column.lower()) or "unnamed0": column for column in reversed(list(table))}
+    plain = {re.sub(r"[^a-z0-9]+", "", column.lower()) or "unnamed0": column for column in reversed(header)}
     roles = {
-        role: plain[known] for role, names in _NAMES.items() if (known := next((n for n in names.split() if n in plain), ""))
+        role: plain[known]
+        for role, names in _NAMES.items()
+        if (known := next((n for n in names.split() if n in plain), ""))
     }
     contrasts: dict[str, dict[str, str]] = {}
-    for column in table:
+    for column in header:
         if parts := _CONTRAST.fullmatch(column):
             contrasts.setdefault(parts[2], {})[_CONTRAST_COLUMNS[parts[1]]] = column
     if contrasts:
@@ -176,10 +180,12 @@ def _columns(table: pd.DataFrame, contrast: str | None, notes: list[str]) -> dic
     }
     if lacking := [what for what, is_lacking in needed.items() if is_lacking]:
         raise SombError(
-            f"no column of {', of '.join(lacking)} among {printable(', '.join(table))}; names that are known: "
+            f"no column of {', of '.join(lacking)} among {printable(', '.join(header))}; names that are known: "
             "gene, SYMBOL, ENSEMBL; log2FoldChange, logFC; pvalue, padj, FDR"
         )
-    notes.insert(0, "; ".join(f"{role}: '{column}'" if column else f"{role}: row names" for role, column in roles.items()))
+    notes.insert(
+        0, "; ".join(f"{role}: '{column}'" if column else f"{role}: row names" for role, column in roles.items())
+    )
     return roles
 
 
@@ -189,7 +195,9 @@ def _chosen(contrasts: dict[str, dict[str, str]], contrast: str | None) -> str:
         flight = re.compile(r"\(.*(flight|flt).*\)v\((?!.*(flight|flt)).*\)", re.I)
         found = [name for name in contrasts if flight.fullmatch(name)] or list(contrasts)
     else:
-        found = [name for name in contrasts if contrast.casefold() in (name.casefold(), name.casefold().replace(" ", ""))]
+        found = [
+            name for name in contrasts if contrast.casefold() in (name.casefold(), name.casefold().replace(" ", ""))
+        ]
     if len(found) == 1:
         return found[0]
     listed = "\n  ".join(contrasts)
@@ -204,17 +212,17 @@ def _genes(
     column = table[columns.get("Ensembl", columns.get("gene", ""))]
     genes = column.where(~column.str.lower().isin(["na", "nan", "none"]), "")
     if (days := spreadsheet_days(genes)).any():
-        line = days.idxmax()
+        line, name = days.index[days][0], printable(genes[days].iloc[0])
         raise SombError(
-            f"row {line}: the gene '{printable(genes[line])}' is a day that a spreadsheet made of a name such as MARCH1 or "
-            f"SEPT2 ({days.sum()} of them); take the names from a file that was never opened in one, or import that "
+            f"row {line}: the gene '{name}' is a day that a spreadsheet made of a name such as MARCH1 or SEPT2 "
+            f"({days.sum()} of them); take the names from a file that was never opened in one, or import that "
             "column as text"
         )
     if (genes == "").all():
         raise SombError(f"column '{column.name}' has no gene")
     ids, rows, others = recognise(genes, organism)
     notes += others
-    if (blank := (genes == "").sum()):
+    if blank := (genes == "").sum():
         notes.append(f"{blank:,} rows without a gene were left out")
     notes.append(f"genes: {ids}")
     kept = genes[rows].str.upper()
@@ -230,8 +238,8 @@ def _numbers(cells: pd.Series, notes: list[str]) -> pd.Series:
         values = pd.to_numeric(text.str.replace(",", "."), errors="coerce")
         odd = values.isna() & (text != "nan")
     if odd.any():
-        line = odd.idxmax()
-        raise SombError(f"row {line}, column '{cells.name}': '{printable(cells[line], 40)}' is not a number")
+        first = printable(cells[odd].iloc[0], 40)
+        raise SombError(f"row {odd.index[odd][0]}, column '{cells.name}': '{first}' is not a number")
     return values.astype(float)
 
 
@@ -240,10 +248,10 @@ def _complete(values: pd.DataFrame, columns: dict[str, str], notes: list[str]) -
     for role in {"p", "adjusted p"} & set(values):
         outside = (values[role] < 0) | (values[role] > 1)
         if outside.any():
-            line = outside.idxmax()
+            first = values[role][outside].iloc[0]
             raise SombError(
-                f"row {line}, column '{columns[role]}': {values[role][line]:g} is no p-value, which lies from 0 to 1 "
-                "(is it a logarithm?)"
+                f"row {outside.index[outside][0]}, column '{columns[role]}': {first:g} is no p-value, which "
+                "lies from 0 to 1 (is it a logarithm?)"
             )
     needed = [role for role in ("effect", "p", "statistic") if role in values]
     needed += ["adjusted p"] if "p" not in values else []
@@ -259,14 +267,13 @@ def _once(values: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Return one row per gene."""
     values = values.drop_duplicates()
     repeated = values["gene"].duplicated(keep=False)
+    genes = values["gene"][repeated]
     if repeated.mean() > _MOST_REPEATED:
+        rows = ", ".join(map(str, genes.index[genes == genes.iloc[0]][:3]))
         raise SombError(
-            f"{values['gene'][repeated].nunique():,} genes occur several times, such as {values['gene'][repeated].iloc[0]} "
-            f"in rows {', '.join(map(str, values.index[values['gene'] == values['gene'][repeated].iloc[0]][:3]))}: "
-            "these may be several contrasts, cell types or groups in one table; give one"
+            f"{genes.nunique():,} genes occur several times ({genes.iloc[0]} in rows {rows}): these may be several "
+            "contrasts, cell types or groups in one table; give one"
         )
     if repeated.any():
-        notes.append(
-            f"{values['gene'][repeated].nunique():,} genes that occur several times were left out, since their rows differ"
-        )
+        notes.append(f"{genes.nunique():,} genes that occur several times were left out, since their rows differ")
     return values[~repeated]

@@ -1,4 +1,4 @@
-"""The references: the open differential tables (``data/signature_references.yaml``), each with contrast, N and caveat."""
+"""The references (``data/signature_references.yaml``): open differential tables with contrast, N and caveat."""
 
 import os
 from dataclasses import dataclass
@@ -92,10 +92,12 @@ class Tables:
         text = os.environ.get("SOMB_DATA", "") if source == "auto" else source
         folders = text.split(os.pathsep) if isinstance(text, str) else []
         self.folders = [absolute(folder) for folder in folders if Path(folder).is_dir()]
-        sources = [FolderSource(folder) for folder in self.folders] or [resolve_source(source)]
-        self.sources: list[Source] = sources
-        if all(each.kind == "simulated" for each in sources):
-            raise SombError("references are real tables; get them with: somb data fetch, or name their folder in SOMB_DATA")
+        self.sources: list[Source] = []
+        self.sources += [FolderSource(folder) for folder in self.folders] or [resolve_source(source)]
+        if all(each.kind == "simulated" for each in self.sources):
+            raise SombError(
+                "references are real tables; get them with: somb data fetch, or name their folder in SOMB_DATA"
+            )
 
     def has(self, name: str) -> bool:
         """Return whether a table can be loaded."""
