@@ -149,7 +149,7 @@ def signature(
 def joined(mine: Signature, reference: Signature) -> pd.DataFrame:
     """Return the genes that both tested, with the columns of both."""
     other = translated(reference, mine.ids).genes
-    return mine.genes.join(other, how="inner", lsuffix="_mine", rsuffix="_reference")
+    return mine.genes.add_suffix("_mine").join(other.add_suffix("_reference"), how="inner")
 
 
 def compared(both: pd.DataFrame, complete: bool = True) -> dict[str, Any]:

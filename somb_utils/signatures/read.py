@@ -89,7 +89,7 @@ def _read_text(text: str, notes: list[str]) -> pd.DataFrame:
     header, body = rows[0][1], rows[1:]
     if not body:
         raise SombError("has a header and no rows")
-    if len(body[0][1]) == len(header) + 1:  # R leaves out the name of row names
+    if separator != "," and len(body[0][1]) == len(header) + 1:  # R's write.table leaves out the name of row names
         header = ["", *header]
     if len(header) == 1:
         raise SombError("has one column; a table of genes with fold changes and p-values is needed")
