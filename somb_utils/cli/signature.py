@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from somb_utils.signatures.query import SignatureAnswer
 
 LIMITS = """\
-unrelated: the largest |ρ| between that reference and those of other studies and samples. alike, opposite: ρ is beyond
-it; weak: it is not; none: q ≥ 0.05. same direction and expected: of the genes that are significant in both.
+unrelated: the largest |ρ| between that reference and those of other studies and samples. alike, opposite: the 95 %
+interval of ρ is beyond it; weak: it is not; none: q ≥ 0.05; unclear: no such references have 500 genes in common.
+same direction, expected: of the genes that are significant in both, and how many are expected by chance.
 NES: enrichment of your significant genes, those that rise and those that fall, in the reference.
 p, q, NES and intervals take genes as exchangeable. They do not cover that genes change together, nor what all
 experiments share, so a tiny p alone is no likeness. Human references are of 1 to 6 people: they show what happened to
@@ -82,25 +83,33 @@ def _print(answer: "SignatureAnswer") -> None:
     print(f"\n{_sentence(table)}\n")
     print_frame(_shown(table), Format.table, title="Every reference, highest rank correlation first")
     print(LIMITS)
-    told = table[table["reading"].isin(["alike", "opposite", "unclear"])]
+    told = table[~table["reading"].isin(["weak", "none"])]
     if len(told):
         print("\nWhat these are")
     for row in told.itertuples():
         print(f"  {row.reference}: {row.sample}; {row.contrast}; {row.n}. {row.caveat}")
     for reason in dict.fromkeys(answer.left_out.values()):
         names = [name for name, why in answer.left_out.items() if why == reason]
-        print(f"\nnot compared: {', '.join(names)} ({reason})")
+        shown = ", ".join(names[:4]) + f" and {len(names) - 4} more" * (len(names) > 4)
+        print(f"\nnot compared: {shown} ({reason})")
 
 
 def _sentence(table: "pd.DataFrame") -> str:
     """Return the answer, a line for each direction."""
+    openings = {
+        "same": "The same table as",
+        "alike": "Alike, beyond unrelated references:",
+        "opposite": "Opposite, beyond unrelated references:",
+    }
     said = []
-    for reading in ("alike", "opposite"):
+    for reading, opening in openings.items():
         rows = table[table["reading"] == reading].sort_values("rho", key=abs, ascending=False).to_dict("records")
         found = [f"{row['reference']} (ρ = {row['rho']:.2f}{_shared(row)})" for row in rows]
         if found:
-            said.append(f"{reading.capitalize()}, beyond unrelated references: {', '.join(found)}.")
-    return "\n".join(said) or "Like none of them: no correlation is beyond that of unrelated references."
+            said.append(f"{opening} {', '.join(found)}.")
+        elif reading == "alike":
+            said.append("Like no reference: no correlation is beyond that of unrelated references.")
+    return "\n".join(said)
 
 
 def _shared(row: "Mapping[Any, Any]") -> str:
@@ -121,7 +130,9 @@ def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
     shown["unrelated"] = table["unrelated"].map(number)
     shown["q"] = table["q"].map(_probability)
     shown["same direction"] = [
-        f"{row['same_direction']:,} of {row['both']:,} ({row['low']:.0%} to {row['high']:.0%})" if row["both"] else ""
+        f"{row['same_direction']:,} of {row['both']:,} ({100 * row['low']:.0f}-{100 * row['high']:.0f} %)"
+        if row["both"]
+        else ""
         for row in table.to_dict("records")
     ]
     shown["expected"] = table["expected"].map(lambda value: number(value, 1))

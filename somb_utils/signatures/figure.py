@@ -8,9 +8,17 @@ from matplotlib.figure import Figure
 
 from somb_utils.plots.style import PALETTE, QUIET, figure, new, short
 
-TINTS = {"alike": PALETTE[1], "opposite": PALETTE[0], "weak": "#7F7F7F", "none": QUIET, "unclear": PALETTE[3]}
+TINTS = {
+    "same": "black",
+    "alike": PALETTE[1],
+    "opposite": PALETTE[0],
+    "weak": "#7F7F7F",
+    "none": QUIET,
+    "unclear": PALETTE[3],
+}
 FEW = 5  # genes significant in both; below that, their share says nothing
 MEANINGS = {
+    "same": "same: the reference itself",
     "alike": "alike: beyond unrelated references",
     "opposite": "opposite: beyond unrelated references",
     "weak": "weak: unrelated references reach it",
@@ -26,6 +34,7 @@ def overview(table: pd.DataFrame, name: str) -> Figure:
     left, right = axes
     rows = np.arange(len(table))
     left.barh(rows, 2 * table["unrelated"].fillna(0), left=-table["unrelated"].fillna(0), color="#ECECEC", height=0.8)
+    left.hlines(rows, table["rho_low"], table["rho_high"], color="#7F7F7F", lw=1.5)
     for reading, tint in TINTS.items():
         chosen = (table["reading"] == reading).to_numpy()
         if chosen.any():
@@ -46,7 +55,7 @@ def overview(table: pd.DataFrame, name: str) -> Figure:
         right.text(108, row, f"{same:,} of {both:,}" if both else "none", va="center", fontsize=8)
     right.axvline(50, color="black", lw=0.8)
     right.set(
-        xlim=(-3, 150), xticks=(0, 25, 50, 75, 100), xlabel="same direction, % of the genes\nsignificant in both (95 %)"
+        xlim=(-3, 165), xticks=(0, 25, 50, 75, 100), xlabel="same direction, % of the genes\nsignificant in both (95 %)"
     )
     right.set_title("Direction")
     for ax in axes:

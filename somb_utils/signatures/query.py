@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, false_discovery_control, hypergeom, spearmanr
+from scipy.stats import binomtest, false_discovery_control, hypergeom, pearsonr
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.signatures.genes import ALPHA, Organism, Signature, translated
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MIN_GENES = 20  # in common, for a comparison
 MIN_SET = 5  # significant genes of one direction, for their enrichment
 MANY_GENES = 500  # in common of two references, for their correlation to serve as a yardstick
+SAME = 0.999  # a correlation above it is that of a reference with itself
 N_PERMUTATIONS = 1000  # of enrichment
 SEED = 42
 
@@ -116,7 +117,6 @@ def signature(
     for reference in references().values():
         if all(tables.has(table) for table in (reference.table, reference.background) if table):
             loaded[reference.name] = reference.signature(tables)
-    yardsticks = _yardsticks(loaded)
     rows, shared, left_out = [], [], {}
     for reference in chosen:
         if reference.name not in loaded:
@@ -130,8 +130,8 @@ def signature(
         if len(both) < MIN_GENES:
             left_out[reference.name] = f"fewer than {MIN_GENES} genes in common"
             continue
-        facts = _facts(reference) | {"unrelated": yardsticks.get(reference.name, np.nan)}
-        rows.append(facts | compared(both, mine.complete) | _enrichment(both, mine, loaded[reference.name]))
+        facts = _facts(reference) | compared(both, mine.complete)
+        rows.append(facts | _enrichment(both, mine, loaded[reference.name]))
         shared.append(_shared(both).assign(reference=reference.name))
         on_done(reference.name)
     if not rows:
@@ -141,6 +141,9 @@ def signature(
         mine = replace(mine, notes=(*mine.notes, "enrichment was left out: it needs the extra signature (gseapy)"))
     table = pd.DataFrame(rows)
     table.insert(list(table).index("p") + 1, "q", false_discovery_control(table["p"]))
+    same = set(table.loc[table["rho"] > SAME, "reference"])  # of which nothing is to be learned about the others
+    yardsticks = _yardsticks({name: each for name, each in loaded.items() if name not in same})
+    table.insert(list(table).index("q") + 1, "unrelated", table["reference"].map(yardsticks))
     table.insert(1, "reading", [_reading(row) for row in table.to_dict("records")])
     table = table.sort_values("rho", ascending=False, kind="stable", ignore_index=True)
     return SignatureAnswer(mine, table, pd.concat(shared, ignore_index=True), left_out)
@@ -160,12 +163,14 @@ def compared(both: pd.DataFrame, complete: bool = True) -> dict[str, Any]:
     sizes = n, int(in_reference.sum()), int(in_mine.sum())
     interval = binomtest(same, k).proportion_ci() if k else None
     ranked = both[["strength_mine", "strength_reference"]].dropna()
-    rho, p = spearmanr(ranked)
+    correlation = pearsonr(*ranked.rank().to_numpy().T)  # Spearman's
     return {
         "genes": n,
         "ranked": len(ranked),
-        "rho": rho,
-        "p": p,
+        "rho": correlation.statistic,
+        "rho_low": correlation.confidence_interval().low,
+        "rho_high": correlation.confidence_interval().high,
+        "p": correlation.pvalue,
         "significant": sizes[2],
         "significant_reference": sizes[1],
         "both": k,
@@ -194,14 +199,16 @@ def _facts(reference: Reference) -> dict[str, Any]:
 
 
 def _reading(row: Mapping[Any, Any]) -> str:
-    """Return in a word what a correlation says, beside its p-value and that of unrelated references."""
+    """Return in a word what a correlation and its interval say, beside those of unrelated references."""
+    if row["rho"] > SAME:
+        return "same"
     if row["q"] >= ALPHA:
         return "none"
     if np.isnan(row["unrelated"]):
         return "unclear"
-    if abs(row["rho"]) <= row["unrelated"]:
-        return "weak"
-    return "alike" if row["rho"] > 0 else "opposite"
+    if row["rho_low"] > row["unrelated"]:
+        return "alike"
+    return "opposite" if row["rho_high"] < -row["unrelated"] else "weak"
 
 
 def _yardsticks(loaded: dict[str, Signature]) -> dict[str, float]:
@@ -216,7 +223,7 @@ def _yardsticks(loaded: dict[str, Signature]) -> dict[str, float]:
         except UsageError:  # as above
             continue
         if len(both) >= MANY_GENES:
-            rho = abs(spearmanr(both)[0])
+            rho = float(np.abs(np.corrcoef(both.rank().to_numpy().T)[0, 1]))
             largest |= {name: max(rho, largest.get(name, 0.0)) for name in (a, b)}
     return largest
 

@@ -12,10 +12,10 @@ import yaml
 from scipy.stats import false_discovery_control
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.paths import DATA, absolute
+from somb_utils.paths import DATA
 from somb_utils.signatures.genes import Ids, Signature, measured
 from somb_utils.tables.registry import registry
-from somb_utils.tables.sources import FolderSource, Source, SourceLike, resolve_source
+from somb_utils.tables.sources import FolderSource, SourceLike, resolve_source
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Reference:
         table = table[~table[self.gene].duplicated(keep=False)].set_index(self.gene)
         if self.background:
             table = table.reindex(tables.load(self.background)[self.gene])
+        values = [*np.atleast_1d(self.effect), *filter(None, (self.statistic, self.p, self.q))]
+        table = table[values].apply(pd.to_numeric, errors="coerce")  # R writes NA for what it did not test
         effect = table[self.effect] if isinstance(self.effect, str) else table[self.effect[0]] - table[self.effect[1]]
         if self.fold == "signed":
             effect = np.sign(effect) * np.log2(effect.abs())
@@ -89,11 +91,11 @@ class Tables:
     """The open tables that references read, by name; those of mice, by path, from any of several folders."""
 
     def __init__(self, source: SourceLike) -> None:
-        text = os.environ.get("SOMB_DATA", "") if source == "auto" else source
-        folders = text.split(os.pathsep) if isinstance(text, str) else []
-        self.folders = [absolute(folder) for folder in folders if Path(folder).is_dir()]
-        self.sources: list[Source] = []
-        self.sources += [FolderSource(folder) for folder in self.folders] or [resolve_source(source)]
+        if source == "auto":
+            source = os.environ.get("SOMB_DATA") or "open"
+        parts = source.split(os.pathsep) if isinstance(source, str) else [source]
+        self.sources = [resolve_source(part) for part in parts]
+        self.folders = [each.folder for each in self.sources if isinstance(each, FolderSource)]
         if all(each.kind == "simulated" for each in self.sources):
             raise SombError(
                 "references are real tables; get them with: somb data fetch, or name their folder in SOMB_DATA"

@@ -55,7 +55,7 @@ def test_a_reference_is_most_like_itself(tables: dict[str, pd.DataFrame], tmp_pa
     answer = somb.signature(str(tmp_path / "mine.csv"), source=tables)
     first = answer.table.iloc[0]
     assert first["reference"] == "skin_vasculature" and first["rho"] == pytest.approx(1)
-    assert first["agreement"] == 1 and first["both"] == (mine["adj_pval"] < 0.05).sum()
+    assert first["reading"] == "same" and first["agreement"] == 1 and first["both"] == (mine["adj_pval"] < 0.05).sum()
     readings = answer.table.set_index("reference")["reading"]
     assert readings["cfrna_flight"] == "none"
     assert answer.table["reference"].iloc[-1] == "plasma_proteins" and answer.table["agreement"].iloc[-1] < 0.1
