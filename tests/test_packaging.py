@@ -87,7 +87,7 @@ def test_an_installed_wheel_runs_outside_the_checkout(installed: Path, tmp_path:
     done = subprocess.run(
         [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith(str(installed)) and "A1,aligned,majority,simulated,macro_f1" in done.stdout
+    assert done.stdout.startswith(str(installed)) and "A1,rigorous,majority,simulated,macro_auroc" in done.stdout
     assert (installed / "somb_utils" / "data" / "tables.csv").is_file() and (
         installed / "somb_utils" / "py.typed"
     ).is_file()

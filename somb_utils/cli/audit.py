@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from somb_utils._seeds import seeds_from
 from somb_utils.cli.console import print_frame
 from somb_utils.cli.options import Data, Format, Models, Print, Protocol, Tasks
 from somb_utils.errors import UsageError
@@ -47,7 +46,7 @@ def seeds(
 
     Example: `somb audit seeds --tasks A1,A2 --models rf,mlp --seeds 20`
     """
-    from somb_utils._seeds import SEED
+    from somb_utils._seeds import SEED, seeds_from
     from somb_utils.audit import seeds
     from somb_utils.runs.runner import load_tasks
 

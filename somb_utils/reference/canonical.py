@@ -69,6 +69,7 @@ def store(folders: list[Path]) -> pd.DataFrame:
     provenance = joined_provenance([run.provenance for run in runs])
     del provenance["described"]
     day_tests = pd.DataFrame(provenance.pop("day_tests"), columns=stored_day_tests().columns).round(6)
+    day_tests = day_tests[day_tests["data_sha256"].isin([task["data_sha256"] for task in provenance["tasks"].values()])]
     with replacing(DAY_TESTS) as temporary:
         day_tests.sort_values(["protocol", "task"], kind="stable").to_csv(temporary, index=False)
     provenance["runs"] = {run: {"versions": entry["versions"]} for run, entry in provenance["runs"].items()}

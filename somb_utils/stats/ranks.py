@@ -42,7 +42,7 @@ def ranking(summary: pd.DataFrame, draws: Draws | None = None) -> Ranking:
     ----------
     summary
         Columns task, model and mean, of one protocol; a higher score is better.
-    draws : dict, optional
+    draws
         Bootstrap scores by task and model, shape (n_bootstrap,) each. A task without them keeps its ranks in all
         replicates. Replicates are noisier than the scores, so their mean ranks lie closer to the middle.
 

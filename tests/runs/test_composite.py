@@ -104,12 +104,9 @@ def test_ties_share_the_first_place_and_unknown_draws_keep_the_score() -> None:
 
 def test_stored_composite_is_that_of_the_stored_scores() -> None:
     stored = canonical_composite()
-    again = composite_of(canonical_scores().query("protocol == 'aligned'"))
+    again = composite_of(canonical_scores().query("protocol == 'rigorous'"))
     facts = [column for column in stored if column not in FACTS] + ["composite"]
     pd.testing.assert_frame_equal(stored[facts].loc[again.index], again[facts], check_names=False, atol=1e-5)
-    gap = stored.at["rf", "composite"] - stored.at["logreg", "composite"]
-    assert gap == pytest.approx(0.007, abs=0.0005)
-    assert stored.at["rf", "low"] < stored.at["logreg", "composite"] < stored.at["rf", "high"], "they do not separate"
 
 
 def test_random_forest_and_logistic_regression_on_the_real_tables(open_data: Path) -> None:

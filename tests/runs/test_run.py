@@ -28,10 +28,9 @@ def sim(tasks, models, **options):  # type: ignore[no-untyped-def]
 
 
 def test_scores_are_identical_with_one_and_two_jobs() -> None:
-    tasks = ["A1", "C1", "C2", "F4", "G1", "H1", "I2"]
     models = ["random", "majority", "logreg", "mlp", "xgboost", "lightgbm", "rf"]
     params = {"rf": {"n_estimators": 10}, "xgboost": {"n_estimators": 10}, "lightgbm": {"n_estimators": 10}}
-    for plan in ((tasks, models, params), (["B2"], ["random", "logreg"], None)):
+    for plan in ((["A1", "C2", "G1"], models, params), (["B2"], ["random", "logreg"], None)):
         one, two = (sim(*plan[:2], model_params=plan[2], n_jobs=n) for n in (1, 2))
         pd.testing.assert_frame_equal(one.results, two.results, check_exact=True)
         pd.testing.assert_frame_equal(one.predictions, two.predictions, check_exact=True)
