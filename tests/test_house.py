@@ -55,7 +55,7 @@ def test_modules_fit_on_a_few_screens() -> None:
 def test_package_stays_thin() -> None:
     core = [file for file in MODULES if "llm" not in file.relative_to(PACKAGE).parts]
     documentation = sum(node.end_lineno - node.lineno + 1 for file in core for node in docstrings(parsed(file)))
-    assert sum(map(lines, core)) - documentation < 14_000
+    assert sum(map(lines, core)) - documentation < 14_500
     assert sum(lines(PACKAGE / f"{name}.py") for name in PATH) < 3_000
 
 

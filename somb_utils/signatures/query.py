@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from itertools import combinations
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 from scipy.stats import binomtest, false_discovery_control, hypergeom, pearsonr
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.signatures.genes import ALPHA, Organism, Signature, translated
+from somb_utils.signatures.genes import ALPHA, Ids, Organism, Signature, translated
 from somb_utils.signatures.read import read_signature
 from somb_utils.signatures.references import Reference, Tables, references, select
 from somb_utils.tables.sources import SourceLike
@@ -211,21 +212,18 @@ def _reading(row: Mapping[Any, Any]) -> str:
     return "opposite" if row["rho_high"] < -row["unrelated"] else "weak"
 
 
-def _yardsticks(loaded: dict[str, Signature]) -> dict[str, float]:
+def _yardsticks(loaded: Mapping[str, Signature]) -> pd.Series:
     """Return each reference's largest absolute correlation with references of other studies and samples."""
+    strengths = {}
+    for name, each in loaded.items():
+        with suppress(UsageError):  # the extra that translates identifiers is missing
+            strengths[name] = translated(each, Ids("human", "symbol")).genes["strength"]
+    rho = pd.DataFrame(strengths).corr("spearman", min_periods=MANY_GENES).abs()
     every = references()
-    largest: dict[str, float] = {}
-    for a, b in combinations((name for name, each in loaded.items() if len(each.genes) >= MANY_GENES), 2):
+    for a, b in product(strengths, strengths):
         if every[a].study == every[b].study or every[a].sample == every[b].sample:
-            continue
-        try:
-            both = joined(loaded[a], loaded[b])[["strength_mine", "strength_reference"]].dropna()
-        except UsageError:  # as above
-            continue
-        if len(both) >= MANY_GENES:
-            rho = float(np.abs(np.corrcoef(both.rank().to_numpy().T)[0, 1]))
-            largest |= {name: max(rho, largest.get(name, 0.0)) for name in (a, b)}
-    return largest
+            rho.loc[a, b] = np.nan
+    return rho.max()
 
 
 def _enrichment(both: pd.DataFrame, mine: Signature, reference: Signature) -> dict[str, float]:

@@ -56,8 +56,10 @@ class Reference:
         genes = measured(effect, statistic, p, q)
         if not self.background:
             genes = genes.dropna()
+        genes = genes.set_axis(genes.index.str.upper())
+        genes = genes[~genes.index.duplicated(keep=False)]
         organism, kind = self.ids.split()
-        return Signature(self.name, genes.set_axis(genes.index.str.upper()), Ids(organism, kind))  # type: ignore[arg-type]
+        return Signature(self.name, genes, Ids(organism, kind))  # type: ignore[arg-type]
 
 
 @cache
