@@ -40,7 +40,7 @@ def overview(table: pd.DataFrame, name: str) -> Figure:
         if chosen.any():
             left.scatter(table["rho"][chosen], rows[chosen], color=tint, s=36, zorder=3, label=MEANINGS[reading])
     left.axvline(0, color="black", lw=0.8)
-    labels = [f"{row.reference}  ({row.n}; {row.genes:,} genes)" for row in table.itertuples()]
+    labels = [f"{row.reference}  ({row.n}; {row.ranked:,} genes)" for row in table.itertuples()]
     left.set_yticks(rows, labels, fontsize=8.5)
     left.set(
         ylim=(len(table) - 0.4, -0.6), xlabel="Spearman's ρ of all common genes\n(grey: |ρ| of unrelated references)"

@@ -78,7 +78,8 @@ def _read_text(text: str, notes: list[str]) -> pd.DataFrame:
     if not first:
         raise SombError("is empty")
     separators = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "blanks"}
-    separator = max(separators, key=lambda each: len(next(csv.reader([first], delimiter=each))))
+    separator = max(",", "\t", ";", key=first.count)
+    separator = separator if separator in first else " "  # names of columns may have blanks in them
     if separator != ",":
         notes.append(f"columns are separated by {separators[separator]}")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
@@ -126,10 +127,10 @@ def _signature(
     name: str, table: pd.DataFrame, contrast: str | None, organism: Organism | None, notes: list[str]
 ) -> Signature:
     columns = _columns(table, contrast, notes)
-    ids, genes = _genes(table, columns, organism, notes)
-    values = pd.DataFrame({role: _numbers(table.loc[genes.index, column], notes) for role, column in columns.items()
+    ids, names = _genes(table, columns, organism, notes)
+    values = pd.DataFrame({role: _numbers(table.loc[names.index, column], notes) for role, column in columns.items()
                            if role not in ("Ensembl", "gene")})  # fmt: skip
-    values = _complete(values.assign(gene=genes), columns, notes)
+    values = _complete(values.assign(gene=names), columns, notes)
     values = _once(values, notes).set_index("gene")
     p, q, statistic = (values.get(role) for role in ("p", "adjusted p", "statistic"))
     if q is None:
@@ -140,13 +141,16 @@ def _signature(
         statistic = None
     if (values["effect"] >= 0).all():
         notes.append("no fold change is below 0: if they are ratios and not logarithms, the answer is wrong")
+    genes = measured(values["effect"], statistic, p, q)
+    if genes["strength"].nunique() == 1:
+        raise SombError("all genes have the same fold change and p-value, so they cannot be ranked")
     complete = bool((q.fillna(1) >= ALPHA).any())
     if not complete:
         notes.append(
             "every gene is significant: overlap has no test without the genes that were tested and did not change; "
             "give all genes"
         )
-    return Signature(name, measured(values["effect"], statistic, p, q), ids, tuple(notes), complete)
+    return Signature(name, genes, ids, tuple(notes), complete)
 
 
 def _columns(table: pd.DataFrame, contrast: str | None, notes: list[str]) -> dict[str, str]:

@@ -58,6 +58,7 @@ CORRECTED = {
         BASE.set_index("gene").to_csv(sep=" ").removeprefix("gene "),
         "gene: row names",
     ),
+    "blanks in names of columns": (TEXT.replace("log2FoldChange", "log2 Fold Change"), "effect: 'log2 Fold Change'"),
     "decimal commas": (BASE.to_csv(sep=";", decimal=",", index=False), "decimal commas in 'pvalue'"),
     "decimal commas in quotes": (
         BASE.map(lambda cell: f"{cell:f}".replace(".", ",") if isinstance(cell, float) else cell).to_csv(index=False),
@@ -121,6 +122,7 @@ REFUSED = {
         deseq2(genes="ENSG{:011d}").replace({"gene": r"ENSG(.*[02468])$"}, {"gene": r"ENSMUSG\1"}, regex=True)
         .to_csv(index=False), "identifiers of different kinds",
     ),
+    "one value for all": (BASE.assign(log2FoldChange=1, stat=2).to_csv(index=False), "cannot be ranked"),
     "Entrez ids": (deseq2(genes="10{}").to_csv(index=False), "numbers, such as Entrez ids"),
     "rat": (deseq2(genes="ENSRNOG{:011d}").to_csv(index=False), "another species than human and mouse"),
     "transcripts": (deseq2(genes="ENSMUST{:011d}").to_csv(index=False), "are transcripts"),
