@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LIMITS = """\
 unrelated: the largest |ρ| between that reference and those of other studies and samples. alike, opposite: the 95 %
-interval of ρ is beyond it; weak: it is not; none: q ≥ 0.05; unclear: no such references have 500 genes in common.
+interval of ρ is beyond it; weak: it is not; none: q ≥ 0.05; unclear: there are fewer than 5 such references.
 same direction, expected: of the genes that are significant in both, and how many are expected by chance.
 NES: enrichment of your significant genes, those that rise and those that fall, in the reference.
 p, q, NES and intervals take genes as exchangeable. They do not cover that genes change together, nor what all
@@ -100,6 +100,7 @@ def _sentence(table: "pd.DataFrame") -> str:
         "same": "The same table as",
         "alike": "Alike, beyond unrelated references:",
         "opposite": "Opposite, beyond unrelated references:",
+        "unclear": "Unclear, for want of unrelated references to compare with:",
     }
     said = []
     for reading, opening in openings.items():
@@ -114,8 +115,12 @@ def _sentence(table: "pd.DataFrame") -> str:
 
 def _shared(row: "Mapping[Any, Any]") -> str:
     """Return how many of the genes that are significant in both change in one direction."""
+    from somb_utils.signatures.genes import FEW
+
     same, both = row["same_direction"], row["both"]
-    return f"; {same:,} of the {both:,} genes that are significant in both change in the same direction" if both else ""
+    if both < FEW:
+        return ""
+    return f"; {same:,} of the {both:,} genes that are significant in both change in the same direction"
 
 
 def _shown(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from somb_utils.plots.style import PALETTE, QUIET, figure, new, short
+from somb_utils.signatures.genes import FEW
 
 TINTS = {
     "same": "black",
@@ -16,14 +17,13 @@ TINTS = {
     "none": QUIET,
     "unclear": PALETTE[3],
 }
-FEW = 5  # genes significant in both; below that, their share says nothing
 MEANINGS = {
     "same": "same: the reference itself",
     "alike": "alike: beyond unrelated references",
     "opposite": "opposite: beyond unrelated references",
     "weak": "weak: unrelated references reach it",
     "none": "none (q ≥ 0.05)",
-    "unclear": "unclear: no unrelated reference to compare with",
+    "unclear": "unclear: too few unrelated references",
 }
 
 

@@ -14,6 +14,7 @@ from somb_utils._extras import missing_extra
 from somb_utils.errors import SombError
 
 ALPHA = 0.05
+FEW = 5  # genes significant in two tables; the direction of fewer says nothing
 Organism = Literal["human", "mouse"]
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MIN_GENES = 20  # in common, for a comparison
 MIN_SET = 5  # significant genes of one direction, for their enrichment
 MANY_GENES = 500  # in common of two references, for their correlation to serve as a yardstick
+MIN_UNRELATED = 5  # references, for a yardstick
 SAME = 0.999  # a correlation above it is that of a reference with itself
 N_PERMUTATIONS = 1000  # of enrichment
 SEED = 42
@@ -143,7 +144,7 @@ def signature(
     table = pd.DataFrame(rows)
     table.insert(list(table).index("p") + 1, "q", false_discovery_control(table["p"]))
     same = set(table.loc[table["rho"] > SAME, "reference"])  # of which nothing is to be learned about the others
-    yardsticks = _yardsticks({name: each for name, each in loaded.items() if name not in same})
+    yardsticks = _yardsticks({name: each for name, each in loaded.items() if name not in same}, mine.ids)
     table.insert(list(table).index("q") + 1, "unrelated", table["reference"].map(yardsticks))
     table.insert(1, "reading", [_reading(row) for row in table.to_dict("records")])
     table = table.sort_values("rho", ascending=False, kind="stable", ignore_index=True)
@@ -212,18 +213,18 @@ def _reading(row: Mapping[Any, Any]) -> str:
     return "opposite" if row["rho_high"] < -row["unrelated"] else "weak"
 
 
-def _yardsticks(loaded: Mapping[str, Signature]) -> pd.Series:
+def _yardsticks(loaded: Mapping[str, Signature], ids: Ids) -> pd.Series:
     """Return each reference's largest absolute correlation with references of other studies and samples."""
     strengths = {}
     for name, each in loaded.items():
         with suppress(UsageError):  # the extra that translates identifiers is missing
-            strengths[name] = translated(each, Ids("human", "symbol")).genes["strength"]
+            strengths[name] = translated(each, ids).genes["strength"]
     rho = pd.DataFrame(strengths).corr("spearman", min_periods=MANY_GENES).abs()
     every = references()
     for a, b in product(strengths, strengths):
         if every[a].study == every[b].study or every[a].sample == every[b].sample:
             rho.loc[a, b] = np.nan
-    return rho.max()
+    return rho.max().where(rho.count() >= MIN_UNRELATED)
 
 
 def _enrichment(both: pd.DataFrame, mine: Signature, reference: Signature) -> dict[str, float]:

@@ -6,13 +6,18 @@ import pandas as pd
 import pytest
 from conftest import Command
 
+from somb_utils.signatures import query
+
 MOUSE = Path(__file__).parents[3] / "shared" / "open-data-mouse"
 THYMUS = MOUSE / "processed" / "J2_dge_comparison" / "thymus" / "RR-9_deseq2_dge.csv"
 
 
-def test_the_answer_is_printed_and_written(open_data: Path, command: Command, tmp_path: Path) -> None:
+def test_the_answer_is_printed_and_written(
+    open_data: Path, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not THYMUS.is_file():
         pytest.skip(f"no real tables of mice in {MOUSE}")
+    monkeypatch.setattr(query, "N_PERMUTATIONS", 10)
     names = "mouse_thymus_RR-6,mouse_liver_RR-8"
     where = f"{open_data / 'processed'}:{MOUSE}"
     code, out, _ = command("signature", THYMUS, "--against", names, "--data", where, "--out", "answer")

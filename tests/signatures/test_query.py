@@ -64,8 +64,13 @@ def test_a_reference_is_most_like_itself(tables: dict[str, pd.DataFrame], tmp_pa
     pd.testing.assert_frame_equal(answer.table, somb.signature(mine, source=tables).table)
 
 
-def test_unrelated_references_are_the_yardstick(tables: dict[str, pd.DataFrame]) -> None:
+def test_unrelated_references_are_the_yardstick(
+    tables: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
     del tables["proteomics_plasma_de_clean"]
+    few = somb.signature(tables["gt_spatial_de_vasculature"], ["skin_outer_epidermis"], tables)
+    assert few.table["reading"].tolist() == ["unclear"]
+    monkeypatch.setattr(query, "MIN_UNRELATED", 3)
     answer = somb.signature(tables["gt_spatial_de_vasculature"], ["skin_outer_epidermis", "cfrna_flight"], tables)
     like, unlike = (answer.table.set_index("reference").loc[name] for name in ("skin_outer_epidermis", "cfrna_flight"))
     assert like["reading"] == "alike" and like["unrelated"] < 0.1 < like["rho"] and unlike["reading"] == "none"
