@@ -22,6 +22,7 @@ from somb_utils.tables.sources import SourceLike
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+STRENGTHS = ["strength_mine", "strength_reference"]
 MIN_GENES = 20  # in common, for a comparison
 MIN_SET = 5  # significant genes of one direction, for their enrichment
 MANY_GENES = 500  # in common of two references, for their correlation to serve as a yardstick
@@ -129,8 +130,9 @@ def signature(
         except UsageError as error:  # identifiers differ, and the extra that translates them is missing
             left_out[reference.name] = str(error)
             continue
-        if len(both) < MIN_GENES:
-            left_out[reference.name] = f"fewer than {MIN_GENES} genes in common"
+        ranked = both[STRENGTHS].dropna()
+        if len(ranked) < MIN_GENES or ranked.nunique().min() == 1:
+            left_out[reference.name] = f"fewer than {MIN_GENES} genes in common that can be ranked"
             continue
         facts = _facts(reference) | compared(both, mine.complete)
         rows.append(facts | _enrichment(both, mine, loaded[reference.name]))
@@ -164,7 +166,7 @@ def compared(both: pd.DataFrame, complete: bool = True) -> dict[str, Any]:
     n, k, same = len(both), len(shared), int(_same_direction(shared).sum())
     sizes = n, int(in_reference.sum()), int(in_mine.sum())
     interval = binomtest(same, k).proportion_ci() if k else None
-    ranked = both[["strength_mine", "strength_reference"]].dropna()
+    ranked = both[STRENGTHS].dropna()
     correlation = pearsonr(*ranked.rank().to_numpy().T)  # Spearman's
     return {
         "genes": n,
