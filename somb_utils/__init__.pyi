@@ -8,6 +8,7 @@ from .runs.folder import load_run
 from .runs.raw import raw
 from .runs.results import RunResult
 from .runs.runner import run
+from .signatures.query import SignatureAnswer, signature
 from .tables.sources import load_table
 from .tasks.day import loco_day
 from .tasks.definitions import Task, get_task, read_task, select_tasks
@@ -20,6 +21,7 @@ __all__ = [
     "DayTest",
     "Fold",
     "RunResult",
+    "SignatureAnswer",
     "SombError",
     "Task",
     "TaskData",
@@ -39,6 +41,7 @@ __all__ = [
     "read_task",
     "run",
     "select_tasks",
+    "signature",
     "stats",
     "task_from_frames",
 ]

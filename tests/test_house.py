@@ -46,6 +46,11 @@ def docstrings(tree: ast.Module) -> list[Any]:
     return [n.body[0].value for n in documented if isinstance(n.body[0], ast.Expr)]
 
 
+def code(file: Path) -> int:
+    """Return the lines of a module that are no docstrings."""
+    return lines(file) - sum(node.end_lineno - node.lineno + 1 for node in docstrings(parsed(file)))
+
+
 def literals(file: Path) -> Iterator[str]:
     """Yield the text constants of a module that are no docstrings."""
     tree = parsed(file)
@@ -61,9 +66,8 @@ def test_modules_fit_on_a_few_screens() -> None:
 
 def test_package_stays_thin() -> None:
     core = [file for file in MODULES if "llm" not in file.relative_to(PACKAGE).parts]
-    documentation = sum(node.end_lineno - node.lineno + 1 for file in core for node in docstrings(parsed(file)))
-    assert sum(map(lines, core)) - documentation < 14_300
-    assert sum(lines(PACKAGE / f"{name}.py") for name in PATH) < 3_550
+    assert sum(map(code, core)) < 16_500
+    assert sum(code(PACKAGE / f"{name}.py") for name in PATH) < 3_000
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))

@@ -10,6 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from somb_utils.labels import markdown, metric_name
 from somb_utils.tables.registry import COMMITS, TableInfo, registry
 from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
@@ -103,6 +105,15 @@ def _table_row(table: TableInfo) -> str:
     return f"| {name} | {shape} | {'<br>'.join(urls)} | {{cite:t}}`{table.paper}` | {table.licence} | {tasks} |"
 
 
+def reference_table() -> str:
+    """Return the tables that a list of genes is compared with, a row for each contrast."""
+    from somb_utils.signatures.references import references
+
+    fields = ("name", "sample", "contrast", "organism", "n", "caveat")
+    rows = [{field: getattr(each, field) for field in fields} for each in references().values()]
+    return markdown(pd.DataFrame(rows).rename(columns={"name": "reference", "n": "N"}))
+
+
 def coverage_table() -> str:
     """Return the coverage of intervals, one row per metric and sampling unit."""
     from somb_utils.studies.coverage import stored, summary
@@ -120,6 +131,7 @@ def coverage_notes() -> str:
 MARKERS: dict[str, Callable[[], str]] = {
     "tasks": task_pages,
     "tables": table_pages,
+    "references": reference_table,
     "coverage": coverage_table,
     "coverage_notes": coverage_notes,
 }

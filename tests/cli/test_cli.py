@@ -152,7 +152,9 @@ def test_status_and_simulate(command: Command, tmp_path: Path) -> None:
     assert (tmp_path / "sim" / "clinical_cbc.csv").read_text().startswith("sample_id,crew")
 
 
-@pytest.mark.parametrize("name", ["run", "ablate", "reproduce", "tasks", "doctor", "data fetch", "data verify", "osdr"])
+@pytest.mark.parametrize(
+    "name", ["run", "ablate", "reproduce", "signature", "tasks", "doctor", "data fetch", "data verify", "osdr"]
+)
 def test_help_has_examples(command: Command, name: str) -> None:
     code, out, _ = command(*name.split(), "--help")
     assert code == 0 and "Example" in out
