@@ -36,6 +36,8 @@ class OwnFolders:
 
     def load(self, name: str) -> pd.DataFrame:
         """Return a checked table, which callers must not change in place."""
+        if not self.has(name):
+            raise UsageError(f"unknown table '{name}': it is no published one, and {self.remedy([name])}")
         if name not in self._loaded:
             info = TableInfo(name)
             self._loaded[name] = check_table(read_csv(self.path(name), info), info)

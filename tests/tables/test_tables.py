@@ -10,6 +10,7 @@ import pytest
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.tables import sources as tables
+from somb_utils.tables.checks import read_csv
 from somb_utils.tables.registry import table_info
 from somb_utils.tables.sources import FolderSource, SimulatedSource, load_table, resolve_source
 from somb_utils.tasks.task_data import load_task
@@ -111,7 +112,7 @@ def test_an_identifier_that_reads_na_stays_text(open_data: Path, tmp_path: Path)
     info = tables.table_info("cross_mission_gene_de")
     file = tmp_path / info.file
     file.write_text("gene,label\nNA,1\nA1BG,0\n", encoding="utf-8")
-    assert tables._read_csv(file, info)["gene"].tolist() == ["NA", "A1BG"]
+    assert read_csv(file, info)["gene"].tolist() == ["NA", "A1BG"]
 
 
 def test_simulated_tables_come_from_the_cache_the_second_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def test_zeros_in_the_place_of_missing_proteins_make_missingness_the_main_varian
 
 
 @pytest.mark.parametrize("task", ["F4", "F5"])
-def test_swabs_without_reads_are_named(task: str, open_data: Path) -> None:
+def test_swabs_without_pathways_are_named(task: str, open_data: Path) -> None:
     X = somb.load_task(task, source=open_data / "processed").X
     empty = X.index[(X == 0).all(axis=1)]
-    assert noted(task, f"{' and '.join(empty)} have no reads")
+    assert noted(task, f"{' and '.join(empty)} have no pathway")
 
 
 @pytest.mark.parametrize("task", somb.select_tasks(), ids=lambda task: task.id)

@@ -114,7 +114,7 @@ def test_every_disagreement_is_in_one_message() -> None:
         ({"y": Y.mask(GROUPS == "P4", "ground"), "groups": GROUPS}, "1 group with one class alone: 'P4'"),
         ({"y": Y.mask((GROUPS == "P4") & (Y == "ground"), "odd"), "groups": GROUPS}, "class in one group alone: 'odd'"),
         ({"split": "loco"}, "pass groups"),
-        ({"split": "kfold"}, "split 'kfold': it is one of loco, loto, lomo, repeated"),
+        ({"split": "kfold"}, "split 'kfold': it is one of loco, loto, lomo, lotissue, repeated"),
         ({"metric": "accuracy"}, "a binary task has auroc or auprc"),
         ({"name": "A1"}, "'A1' is a task of the benchmark"),
         ({"name": "b1_EFFECT_only"}, "is a task of the benchmark"),
