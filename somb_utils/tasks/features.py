@@ -22,9 +22,10 @@ def build(task: Task, load: Callable[[str], pd.DataFrame], protocol: Protocol) -
     """Return the features of a task.
 
     ``published`` pairs rows by position where the published numbers were computed so; the other protocols join every
-    part by identifier. SombError if a column is missing, or text is among numbers, a class unknown or an identifier
-    repeated.
+    part by identifier, and so does ``published`` for an extension, which has no published number. SombError if a
+    column is missing, or text is among numbers, a class unknown or an identifier repeated.
     """
+    protocol = "aligned" if task.extension else protocol
     features = task.features.build(Reader(task.id, task.tables, load), task.classes, protocol)
     features = replace(features, X=features.X.astype(np.float64).set_axis(features.X.columns.astype(str), axis=1))
     X, y = features.X, features.y
