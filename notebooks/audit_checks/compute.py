@@ -17,7 +17,7 @@ from somb_utils.reference.published import TOLERANCE, published_primary
 from somb_utils.runs.runner import run, unavailable
 from somb_utils.stats.permutation import ALPHA
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
-from somb_utils.tasks.definitions import catalogue
+from somb_utils.tasks.definitions import select_tasks
 from somb_utils.tasks.task_data import TaskData, load_task
 
 # What the published description of C1 says; the file itself does not come with the tables.
@@ -49,7 +49,7 @@ class Tables:
 
 
 def _tasks(tables: Tables) -> Figures:
-    tasks = list(catalogue().values())
+    tasks = select_tasks()
     missing = unavailable(tasks, tables.source)
     return {
         "tasks": len(tasks),

@@ -1,5 +1,7 @@
 """What can mislead in held-out missions: each hazard as a number or a table, computed from the tables of the tasks."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
@@ -8,6 +10,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from somb_utils.stats.design import OF_ANIMALS
 from somb_utils.tables.sources import Source
 from somb_utils.tasks.definitions import Task
 from somb_utils.tasks.task_data import TaskData
@@ -76,3 +79,18 @@ def steps(data: TaskData) -> pd.Series:
     flight = data.y == data.task.classes[1]
     assert data.groups is not None  # of held-out missions
     return 1 / (flight.groupby(data.groups).sum() * (~flight).groupby(data.groups).sum())
+
+
+def overview(tasks: Mapping[str, TaskData], source: Source) -> pd.DataFrame:
+    """Return these numbers for every task of missions among `tasks`."""
+    rows = {}
+    for name, data in tasks.items():
+        if data.task.split in OF_ANIMALS:
+            repeated = repeated_samples(data.task, source)
+            rows[name] = {
+                **centring(data),
+                "repeated samples": int(repeated["how many"].sum()) if len(repeated) else 0,
+                "animals with two samples": len(sampled_twice(data)),
+                "largest step": steps(data).max(),
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")

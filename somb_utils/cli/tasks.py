@@ -24,7 +24,7 @@ def tasks(
     """
     import pandas as pd
 
-    from somb_utils.tasks.definitions import PROTOCOLS, catalogue, get_task
+    from somb_utils.tasks.definitions import PROTOCOLS, get_task, select_tasks
 
     if task is None:
         rows = [
@@ -39,7 +39,7 @@ def tasks(
                 "metric": t.metrics.primary,
                 "split": t.split.upper(),
             }
-            for t in (each.under(PROTOCOLS[0]) for each in catalogue().values())
+            for t in (each.under(PROTOCOLS[0]) for each in select_tasks("*"))
         ]
         marks = "* supplementary: not in the composite; † extension: has a composite of its own, and runs if named"
         print_frame(pd.DataFrame(rows), format, title=f"{len(rows)} tasks ({marks})")

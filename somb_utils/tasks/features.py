@@ -24,9 +24,11 @@ def build(task: Task, load: Callable[[str], pd.DataFrame], protocol: Protocol) -
     """Return a task, completed by what its tables say, and its features.
 
     ``published`` pairs rows by position where the published numbers were computed so; the other protocols join every
-    part by identifier. SombError if a column is missing, or text is among numbers, a class unknown or an identifier
-    repeated.
+    part by identifier, and so does ``published`` for an extension, which has no published number. SombError if a
+    column is missing, or text is among numbers, a class unknown or an identifier repeated.
     """
+    if protocol == "published" and task.extension:
+        protocol = "aligned"
     return finish(task, task.features.build(Reader(task.id, task.tables, load), task.classes, protocol), protocol)
 
 

@@ -245,7 +245,7 @@ def test_whatever_stops_a_command_is_one_line(
     def stop(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("somb_utils.tasks.definitions.catalogue", stop)
+    monkeypatch.setattr("somb_utils.tasks.definitions.select_tasks", stop)
     found, out, err = command("tasks")
     assert (found, out, len(err.strip().splitlines())) == (code, "", 1)
     assert said in err
