@@ -20,6 +20,7 @@ from somb_utils.runs.runner import Progress, TaskLike, Where, fold_jobs, load_ta
 from somb_utils.tables.sources import SourceLike
 from somb_utils.tasks.controls import NEGATIVE, NUISANCE, POSITIVE, controls_of
 from somb_utils.tasks.definitions import Protocol, TaskType
+from somb_utils.tasks.splits import LEFT_OUT
 from somb_utils.tasks.task_data import TaskData
 
 N_PERMUTATIONS = 20
@@ -168,7 +169,8 @@ def _jobs(data: TaskData, model: Model, seed: int) -> list[Job]:
 
 def _row(control: str, data: TaskData, fits: Sequence[_Fit]) -> dict[str, Any]:
     """Return score and verdict of a control of a task, from its fits: one for each permutation, else one or none."""
-    ranking, group = _RANKING[data.task.type], "" if data.groups is None else str(data.groups.name)
+    ranking = _RANKING[data.task.type]
+    group = "" if data.groups is None else LEFT_OUT.get(data.task.split, str(data.groups.name))
     row = {"control": control, "metric": ranking, "score": np.nan, "low": np.nan, "high": np.nan, "chance": 0.5}
     row |= {"permutations": len(fits) if control == NEGATIVE else 0, "group": None}
     if control == NUISANCE:

@@ -37,7 +37,7 @@ def test_each_kind_of_task_has_its_controls() -> None:
     crew, timepoint = (
         table[(table["task"] == task) & (table["control"] == "nuisance")].iloc[0] for task in ("A1", "F3")
     )
-    assert (crew["group"], crew["chance"]) == ("crew", 0.25) and crew["score"] > 0.9
+    assert (crew["group"], crew["chance"]) == ("crew member", 0.25) and crew["score"] > 0.9
     assert np.isnan(table.loc[table["verdict"] == "no groups", ["score", "chance"]]).all(axis=None)
     assert timepoint["group"] == "timepoint" and timepoint["chance"] == 1 / simulated("F3").groups.nunique()
 
@@ -102,7 +102,7 @@ def test_what_a_task_does_not_have_is_said() -> None:
     assert data.groups is not None
     label_of = dict(zip(sorted(set(data.groups)), [*data.task.classes, data.task.classes[0]], strict=True))
     table = somb.controls(replace(data, y=data.groups.map(label_of)), "logreg", n_permutations=2, n_jobs=1)
-    assert table["verdict"].iloc[1] == "no label varies within a crew" and np.isnan(table["score"].iloc[1])
+    assert table["verdict"].iloc[1] == "no label varies within a crew member" and np.isnan(table["score"].iloc[1])
 
 
 def leaking(data: TaskData, number: int, raw: bool = False) -> Any:
@@ -122,7 +122,7 @@ def test_a_leak_and_a_model_that_cannot_learn_are_warned_of(command: Command, mo
     words = ("run", "--tasks", "A1", "--data", "simulated", "--jobs", 1, "--controls")
     code, out, err = command(*words, "--models", "majority,logreg", "--out", "sound")
     assert code == 0 and "WARNING" not in err and "controls: sound/controls.json" in err
-    assert "1.000 (found)" in out and "(at chance)" in out and "crew recognised 1.000 (chance 0.250)" in out
+    assert "1.000 (found)" in out and "(at chance)" in out and "crew member recognised 1.000 (chance 0.250)" in out
     code, _, err = command(*words, "--models", "sklearn.dummy:DummyClassifier", "--out", "dummy")
     assert code == 0 and "WARNING: positive control of A1 with sklearn.dummy:DummyClassifier: 0.500 (not found)" in err
     monkeypatch.setattr(runner, "prepare", leaking)
