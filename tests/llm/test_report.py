@@ -281,12 +281,6 @@ def test_a_single_judge_is_noted(example: Evaluation) -> None:
     assert "One judge alone" in notes and "openai/gpt-a" in notes and "claude" not in notes
 
 
-def test_unequal_panels_are_noted(example: Evaluation) -> None:
-    part = (example.judgements["judge"] == "openai/gpt-judge") & (example.judgements["model"] == "openai/gpt-a")
-    notes = " ".join(summarise(Evaluation(example.answers, example.judgements[~part]), n_bootstrap=100).notes)
-    assert "not comparable" in notes
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
