@@ -1,5 +1,6 @@
 """``somb llm``: put the questions to models, let judges grade the answers, report, look, import."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,6 +103,11 @@ def _finish(outcome: "Outcome", what: str, max_cost: float | None, next_step: st
     if outcome.failed:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in outcome.reasons.most_common(3))
         problems.append(f"{outcome.failed} {what} failed ({reasons}). Run the same command again to retry these alone")
+    if outcome.unscored:
+        reasons = "; ".join(f"{count} x {reason}" for reason, count in outcome.reasons.most_common(3))
+        problems.append(
+            f"{outcome.unscored} {what} do not count ({reasons}). Run the same command again to ask for them"
+        )
     if problems:
         raise SombError("\n".join(problems))
     typer.echo(f"Next: {next_step}")
@@ -137,7 +143,8 @@ def run(
 ) -> None:
     """Put questions to models.
 
-    The same command again asks only what failed or was not asked; a killed run continues where it stopped.
+    What was answered in the same folder with the same settings is never asked again, whatever was asked for then:
+    the same command asks only what failed or is missing, and a killed run continues where it stopped.
     """
     _need_extra()
     from somb_utils.llm.bank.questions import load_bank
@@ -191,6 +198,7 @@ def judge(
     known = _prices(prices)
     answers = engine.judged_answers(logs)
     first = logs[0] if logs[0].is_dir() else logs[0].parent
+    target = log_dir or first / "judged"
     if dry_run:
         _show(
             plan.plan_judging(judge, answers, per_dimension, known, settings),
@@ -198,9 +206,14 @@ def judge(
         )
         return
     typer.echo(f"{len(answers)} answers x {len(judge)} judges", err=True)
-    target = log_dir or first / "judged"
     outcome = engine.run_judges(answers, judge, target, settings, per_dimension, max_cost, known)
-    _finish(outcome, "judgements", max_cost, f"somb llm report {' '.join(map(str, logs))}")
+    searched = any(target.resolve().is_relative_to(folder.resolve()) for folder in logs if folder.is_dir())
+    _finish(
+        outcome,
+        "judgements",
+        max_cost,
+        shlex.join(["somb", "llm", "report", *map(str, [*logs, *([] if searched else [target])])]),
+    )
 
 
 @app.command(
@@ -215,13 +228,20 @@ def report(
     ),
     n_bootstrap: Annotated[int, typer.Option(min=100, help="Resamples of the questions.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 42,
+    prices: Prices = None,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Even if the logs rest on different banks, contexts, rubrics or prompts.")
+    ] = False,
 ) -> None:
     """Write report.md, report.html and the tables (CSV, Parquet) from logs and published scored files."""
     _need_extra()
     from somb_utils.llm.report.files import write_report
     from somb_utils.llm.run.logs import load
 
-    for path in write_report(load(logs), out, compare=compare, n_bootstrap=n_bootstrap, seed=seed):
+    evaluation = load(logs, _prices(prices))
+    if not mixed:
+        evaluation.need_one_version()
+    for path in write_report(evaluation, out, compare=compare, n_bootstrap=n_bootstrap, seed=seed):
         typer.echo(path)
 
 

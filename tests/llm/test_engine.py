@@ -99,6 +99,7 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     server.fault, done = faults(JUDGE_FAULTS), len(server.calls)
     judged = somb_llm(*judge)
     assert judged.code == 1 and "6 judgements failed" in judged.text
+    assert "24 judgements do not count" in judged.text.splitlines()[-1]
     requests = server.calls[done:]
     assert all("GROUND-TRUTH" in call.text for call in requests)
     for call in requests:
@@ -116,13 +117,14 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     assert refused == 3 and len(evaluation.judgements) == 2 * (72 - 3) and len(evaluation.scored) == 108
 
     server.fault, done = None, len(server.calls)
+    assert somb_llm("report", "logs/llm", "--n-bootstrap", 100).code == 0
+    assert "30 verdicts did not count" in (world / "llm_report/report.md").read_text()
     assert somb_llm(*judge).code == 0
-    assert len(server.calls) - done == 6
+    assert len(server.calls) - done == 6 + 24, "what failed and what does not count is asked for again"
     done = len(server.calls)
     assert somb_llm(*judge).code == 0 and len(server.calls) == done
     assert somb_llm("report", "logs/llm", "--n-bootstrap", 200).code == 0
-    text = (world / "llm_report/report.md").read_text()
-    assert "24 verdicts did not count" in text
+    assert "did not count" not in (world / "llm_report/report.md").read_text()
     met = {(call.judging, call.fault) for call in server.calls if call.fault}
     both, answering = set(TRANSIENT.values()), set(ANSWER_FAULTS.values())
     assert met == {(False, f) for f in both | answering} | {(True, f) for f in both | set(JUDGE_FAULTS.values())}

@@ -132,6 +132,8 @@ def _panel_notes(evaluation: Evaluation, of: Panel) -> list[str]:
 
 def _notes(evaluation: Evaluation, of: Panel) -> list[str]:
     scored, notes = evaluation.scored, _panel_notes(evaluation, of)
+    if different := [name for name, digests in evaluation.versions.items() if len(digests) > 1]:
+        notes.append(f"The logs differ in {', '.join(different)}: what they say is not of one evaluation.")
     missing = int((evaluation.judgements["status"] != "scored").sum())
     if missing:
         notes.append(f"{missing} verdicts did not count and are in no mean; the counts are below.")

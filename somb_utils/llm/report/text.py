@@ -91,7 +91,7 @@ def lead(summary: Summary, evaluation: Evaluation) -> list[str]:
         f"{evaluation.answers['question_id'].nunique()}, judges: {scored['judge'].nunique()}, verdicts that "
         f"count: {len(scored)}."
     ]
-    lines += summary.notes
+    lines += [_versions(evaluation), *summary.notes]
     lines += [f"Judge {judge} is {bias}: {size}." for judge, bias, size in summary.findings]
     if "judge_weighted_differs" in summary.tables:
         number = len(summary.tables["judge_weighted_differs"])
@@ -103,6 +103,19 @@ def lead(summary: Summary, evaluation: Evaluation) -> list[str]:
     return lines
 
 
+def _versions(evaluation: Evaluation) -> str:
+    """Return what the answers and verdicts rest on: digests, settings, days of the verdicts."""
+    parts = [f"{name} {' and '.join(digests)}" for name, digests in evaluation.versions.items()]
+    known = (evaluation.answers["digests"] != "").any() or (evaluation.judgements["digests"] != "").any()
+    text = (
+        f"Digests: {', '.join(parts)}." if known else "No digests of bank, contexts, rubric and prompts are recorded."
+    )
+    settings = sorted({words for words in evaluation.answers["settings"] if words})
+    days = sorted({str(moment)[:10] for moment in evaluation.scored["completed_at"].dropna() if moment})
+    text += f" Answers were asked for at {'; at '.join(settings)}." if settings else ""
+    return text + (f" Verdicts are of {' to '.join(dict.fromkeys([days[0], days[-1]]))}." if days else "")
+
+
 def method() -> str:
     """Return how the scores and intervals of a report are computed."""
     return " ".join([_METHOD, *provider_notes()])
@@ -112,6 +125,6 @@ _METHOD = (
     "Scores go from 1 to 5. Means are over the questions that all models were graded on, repeats averaged first. Where "
     "not every judge graded every answer, means are adjusted for the judges' leniency (an additive model of answer and "
     "judge). Brackets are 95 % bootstrap intervals over questions, paired between models, and likewise for ranks; "
-    "fewer than five questions have none. Refused, empty and failed answers and verdicts that are not valid are counted and never scored; an answer cut at the token limit is "
-    "scored as it stands."
+    "fewer than five questions have none. Refused, empty and failed answers and verdicts that are not valid are "
+    "counted and never scored; an answer cut at the token limit is scored as it stands."
 )

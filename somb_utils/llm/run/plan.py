@@ -9,6 +9,7 @@ from somb_utils.llm.bank.schema import DIMENSIONS, Question
 from somb_utils.llm.judge.prompts import judge_prompts
 from somb_utils.llm.run import cost
 from somb_utils.llm.run.models import Settings
+from somb_utils.llm.run.prompts import SYSTEM, question_prompt
 from somb_utils.llm.run.providers import ANSWER_TOKENS, JUDGE_TOKENS, token_limit
 
 TYPICAL_ANSWER, TYPICAL_VERDICT = 900, 650
@@ -36,7 +37,7 @@ def estimate(
     tokens_in = sum(cost.tokens(prompt) for prompt in prompts)
     tokens_out = len(prompts) * min(limit, TYPICAL_VERDICT if judging else TYPICAL_ANSWER)
     most_out = len(prompts) * limit
-    price = cost.price_of(model, prices)
+    price = cost.price_of(model, cost.discounted(prices, model) if settings.batch else prices)
     dollars = (tokens_in * price.input + tokens_out * price.output) / 1e6 if price else None
     highest = (tokens_in * price.input + most_out * price.output) / 1e6 if price else None
     return Estimate(model, len(prompts), tokens_in, tokens_out, most_out, dollars, highest)
@@ -46,8 +47,6 @@ def plan_answers(
     models: Sequence[str], questions: Sequence[Question], prices: dict[str, Any], settings: Settings
 ) -> list[Estimate]:
     """Return an estimate for each model that is to answer the questions."""
-    from somb_utils.llm.run.tasks import SYSTEM, question_prompt
-
     texts = [SYSTEM + question_prompt(question) for question in questions]
     return [estimate(model, texts, prices, settings) for model in models]
 
