@@ -294,6 +294,10 @@ def test_offline_demo_runs_without_keys_or_network(somb_llm: Any, world: Path) -
     assert (world / "viewer/index.html").is_file()
     assert str(world) not in "".join(p.read_text() for p in (world / "viewer").glob("*.html"))
     assert somb_llm("view", "logs/llm", "--bundle", "viewer").code == 1, "a folder with files is not overwritten"
+    (world / "viewer.txt").write_text("precious")
+    refused = somb_llm("view", "logs/llm", "--bundle", "viewer.txt")
+    assert refused.code == 1 and "is not an empty folder" in refused.text
+    assert (world / "viewer.txt").read_text() == "precious"
 
 
 def test_no_key_is_written_anywhere(

@@ -14,6 +14,7 @@ from loopback import DIMENSIONS, Call, Loopback, verdict
 from synthetic import FAIR, MODELS, make
 
 from somb_utils.llm.bank.questions import load_bank
+from somb_utils.llm.report.html import explorer_data
 from somb_utils.llm.report.simulated import Judge
 from somb_utils.llm.report.summary import Summary, summarise
 from somb_utils.llm.report.text import display_table
@@ -49,6 +50,8 @@ def test_a_model_does_not_gain_by_what_its_strict_judge_left_out() -> None:
     assert ranking.loc[BEST, "mean"] == pytest.approx(4.0) and ranking.loc[WORST, "mean"] == pytest.approx(3.0)
     (pair,) = summary.tables["pairs"].to_dict("records")
     assert pair["difference"] == pytest.approx(1.0) and (pair["wins"], pair["n"]) == (60, 60)
+    explored = {(row["model"], row["score"]) for row in explorer_data(part)["answers"]}
+    assert explored == {(BEST, 4.0), (WORST, 3.0)}, "in the explorer too"
     notes = " ".join(summary.notes)
     assert f"{STRICT.name} graded 0 of 60 answers by {WORST}" in notes and "leniency" in notes
 
