@@ -91,14 +91,12 @@ def finish(outcome: "Outcome", what: str, max_cost: float | None, next_step: str
             f"Interrupted: {outcome.not_reached} {what} not reached by this run. All others are kept. "
             "Run the same command again to go on"
         )
-    if outcome.failed:
-        reasons = "; ".join(f"{count} x {reason}" for reason, count in outcome.reasons.most_common(3))
-        problems.append(f"{outcome.failed} {what} failed ({reasons}). Run the same command again to retry these alone")
-    if outcome.unscored:
-        reasons = "; ".join(f"{count} x {reason}" for reason, count in outcome.reasons.most_common(3))
-        problems.append(
-            f"{outcome.unscored} {what} do not count ({reasons}). Run the same command again to ask for them"
-        )
+    for why, ended in ((outcome.failed, "failed"), (outcome.unscored, "do not count")):
+        if why:
+            reasons = "; ".join(f"{count} x {reason}" for reason, count in why.most_common(3))
+            problems.append(
+                f"{why.total()} {what} {ended} ({reasons}). Run the same command again to ask for these alone"
+            )
     if problems:
         raise SombError("\n".join(problems))
     typer.echo(f"Next: {next_step}")

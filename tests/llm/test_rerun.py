@@ -8,6 +8,7 @@ from typing import Any
 import fixture_bank
 import pytest
 import yaml
+from inspect_ai.log import read_eval_log, write_eval_log
 from loopback import Loopback, verdict
 from test_engine import CLAUDE, GPT, LOCAL
 
@@ -160,6 +161,8 @@ def test_answers_to_another_bank_are_asked_anew(
     bank._bank.cache_clear()
     fixture_bank.use(own_bank)
     assert somb_llm(*run("--sample", 2)).code == 0 and len(server.calls) == 5
+    refused = somb_llm(*JUDGE)
+    assert refused.code == 2 and "1 answers, as in " in refused.text and len(server.calls) == 5
     refused = somb_llm("report", "logs/llm")
     assert refused.code == 2 and f"differ in {part}: " in refused.text and ".eval" in refused.text
     assert somb_llm(*run("--sample", 3)).code == 0 and len(server.calls) == 6
@@ -215,3 +218,24 @@ def test_a_report_takes_prices_and_shows_no_amount_without(server: Loopback, som
         usage = (world / "llm_report/tables/usage.csv").read_text().splitlines()
         assert all(bool(line.split(",")[5]) == known for line in usage[1:])
     assert "cost unknown" in somb_llm(*run("--sample", 3)).text
+
+
+def test_logs_without_digests_are_read_and_said_to_have_none(server: Loopback, somb_llm: Any, world: Path) -> None:
+    assert somb_llm(*run("--sample", 3)).code == 0 and somb_llm(*JUDGE).code == 0
+    for path in (world / "logs").rglob("*.eval"):
+        log = read_eval_log(str(path))
+        log.eval.metadata = {name: value for name, value in (log.eval.metadata or {}).items() if "digests" not in name}
+        write_eval_log(log, str(path))
+    assert somb_llm("report", "logs/llm", "--n-bootstrap", 100).code == 0
+    lead = (world / "llm_report/report.md").read_text()
+    assert "No digests of bank, contexts, rubric and prompts are recorded" in lead and "verdicts that count: 3." in lead
+    assert somb_llm("judge", "logs/llm", "-j", OTHER).code == 0
+    refused = somb_llm("report", "logs/llm")
+    assert refused.code == 2 and "not recorded (" in refused.text
+
+
+def test_a_file_that_is_no_log_is_named_before_anything_is_asked(server: Loopback, somb_llm: Any, world: Path) -> None:
+    (world / "logs/llm").mkdir(parents=True)
+    (world / "logs/llm/broken.eval").write_bytes(b"not a log")
+    result = somb_llm(*run("--sample", 1))
+    assert result.code == 1 and "broken.eval" in result.text and not server.calls

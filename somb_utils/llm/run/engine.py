@@ -36,28 +36,27 @@ class Outcome:
     ----------
     log_dir
         Folder of the logs.
-    done, failed
-        Number of answers or verdicts that are complete, and that failed.
+    done
+        Number of answers or verdicts that are complete.
+    failed
+        Why answers or verdicts failed, counted.
     unscored
-        Number of verdicts that do not count, because the judge's reply was not valid.
+        Why verdicts do not count, counted: the judge's reply was not valid.
     not_asked
         Number that the budget did not allow.
     not_reached
         Number that an interrupted run left out.
     spending
         What this run spent, in words; empty if it made no call.
-    reasons
-        Why the failed ones failed and the unscored ones do not count, counted.
     """
 
     log_dir: Path
     done: int = 0
-    failed: int = 0
-    unscored: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    unscored: Counter[str] = field(default_factory=Counter)
     not_asked: int = 0
     not_reached: int = 0
     spending: str = ""
-    reasons: Counter[str] = field(default_factory=Counter)
 
 
 def _need_prices(models: Sequence[str], prices: dict[str, Any], limit: float | None) -> None:
@@ -125,20 +124,16 @@ def _outcome(
     result = Outcome(log_dir, spending=budget.spending(digits=4) if budget.calls else "")
     for key in wanted:
         status, reason = ended.get(key, ("not_reached", ""))
-        if _NOT_ASKED in reason:
-            status = "not_asked"
-        elif status == "unscored" and reason.startswith("judge_failed"):
-            status = "failed"
-        if status in ANSWERED or status == "scored":
+        if status in (*ANSWERED, "scored"):
             result.done += 1
-        elif status == "not_asked":
-            result.not_asked += 1
         elif status == "not_reached":
             result.not_reached += 1
+        elif _NOT_ASKED in reason:
+            result.not_asked += 1
         else:
-            result.unscored += status == "unscored"
-            result.failed += status != "unscored"
-            result.reasons[reason.strip().splitlines()[-1][-160:] if reason else status] += 1
+            invalid = status == "unscored" and not reason.startswith("judge_failed")
+            why = result.unscored if invalid else result.failed
+            why[(reason.strip() or status).splitlines()[-1][:160]] += 1
     return result
 
 
@@ -244,12 +239,19 @@ def judged_answers(paths: Sequence[Path]) -> list[dict[str, Any]]:
     Raises
     ------
     UsageError
-        If there is none, or a question is not in the bank.
+        If there is none, a question is not in the bank, or bank or contexts have changed since.
     """
     table = logs.load(paths).answers
     table = table[table["status"].isin(["ok", "truncated"])]
     if table.empty:
         raise UsageError("There is no answer to judge in the logs")
+    material = in_words(answer_digests()).partition(", prompt")[0]
+    changed = table[(table["digests"] != "") & ~table["digests"].str.startswith(material)]
+    if len(changed):
+        raise UsageError(
+            f"{len(changed)} answers, as in {changed['source'].iloc[0]}, are to another version of the questions or "
+            "contexts. `somb llm run` asks for them anew"
+        )
     foreign = sorted(set(table["question_id"]) - {question.id for question in load_bank()})
     if foreign:
         raise UsageError(f"These answers are to questions that are not in the bank: {', '.join(foreign[:5])}")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -218,8 +219,9 @@ def load_folder(folder: Path) -> Evaluation:
 
     if not folder.is_dir():
         return evaluation([], [])
-    for killed in recoverable_eval_logs(str(folder)):
-        recover_eval_log(killed.log.name, cleanup=False)
+    with suppress(Exception):  # inspect raises whatever its parsers do; a file that cannot be read is named below
+        for killed in recoverable_eval_logs(str(folder)):
+            recover_eval_log(killed.log.name, cleanup=False)
     return _load(sorted(p for p in folder.rglob("*.eval") if not p.name.startswith(".")), None)
 
 
