@@ -11,7 +11,7 @@ from somb_utils.llm.run.providers import provider_notes
 
 TITLES = {
     "ranking": "Ranking",
-    "ranking_by_judge": "Ranking by judge",
+    "ranking_by_judge": "Ranking by judge, over the questions that the judge graded for all models",
     "pairs": "Pairs of models, over their common questions",
     "dimension": "Dimensions",
     "difficulty": "Difficulty",
