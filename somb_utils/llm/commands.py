@@ -140,7 +140,7 @@ def judge(
     )
 
 
-@app.command(epilog="Example: `somb llm exam --judge anthropic/claude-sonnet-4-6 --judge openai/gpt-4o --max-cost 2`")
+@app.command(epilog="Example: `somb llm exam --judge anthropic/claude-sonnet-4-6 --judge openai/gpt-4o --dry-run`")
 def exam(
     judge: Judges,
     sample: Annotated[int, typer.Option(min=1, help="Number of questions; each has up to nine answers.")] = 10,

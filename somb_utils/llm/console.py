@@ -62,9 +62,9 @@ def show(estimates: "list[Estimate]", what: str) -> None:
             Text(printable(e.model)), f"{e.calls:,}", f"{e.input_tokens:,}", f"{e.output_tokens:,}",
             _dollars(e.dollars), _dollars(e.most_dollars),
         )  # fmt: skip
-    known = [e for e in estimates if e.dollars is not None]
-    total = sum(e.dollars or 0 for e in known) if known else None
-    most = sum(e.most_dollars or 0 for e in known) if known else None
+    unknown = [e.model for e in estimates if e.dollars is None]
+    total = None if unknown else sum(e.dollars or 0 for e in estimates)
+    most = None if unknown else sum(e.most_dollars or 0 for e in estimates)
     table.add_section()
     table.add_row(
         "all", f"{sum(e.calls for e in estimates):,}", f"{sum(e.input_tokens for e in estimates):,}",
@@ -72,8 +72,8 @@ def show(estimates: "list[Estimate]", what: str) -> None:
     )  # fmt: skip
     Console(soft_wrap=True).print(table)
     typer.echo("Tokens are estimated from lengths; `at most` is every reply as long as allowed.")
-    if len(known) < len(estimates):
-        typer.echo("Unknown prices are left out of the sum: give them with --prices FILE.")
+    if unknown:
+        typer.echo(f"No price is known of {printable(', '.join(unknown))}: give it with --prices FILE.")
 
 
 def finish(outcome: "Outcome", what: str, max_cost: float | None, next_step: str) -> None:

@@ -212,7 +212,9 @@ def test_budget_needs_prices(server: Loopback, somb_llm: Any) -> None:
 def test_dry_run_sends_nothing(server: Loopback, somb_llm: Any) -> None:
     result = somb_llm("run", *models(CLAUDE, LOCAL), "--modality", "clinical", "--dry-run")
     assert result.code == 0 and not server.calls
-    assert "$0." in result.text and "unknown" in result.text and "10 questions" in result.text
+    assert "$0." in result.text and "10 questions" in result.text and f"No price is known of {LOCAL}" in result.text
+    (total,) = (line for line in result.text.splitlines() if line.startswith("│ all"))
+    assert total.count("unknown") == 2, "a sum is not known where a part is not"
 
 
 def test_per_dimension_asks_six_times_and_combines(server: Loopback, somb_llm: Any, world: Path) -> None:
