@@ -85,7 +85,7 @@ def run(
     filters |= {"sample": sample, "seed": seed}
     questions = load_bank(**filters)
     if dry_run:
-        show(plan.plan_answers(model, questions * repeats, known, settings), f"{len(questions)} questions")
+        show(plan.plan_answers(model, questions, repeats, log_dir, known, settings), f"{len(questions)} questions")
         return
     typer.echo(f"{len(questions)} questions x {len(model)} models, {repeats} time(s)", err=True)
     outcome = engine.run_answers(model, filters, log_dir, settings, max_cost, known, repeats)
@@ -125,7 +125,7 @@ def judge(
     target = log_dir or first / "judged"
     if dry_run:
         show(
-            plan.plan_judging(judge, answers, per_dimension, known, settings),
+            plan.plan_judging(judge, answers, per_dimension, target, known, settings),
             f"judging {len(answers)} answers",
         )
         return
@@ -167,7 +167,7 @@ def exam(
     known = prices_in(prices)
     answers = planted.planted_answers(load_bank(sample=sample))
     if dry_run:
-        show(plan.plan_judging(judge, answers, False, known, settings), f"an exam of {len(answers)} answers")
+        show(plan.plan_judging(judge, answers, False, log_dir, known, settings), f"an exam of {len(answers)} answers")
         return
     typer.echo(f"{len(answers)} planted answers x {len(judge)} judges", err=True)
     outcome = engine.run_judges(answers, judge, log_dir, settings, max_cost=max_cost, prices=known)

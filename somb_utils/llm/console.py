@@ -71,7 +71,10 @@ def show(estimates: "list[Estimate]", what: str) -> None:
         f"{sum(e.output_tokens for e in estimates):,}", _dollars(total), _dollars(most),
     )  # fmt: skip
     Console(soft_wrap=True).print(table)
-    typer.echo("Tokens are estimated from lengths; `at most` is every reply as long as allowed.")
+    typer.echo(
+        "Only what the folder of logs lacks. Tokens are estimated from lengths; `at most` is every reply as long as "
+        "allowed."
+    )
     if unknown:
         typer.echo(f"No price is known of {printable(', '.join(unknown))}: give it with --prices FILE.")
 

@@ -68,6 +68,19 @@ def test_what_was_answered_is_not_asked_again_by_another_selection(
     assert len(server.calls) == 36, "a further model is asked what was asked for, not what the other has answered"
 
 
+def test_a_dry_run_plans_what_is_missing(server: Loopback, somb_llm: Any, world: Path) -> None:
+    def calls(*command: object) -> int:
+        (row,) = (line for line in somb_llm(*command, "--dry-run").text.splitlines() if line.startswith("│ all"))
+        return int(row.split("│")[2])
+
+    assert calls(*run("--sample", 5)) == 5
+    assert somb_llm(*run("--sample", 5)).code == 0
+    assert calls(*run("--sample", 5)) == 0 and calls(*run("--sample", 8, "--repeats", 2)) == 3 + 8
+    assert calls(*run("--sample", 5, "--temperature", 0.9)) == 5
+    assert calls(*JUDGE) == 5 and somb_llm(*JUDGE).code == 0
+    assert calls(*JUDGE) == 0 and calls(*JUDGE, "--per-dimension") == 30
+
+
 def test_answers_that_change_are_judged_again_alone(server: Loopback, somb_llm: Any, world: Path) -> None:
     assert somb_llm(*run("--sample", 5)).code == 0 and somb_llm(*JUDGE).code == 0
     server.reply = lambda call: verdict(2) if call.judging else "Another answer."

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,17 +15,26 @@ from rich.markup import render
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank.questions import load_bank
 from somb_utils.llm.run import cost, evaluation, logs
+from somb_utils.llm.run.missing import (
+    COMPLETE,
+    Ended,
+    Key,
+    answers_in,
+    missing,
+    verdicts_in,
+    wanted_answers,
+    wanted_verdicts,
+)
 from somb_utils.llm.run.models import Settings, open_models
 from somb_utils.llm.run.progress import display, heartbeat
-from somb_utils.llm.run.prompts import answer_digests, in_words, judge_digests
-from somb_utils.llm.run.providers import JUDGE_TOKENS, judge_name
+from somb_utils.llm.run.prompts import answer_digests, in_words
+from somb_utils.llm.run.providers import JUDGE_TOKENS
 from somb_utils.paths import writable_cache_dir
 
 if TYPE_CHECKING:
     from inspect_ai import Task
 
 _NOT_ASKED = "budget of $"
-ANSWERED = ("ok", "truncated", "refused")  # a refused or truncated answer is one: asked again, it would be no other
 
 
 @dataclass
@@ -117,14 +126,12 @@ def _eval(tasks: "list[Task]", log_dir: Path, settings: Settings) -> None:
         raise SombError(f"Interrupted. Completed answers are kept in {log_dir}: run the same command again to go on")
 
 
-def _outcome(
-    log_dir: Path, wanted: Collection[Hashable], ended: Mapping[Hashable, tuple[str, str]], budget: cost.Budget
-) -> Outcome:
-    """Count what was wanted by how it ended: for each key its status and reason."""
+def _outcome(log_dir: Path, wanted: Sequence[Key], ended: Ended, budget: cost.Budget) -> Outcome:
+    """Count what was wanted by how it ended."""
     result = Outcome(log_dir, spending=budget.spending(digits=4) if budget.calls else "")
     for key in wanted:
         status, reason = ended.get(key, ("not_reached", ""))
-        if status in (*ANSWERED, "scored"):
+        if status in COMPLETE:
             result.done += 1
         elif status == "not_reached":
             result.not_reached += 1
@@ -146,20 +153,6 @@ def _budget(models: Sequence[str], prices: dict[str, Any] | None, limit: float |
     budget = cost.Budget(limit, prices)
     cost.use(budget)
     return budget
-
-
-def _answers_in(log_dir: Path) -> dict[Hashable, tuple[str, str]]:
-    """Return how the latest answers in a folder ended: by model, question, repeat, settings and digests."""
-    answers = logs.load_folder(log_dir).answers
-    names = ["model", "question_id", "epoch", "settings", "digests", "status", "reason"]
-    return {tuple(row[:5]): (row[5], row[6]) for row in answers[names].itertuples(index=False)}
-
-
-def _verdicts_in(log_dir: Path) -> dict[Hashable, tuple[str, str]]:
-    """Return how the latest verdicts in a folder ended: by judge, model, question, repeat, answer and digests."""
-    verdicts = logs.load_folder(log_dir).judgements
-    names = ["judge", "model", "question_id", "epoch", "answer_digest", "digests", "status", "reason"]
-    return {tuple(row[:6]): (row[6], row[7]) for row in verdicts[names].itertuples(index=False)}
 
 
 def run_answers(
@@ -210,17 +203,15 @@ def run_answers(
     if repeats < 1:
         raise UsageError(f"--repeats: give at least 1, not {repeats}")
     budget = _budget(models, prices, max_cost, settings.batch)
-    questions = load_bank(**filters)
-    digests = in_words(answer_digests())
-    done, tasks, wanted = _answers_in(log_dir), [], []
+    questions, ended = load_bank(**filters), answers_in(log_dir)
+    tasks, wanted = [], []
     for model in open_models(models, settings):
-        asked = logs.settings_in_words(model.config.temperature, model.config.max_tokens)
-        keys = {(str(model), q.id, n, asked, digests): (q, n) for n in range(1, repeats + 1) for q in questions}
-        samples = [question_sample(*keys[key]) for key in keys if done.get(key, ("",))[0] not in ANSWERED]
-        wanted += list(keys)
+        asked = wanted_answers(str(model), questions, repeats, settings)
+        samples = [question_sample(question, number) for question, number in missing(asked, ended)]
+        wanted += list(asked)
         tasks += [answering(samples, model)] if samples else []
     _eval(tasks, log_dir, settings)
-    return _outcome(log_dir, wanted, _answers_in(log_dir), budget)
+    return _outcome(log_dir, wanted, answers_in(log_dir), budget)
 
 
 def judged_answers(paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -307,19 +298,11 @@ def run_judges(
 
     budget = _budget(judges, prices, max_cost, settings.batch)
     scope = hashlib.sha256(str(log_dir.resolve()).encode()).hexdigest()[:12]
-    mode = "per_dimension" if per_dimension else "combined"
-    digests = in_words(judge_digests())
-    done, tasks, wanted = _verdicts_in(log_dir), [], []
+    ended, tasks, wanted = verdicts_in(log_dir), [], []
     for judge in open_models(judges, replace(settings, temperature=0.0), JUDGE_TOKENS):
-        keys = {
-            (
-                judge_name(str(judge), mode), row["answer_model"], row["question_id"], row["answer_epoch"],
-                evaluation.digest(row["answer"]), digests,
-            ): row
-            for row in answers
-        }  # fmt: skip
-        missing = [row for key, row in keys.items() if done.get(key, ("",))[0] != "scored"]
-        wanted += list(keys)
-        tasks += [judging(missing, judge, per_dimension, scope)] if missing else []
+        asked = wanted_verdicts(str(judge), answers, per_dimension)
+        rows = missing(asked, ended)
+        wanted += list(asked)
+        tasks += [judging(rows, judge, per_dimension, scope)] if rows else []
     _eval(tasks, log_dir, settings)
-    return _outcome(log_dir, wanted, _verdicts_in(log_dir), budget)
+    return _outcome(log_dir, wanted, verdicts_in(log_dir), budget)
