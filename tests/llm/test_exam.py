@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from difflib import SequenceMatcher
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from somb_utils.llm.bank import questions as bank
 from somb_utils.llm.bank.questions import load_bank
 from somb_utils.llm.run.exam import CHECKS, PLANTS, planted_answers, results
 
-SAMPLE = 3
+SAMPLE = 2
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def honest(call: Call) -> dict[str, Any]:
     answer, points = parts(call)
     found = sum(point in answer for point in points) / len(points)
     missing = [point for point in points if point not in answer]
-    wrong = any(SequenceMatcher(None, a, b).ratio() > 0.8 for a in answer.splitlines() for b in missing)
+    wrong = any(get_close_matches(line, missing, 1, 0.8) for line in answer.splitlines())
     invented = "Annals of Orbital" in answer
     levels = dict.fromkeys(DIMENSIONS, 1 + round(4 * found))
     levels["factual_accuracy"] = max(1, levels["factual_accuracy"] - wrong - invented)
@@ -91,7 +91,7 @@ def test_the_exam_tells_judges_from_one_another(real_bank: None, server: Loopbac
     assert (
         (honest_rows["n"] > 0).all()
         and (honest_rows["share"] == 1).all()
-        and honest_rows["low"].between(0.2, 0.7).all()
+        and honest_rows["low"].between(0.1, 0.7).all()
     )
     done = len(server.calls)
     assert somb_llm(*command).code == 0 and len(server.calls) == done

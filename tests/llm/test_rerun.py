@@ -32,7 +32,7 @@ JUDGE = ("judge", "logs/llm", "-j", LOCAL)
 @pytest.fixture
 def own_bank(world: Path) -> Path:
     """A bank that the test may change."""
-    folder = fixture_bank.write(world / "own", fixture_bank.FEW)
+    folder = fixture_bank.write(world / "own", fixture_bank.TEN)
     fixture_bank.use(folder)
     return folder
 
@@ -58,14 +58,14 @@ def test_what_was_answered_is_not_asked_again_by_another_selection(
     own_bank: Path, server: Loopback, somb_llm: Any, world: Path
 ) -> None:
     for options, total in (
-        (("--sample", 5), 5), (("--sample", 10), 10), (("--sample", 7), 10), (("--sample", 10, "--repeats", 2), 20),
-        (("--full",), 34), (("--modality", "clinical"), 34),
+        (("--sample", 3), 3), (("--sample", 6), 6), (("--sample", 4), 6), (("--sample", 6, "--repeats", 2), 12),
+        (("--full",), 16), (("--modality", "clinical"), 16),
     ):  # fmt: skip
         assert somb_llm(*run(*options)).code == 0
         assert len(server.calls) == total, options
-    assert len(load([world / "logs/llm"]).answers) == 34
+    assert len(load([world / "logs/llm"]).answers) == 16
     assert somb_llm("run", "-m", LOCAL, "-m", GPT, "--sample", 2).code == 0
-    assert len(server.calls) == 36, "a further model is asked what was asked for, not what the other has answered"
+    assert len(server.calls) == 18, "a further model is asked what was asked for, not what the other has answered"
 
 
 def test_a_dry_run_plans_what_is_missing(server: Loopback, somb_llm: Any, world: Path) -> None:
@@ -137,11 +137,12 @@ def test_verdicts_that_do_not_count_are_told_and_asked_again(
 
 def test_the_next_command_reads_all_that_is_needed(server: Loopback, somb_llm: Any, world: Path) -> None:
     assert somb_llm(*run("--sample", 2)).code == 0
-    for log_dir in ("else where", "logs/llm/more"):
+    for log_dir, needed in (("logs/llm/more", ["logs/llm"]), ("else where", ["logs/llm", "else where"])):
         judged = somb_llm(*JUDGE, "--log-dir", log_dir)
-        (_, _, *command) = shlex.split(judged.text.splitlines()[-1].removeprefix("Next: "))
-        assert somb_llm(*command, "--n-bootstrap", 100).code == 0
-        assert "verdicts that count: 2." in (world / "llm_report/report.md").read_text()
+        command = shlex.split(judged.text.splitlines()[-1].removeprefix("Next: "))
+        assert command == ["somb", "llm", "report", *needed]
+    assert somb_llm(*command[2:], "--n-bootstrap", 100).code == 0
+    assert "verdicts that count: 2." in (world / "llm_report/report.md").read_text()
 
 
 # What logs have in common ---------------------------------------------------------------------------------------------
