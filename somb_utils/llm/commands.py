@@ -1,15 +1,31 @@
 """``somb llm``: put the questions to models, let judges grade the answers, report, look, import."""
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from somb_utils.errors import SombError, UsageError, printable
-
-if TYPE_CHECKING:
-    from somb_utils.llm.run.engine import Outcome
-    from somb_utils.llm.run.plan import Estimate
+from somb_utils.llm.console import (
+    OUT,
+    Batch,
+    Connections,
+    DryRun,
+    Judges,
+    Logs,
+    MaxCost,
+    Models,
+    Prices,
+    Retries,
+    Tick,
+    Timeout,
+    Wait,
+    finish,
+    need_extra,
+    prices_in,
+    show,
+)
 
 app = typer.Typer(
     help="Evaluate language models on the 100 questions: run, judge, report.",
@@ -19,92 +35,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
 )
-
-OUT = "new, empty, or of an earlier report"
-Models = Annotated[list[str], typer.Option("--model", "-m", help="PROVIDER/MODEL; may be repeated.")]
-Judges = Annotated[list[str], typer.Option("--judge", "-j", help="PROVIDER/MODEL; may be repeated.")]
-Logs = Annotated[list[Path], typer.Argument(help="Logs, folders of logs, or published scored files (.json).")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate tokens and cost, and send nothing.")]
-MaxCost = Annotated[float | None, typer.Option(min=0, help="Dollars; calls that could exceed it are not made.")]
-Prices = Annotated[Path | None, typer.Option(help="YAML file of prices that add to the project's.")]
-Batch = Annotated[bool, typer.Option("--batch", help="Use the provider's batch mode: cheaper, slower.")]
-Tick = Annotated[float, typer.Option(help="Seconds between looks at a batch.")]
-Connections = Annotated[int | None, typer.Option(help="Requests at a time (default: adapts to the provider).")]
-Retries = Annotated[int, typer.Option(help="Retries of a request after a rate limit, overload or broken link.")]
-Wait = Annotated[float, typer.Option(help="Seconds before the first retry; doubles each time.")]
-Timeout = Annotated[int, typer.Option(help="Seconds that one request may take.")]
-
-
-def _need_extra() -> None:
-    """Refuse, before anything else is tried, if the extra is not installed; the error says how to get it."""
-    from importlib.util import find_spec
-
-    from somb_utils._extras import missing_extra
-
-    for name in ("inspect_ai", "anthropic", "krippendorff", "openai"):
-        if find_spec(name) is None:
-            raise missing_extra("`somb llm`", "llm", ModuleNotFoundError(name=name))
-
-
-def _prices(prices: Path | None) -> dict[str, Any]:
-    from somb_utils.llm.run.cost import load_prices
-
-    return load_prices(prices)
-
-
-def _dollars(value: float | None) -> str:
-    return "unknown" if value is None else f"${value:,.2f}"
-
-
-def _show(estimates: "list[Estimate]", what: str) -> None:
-    """Print a dry run's table."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=f"Dry run: {what}. Nothing was sent")
-    for column in ("model", "calls", "tokens in", "tokens out", "cost", "at most"):
-        table.add_column(column, justify="left" if column == "model" else "right", overflow="fold")
-    for e in estimates:
-        table.add_row(
-            Text(printable(e.model)), f"{e.calls:,}", f"{e.input_tokens:,}", f"{e.output_tokens:,}",
-            _dollars(e.dollars), _dollars(e.most_dollars),
-        )  # fmt: skip
-    known = [e for e in estimates if e.dollars is not None]
-    total = sum(e.dollars or 0 for e in known) if known else None
-    most = sum(e.most_dollars or 0 for e in known) if known else None
-    table.add_section()
-    table.add_row(
-        "all", f"{sum(e.calls for e in estimates):,}", f"{sum(e.input_tokens for e in estimates):,}",
-        f"{sum(e.output_tokens for e in estimates):,}", _dollars(total), _dollars(most),
-    )  # fmt: skip
-    Console(soft_wrap=True).print(table)
-    typer.echo("Tokens are estimated from lengths; `at most` is every reply as long as allowed.")
-    if len(known) < len(estimates):
-        typer.echo("Unknown prices are left out of the sum: give them with --prices FILE.")
-
-
-def _finish(outcome: "Outcome", what: str, max_cost: float | None, next_step: str) -> None:
-    """Report how a run ended; if anything is missing, an error says how to go on."""
-    spending = f", {outcome.spending}" if outcome.spending else ""
-    typer.echo(f"{outcome.done} {what} complete{spending}. Logs: {outcome.log_dir}")
-    problems = []
-    if outcome.not_asked:
-        problems.append(
-            f"Stopped at --max-cost {max_cost:g}: {outcome.not_asked} {what} not asked for, all others kept. "
-            "Run the same command again to go on"
-        )
-    if outcome.not_reached:
-        problems.append(
-            f"Interrupted: {outcome.not_reached} {what} not reached by this run. All others are kept. "
-            "Run the same command again to go on"
-        )
-    if outcome.failed:
-        reasons = "; ".join(f"{count} x {reason}" for reason, count in outcome.reasons.most_common(3))
-        problems.append(f"{outcome.failed} {what} failed ({reasons}). Run the same command again to retry these alone")
-    if problems:
-        raise SombError("\n".join(problems))
-    typer.echo(f"Next: {next_step}")
 
 
 @app.command(
@@ -137,9 +67,10 @@ def run(
 ) -> None:
     """Put questions to models.
 
-    The same command again asks only what failed or was not asked; a killed run continues where it stopped.
+    What was answered in the same folder with the same settings is never asked again, whatever was asked for then:
+    the same command asks only what failed or is missing, and a killed run continues where it stopped.
     """
-    _need_extra()
+    need_extra()
     from somb_utils.llm.bank.questions import load_bank
     from somb_utils.llm.run import engine, plan
     from somb_utils.llm.run.models import Settings
@@ -149,16 +80,16 @@ def run(
     if full and (sample or modality or difficulty or kind):
         raise UsageError("--full means all questions; leave it out to choose some of them")
     settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
-    known = _prices(prices)
+    known = prices_in(prices)
     filters: dict[str, Any] = {"modality": modality, "difficulty": difficulty, "kind": kind}
     filters |= {"sample": sample, "seed": seed}
     questions = load_bank(**filters)
     if dry_run:
-        _show(plan.plan_answers(model, questions * repeats, known, settings), f"{len(questions)} questions")
+        show(plan.plan_answers(model, questions, repeats, log_dir, known, settings), f"{len(questions)} questions")
         return
     typer.echo(f"{len(questions)} questions x {len(model)} models, {repeats} time(s)", err=True)
     outcome = engine.run_answers(model, filters, log_dir, settings, max_cost, known, repeats)
-    _finish(outcome, "answers", max_cost, f"somb llm judge {log_dir} --judge PROVIDER/MODEL")
+    finish(outcome, "answers", max_cost, f"somb llm judge {log_dir} --judge PROVIDER/MODEL")
 
 
 @app.command(
@@ -183,24 +114,69 @@ def judge(
     timeout: Timeout = 600,
 ) -> None:
     """Let judges grade the answers in LOGS; several judges may grade the same answers."""
-    _need_extra()
+    need_extra()
     from somb_utils.llm.run import engine, plan
     from somb_utils.llm.run.models import Settings
 
     settings = Settings(0.0, None, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
-    known = _prices(prices)
+    known = prices_in(prices)
     answers = engine.judged_answers(logs)
     first = logs[0] if logs[0].is_dir() else logs[0].parent
+    target = log_dir or first / "judged"
     if dry_run:
-        _show(
-            plan.plan_judging(judge, answers, per_dimension, known, settings),
+        show(
+            plan.plan_judging(judge, answers, per_dimension, target, known, settings),
             f"judging {len(answers)} answers",
         )
         return
     typer.echo(f"{len(answers)} answers x {len(judge)} judges", err=True)
-    target = log_dir or first / "judged"
     outcome = engine.run_judges(answers, judge, target, settings, per_dimension, max_cost, known)
-    _finish(outcome, "judgements", max_cost, f"somb llm report {' '.join(map(str, logs))}")
+    searched = any(target.resolve().is_relative_to(folder.resolve()) for folder in logs if folder.is_dir())
+    finish(
+        outcome,
+        "judgements",
+        max_cost,
+        shlex.join(["somb", "llm", "report", *map(str, [*logs, *([] if searched else [target])])]),
+    )
+
+
+@app.command(epilog="Example: `somb llm exam --judge anthropic/claude-sonnet-4-6 --judge openai/gpt-4o --dry-run`")
+def exam(
+    judge: Judges,
+    sample: Annotated[int, typer.Option(min=1, help="Number of questions; each has up to nine answers.")] = 10,
+    log_dir: Annotated[Path, typer.Option(help="Where logs are written, and found again.")] = Path("logs/exam"),
+    dry_run: DryRun = False,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
+    max_connections: Connections = None,
+    max_retries: Retries = 6,
+    retry_wait: Wait = 3.0,
+    timeout: Timeout = 600,
+) -> None:
+    """Examine judges: they grade answers whose faults are planted, such as an altered figure or an injection.
+
+    No expert is needed: the answers are made from each question's key facts and expected reasoning.
+    """
+    need_extra()
+    from somb_utils.llm.bank.questions import load_bank
+    from somb_utils.llm.run import engine, plan
+    from somb_utils.llm.run import exam as planted
+    from somb_utils.llm.run.models import Settings
+
+    settings = Settings(0.0, None, False, max_connections, max_retries, retry_wait, timeout)
+    known = prices_in(prices)
+    answers = planted.planted_answers(load_bank(sample=sample))
+    if dry_run:
+        show(plan.plan_judging(judge, answers, False, log_dir, known, settings), f"an exam of {len(answers)} answers")
+        return
+    typer.echo(f"{len(answers)} planted answers x {len(judge)} judges", err=True)
+    outcome = engine.run_judges(answers, judge, log_dir, settings, max_cost=max_cost, prices=known)
+    for name, checks in planted.results(log_dir, answers, judge).groupby("judge", sort=False):
+        typer.echo(f"Judge {printable(str(name))} (questions, with 95 % intervals):")
+        for row in checks.itertuples():
+            interval = f"{row.low:.0%} to {row.high:.0%}" if row.n else "no verdicts"
+            typer.echo(f"  {row.passed:>3} of {row.n:>3} ({interval})  {row.check}")
+    finish(outcome, "judgements", max_cost, "somb llm judge LOGS --judge PROVIDER/MODEL")
 
 
 @app.command(
@@ -215,13 +191,20 @@ def report(
     ),
     n_bootstrap: Annotated[int, typer.Option(min=100, help="Resamples of the questions.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 42,
+    prices: Prices = None,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Even if the logs rest on different banks, contexts, rubrics or prompts.")
+    ] = False,
 ) -> None:
     """Write report.md, report.html and the tables (CSV, Parquet) from logs and published scored files."""
-    _need_extra()
+    need_extra()
     from somb_utils.llm.report.files import write_report
     from somb_utils.llm.run.logs import load
 
-    for path in write_report(load(logs), out, compare=compare, n_bootstrap=n_bootstrap, seed=seed):
+    evaluation = load(logs, prices_in(prices))
+    if not mixed:
+        evaluation.need_one_version()
+    for path in write_report(evaluation, out, compare=compare, n_bootstrap=n_bootstrap, seed=seed):
         typer.echo(path)
 
 
@@ -232,7 +215,7 @@ def view(
     bundle: Annotated[Path | None, typer.Option(help="Write a static viewer here instead.")] = None,
 ) -> None:
     """Open Inspect's log viewer, or write it as static pages."""
-    _need_extra()
+    need_extra()
     if not log_dir.is_dir():
         raise UsageError(f"{log_dir} is not a folder of logs. `somb llm run` says where it writes its logs")
     if bundle is None:
@@ -252,7 +235,7 @@ def import_(
     out: Annotated[Path, typer.Option(help=f"Folder for the tables: {OUT}.")] = Path("llm_import"),
 ) -> None:
     """Turn published scored files into the report's tables, and compare averages with those that the files state."""
-    _need_extra()
+    need_extra()
     from somb_utils.llm.report.files import write_tables
     from somb_utils.llm.run.imports import compare_with_stated, differing_scores
     from somb_utils.llm.run.logs import load
@@ -280,7 +263,7 @@ def contexts_(
     ] = None,
 ) -> None:
     """Render the context files from the open tables, or check that they agree with the tables."""
-    _need_extra()
+    need_extra()
     from somb_utils.llm.bank import contexts
 
     load = contexts.open_loader(data)

@@ -14,6 +14,7 @@ COUNTS = {
     "cross_mission": (2, 5, 6, 5), "multi_omics": (1, 3, 5, 3), "methods": (2, 4, 2, 2),
 }  # fmt: skip
 FEW = dict.fromkeys(COUNTS, (1, 1, 0, 0)) | {"clinical": (1, 0, 0, 0), "methods": (2, 3, 2, 2)}  # 24
+TEN = dict.fromkeys(COUNTS, (1, 0, 0, 0)) | {"methods": (2, 0, 0, 0)}
 SECRET = "GROUND-TRUTH-FOR-THE-JUDGE-ALONE"
 
 

@@ -99,6 +99,7 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     server.fault, done = faults(JUDGE_FAULTS), len(server.calls)
     judged = somb_llm(*judge)
     assert judged.code == 1 and "6 judgements failed" in judged.text
+    assert "24 judgements do not count" in judged.text.splitlines()[-1]
     requests = server.calls[done:]
     assert all("GROUND-TRUTH" in call.text for call in requests)
     for call in requests:
@@ -116,13 +117,14 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     assert refused == 3 and len(evaluation.judgements) == 2 * (72 - 3) and len(evaluation.scored) == 108
 
     server.fault, done = None, len(server.calls)
+    assert somb_llm("report", "logs/llm", "--n-bootstrap", 100).code == 0
+    assert "30 verdicts did not count" in (world / "llm_report/report.md").read_text()
     assert somb_llm(*judge).code == 0
-    assert len(server.calls) - done == 6
+    assert len(server.calls) - done == 6 + 24, "what failed and what does not count is asked for again"
     done = len(server.calls)
     assert somb_llm(*judge).code == 0 and len(server.calls) == done
     assert somb_llm("report", "logs/llm", "--n-bootstrap", 200).code == 0
-    text = (world / "llm_report/report.md").read_text()
-    assert "24 verdicts did not count" in text
+    assert "did not count" not in (world / "llm_report/report.md").read_text()
     met = {(call.judging, call.fault) for call in server.calls if call.fault}
     both, answering = set(TRANSIENT.values()), set(ANSWER_FAULTS.values())
     assert met == {(False, f) for f in both | answering} | {(True, f) for f in both | set(JUDGE_FAULTS.values())}
@@ -210,7 +212,9 @@ def test_budget_needs_prices(server: Loopback, somb_llm: Any) -> None:
 def test_dry_run_sends_nothing(server: Loopback, somb_llm: Any) -> None:
     result = somb_llm("run", *models(CLAUDE, LOCAL), "--modality", "clinical", "--dry-run")
     assert result.code == 0 and not server.calls
-    assert "$0." in result.text and "unknown" in result.text and "10 questions" in result.text
+    assert "$0." in result.text and "10 questions" in result.text and f"No price is known of {LOCAL}" in result.text
+    (total,) = (line for line in result.text.splitlines() if line.startswith("│ all"))
+    assert total.count("unknown") == 2, "a sum is not known where a part is not"
 
 
 def test_per_dimension_asks_six_times_and_combines(server: Loopback, somb_llm: Any, world: Path) -> None:
@@ -292,6 +296,10 @@ def test_offline_demo_runs_without_keys_or_network(somb_llm: Any, world: Path) -
     assert (world / "viewer/index.html").is_file()
     assert str(world) not in "".join(p.read_text() for p in (world / "viewer").glob("*.html"))
     assert somb_llm("view", "logs/llm", "--bundle", "viewer").code == 1, "a folder with files is not overwritten"
+    (world / "viewer.txt").write_text("precious")
+    refused = somb_llm("view", "logs/llm", "--bundle", "viewer.txt")
+    assert refused.code == 1 and "is not an empty folder" in refused.text
+    assert (world / "viewer.txt").read_text() == "precious"
 
 
 def test_no_key_is_written_anywhere(

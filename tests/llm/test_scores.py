@@ -7,8 +7,15 @@ from sklearn.metrics import cohen_kappa_score
 from synthetic import FAIR, MODELS, make, words_of
 
 from somb_utils.llm.report import agreement, biases, scores
+from somb_utils.llm.report.panel import Panel, panel
 from somb_utils.llm.report.simulated import Judge
 from somb_utils.llm.run.providers import family
+
+
+def panel_of(table: pd.DataFrame) -> Panel:
+    """Return the panel of one judge that gave these scores (questions x models)."""
+    scored = table.rename_axis(index="question_id", columns="model").stack().rename("weighted_score").reset_index()
+    return panel(scored.assign(judge="j", epoch=1))
 
 
 def detected(panel: list[Judge], seed: int = 0, length_of: float = 0.0) -> set[tuple[str, str]]:
@@ -108,17 +115,17 @@ def test_repeats_are_averaged_before_questions() -> None:
             "weighted_score": [1.0, 1.0, 1.0, 5.0],
         }
     )  # fmt: skip
-    assert scores.ranking(scores.question_means(scored), 100)["mean"].iloc[0] == 3.0
+    assert scores.ranking(panel(scored), 100)["mean"].iloc[0] == 3.0
 
 
 def test_paired_interval_is_narrower_than_the_scores_vary() -> None:
     """Models that differ by a constant differ for sure, however much questions vary."""
     base = np.random.default_rng(1).normal(3, 1, 60)
     table = pd.DataFrame({"a": base + 0.1, "b": base})
-    row = scores.pairs(table, 500).iloc[0]
+    row = scores.pairs(panel_of(table), 500).iloc[0]
     assert row["model"] == "a" and row["low"] == pytest.approx(0.1) == row["high"]
     assert (row["wins"], row["ties"], row["losses"]) == (60, 0, 0)
-    ranking = scores.ranking(table, 500)
+    ranking = scores.ranking(panel_of(table), 500)
     assert ranking.loc["a", "low"] < ranking.loc["b", "mean"], "though their own intervals overlap"
     assert ranking.loc["a", "rank_high"] == 1
 
@@ -127,14 +134,14 @@ def test_interval_covers_as_it_says() -> None:
     rng = np.random.default_rng(3)
     covered = 0
     for trial in range(200):
-        row = scores.ranking(pd.DataFrame({"m": rng.normal(3, 1, 50)}), 400, trial).iloc[0]
+        row = scores.ranking(panel_of(pd.DataFrame({"m": rng.normal(3, 1, 50)})), 400, trial).iloc[0]
         covered += row["low"] <= 3 <= row["high"]
     assert 0.88 <= covered / 200 <= 0.99
 
 
 def test_wins_ties_losses_use_common_questions() -> None:
     table = pd.DataFrame({"a": [5.0, 3.0, 1.0, np.nan], "b": [4.0, 3.0, 2.0, 5.0]})
-    row = scores.pairs(table, 100).iloc[0]
+    row = scores.pairs(panel_of(table), 100).iloc[0]
     assert {row["model"], row["against"]} == {"a", "b"}
     assert (row["wins"], row["ties"], row["losses"], row["n"]) == (1, 1, 1, 3)
 
@@ -159,7 +166,7 @@ def test_length_effect_and_adjusted_ranking() -> None:
 
 def test_ranking_recovers_the_planted_order_and_judges_agree() -> None:
     example = make(FAIR, n_questions=120)
-    ranking = scores.ranking(scores.question_means(example.scored), 200)
+    ranking = scores.ranking(panel(example.scored), 200)
     assert list(ranking.index) == sorted(MODELS, key=MODELS.__getitem__, reverse=True)
     assert (agreement.rank_agreement(example.scored)["tau"] > 0.7).all()
     table = agreement.agreement(example.scored)
@@ -184,6 +191,6 @@ def test_nothing_breaks_with_one_model_one_judge_one_question() -> None:
     example = make(FAIR[:1], n_questions=1)
     scored = example.scored[example.scored["model"] == "openai/gpt-a"]
     assert biases.findings(scored, words_of(example), 100) == []
-    assert len(scores.ranking(scores.question_means(scored), 100)) == 1
+    assert len(scores.ranking(panel(scored), 100)) == 1
     assert agreement.agreement(scored).empty and agreement.rank_agreement(scored).empty
-    assert scores.pairs(scores.question_means(scored), 100).empty
+    assert scores.pairs(panel(scored), 100).empty

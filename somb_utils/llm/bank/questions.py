@@ -78,18 +78,25 @@ def _checked(name: str, values: Sequence[str] | None, valid: tuple[str, ...]) ->
 
 
 def _stratified(questions: list[Question], size: int, seed: int) -> list[Question]:
-    """Return `size` questions in which modalities and difficulties keep their shares as closely as possible."""
+    """Return `size` questions in which modalities and difficulties keep their shares as closely as possible.
+
+    The first of any larger sample are the smaller ones.
+    """
     pool = list(questions)
     random.Random(seed).shuffle(pool)
-    counts = Counter(stratum for q in pool for stratum in (q.modality, q.difficulty))
-    missing = {stratum: count * size / len(pool) for stratum, count in counts.items()}
-    picked = []
+    shares = Counter(stratum for q in pool for stratum in (q.modality, q.difficulty))
+    picked: list[Question] = []
+    drawn: Counter[str] = Counter()
+
+    def missing(q: Question) -> float:
+        expected = (shares[q.modality] + shares[q.difficulty]) * (len(picked) + 1) / len(questions)
+        return expected - drawn[q.modality] - drawn[q.difficulty]
+
     for _ in range(size):
-        best = max(pool, key=lambda q: missing[q.modality] + missing[q.difficulty])
+        best = max(pool, key=missing)
         pool.remove(best)
         picked.append(best)
-        missing[best.modality] -= 1
-        missing[best.difficulty] -= 1
+        drawn.update([best.modality, best.difficulty])
     return picked
 
 
@@ -109,7 +116,7 @@ def load_bank(
     sample
         Number of questions to draw, balanced by modality and by difficulty; by default, all.
     seed
-        Seed of the draw; the same seed gives the same questions.
+        Seed of the draw; the same seed gives the same questions, and a larger sample contains every smaller one.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """What a judge may reply, and the weighted score computed from it."""
 
-import re
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any
@@ -35,7 +35,7 @@ def _whole(value: object) -> object:
 Whole = Annotated[Level, BeforeValidator(_whole)]
 
 
-_COMBINED = "A judge's reply to a combined request: a level for each dimension, flags, reasons."
+_COMBINED = "A judge's reply to a combined request: reasons, flags, then a level for each dimension."
 
 
 class Verdict(_Reply):
@@ -43,36 +43,37 @@ class Verdict(_Reply):
 
     Parameters
     ----------
-    factual_accuracy, reasoning_quality, completeness, uncertainty_calibration, domain_integration
-        Levels, whole numbers from 1 to 5.
-    flags
-        Yes or no to each flag of the rubric.
     strengths, weaknesses, missed_points
         Remarks on the answer.
     justification
-        Why the levels were given.
+        Why the levels are given.
+    flags
+        Yes or no to each flag of the rubric.
+    factual_accuracy, reasoning_quality, completeness, uncertainty_calibration, domain_integration
+        Levels, whole numbers from 1 to 5.
     """
 
-    # The schema is part of what a judge is asked: its description is not the docstring.
+    # The schema is part of what a judge is asked: its description is not the docstring, and reasons come before levels,
+    # since a model writes in this order.
     model_config = ConfigDict(json_schema_extra={"description": _COMBINED})
 
+    strengths: list[str]
+    weaknesses: list[str]
+    missed_points: list[str]
+    justification: str
+    flags: Flags
     factual_accuracy: Whole
     reasoning_quality: Whole
     completeness: Whole
     uncertainty_calibration: Whole
     domain_integration: Whole
-    flags: Flags
-    strengths: list[str]
-    weaknesses: list[str]
-    missed_points: list[str]
-    justification: str
 
 
 class DimensionVerdict(_Reply):
     """A judge's reply about one dimension."""
 
-    score: Whole
     justification: str
+    score: Whole
 
 
 FLAGS: tuple[str, ...] = tuple(Flags.model_fields)
@@ -84,8 +85,23 @@ def reply_model(part: str) -> type[BaseModel]:
     return models.get(part, DimensionVerdict)
 
 
+def _objects(text: str) -> list[str]:
+    """Return the JSON objects in a text, those inside others left out."""
+    found, at = [], text.find("{")
+    while at >= 0:
+        try:
+            _, end = json.JSONDecoder().raw_decode(text, at)
+            found.append(text[at:end])
+        except (ValueError, RecursionError):
+            end = at + 1
+        at = text.find("{", end)
+    return found
+
+
 def read_reply(text: str, part: str = "combined") -> tuple[BaseModel | None, str]:
-    """Read a judge's reply, which may be wrapped in a Markdown code fence.
+    """Read a judge's reply, which may stand in a Markdown code fence and after prose.
+
+    It counts only if it is the text's one JSON object and ends it: another one may be quoted from the answer.
 
     Parameters
     ----------
@@ -103,9 +119,11 @@ def read_reply(text: str, part: str = "combined") -> tuple[BaseModel | None, str
     """
     if not text.strip():
         return None, "judge_empty"
-    bare = re.sub(r"^\s*```(?:json)?\s*|\s*```\s*$", "", text)
+    objects = _objects(text)
+    if len(objects) > 1 or (objects and text.rpartition(objects[0])[2].strip("`\r\n\t ")):
+        return None, "judge_invalid: more than one JSON object at the end"
     try:
-        return reply_model(part).model_validate_json(bare), ""
+        return reply_model(part).model_validate_json(objects[0] if objects else text), ""
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, e["loc"])) or e["type"] for e in error.errors()}))
         return None, f"judge_invalid: {fields}"

@@ -9,14 +9,10 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from somb_utils.llm.bank.schema import DIMENSIONS
-from somb_utils.llm.report.scores import Floats, question_means, spearman
+from somb_utils.llm.report.panel import Floats, rated
+from somb_utils.llm.report.scores import spearman
 
 LEVELS = [1, 2, 3, 4, 5]
-
-
-def rated(scored: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Return answers x judges: one row per model, question and repeat."""
-    return scored.pivot_table(index=["question_id", "model", "epoch"], columns="judge", values=value)
 
 
 def weighted_kappa(first: Floats, second: Floats) -> float:
@@ -65,11 +61,17 @@ def agreement(scored: pd.DataFrame) -> pd.DataFrame:
 
 
 def rank_agreement(scored: pd.DataFrame) -> pd.DataFrame:
-    """Return for each pair of judges Kendall's tau and Spearman's rho of their rankings of the models."""
-    means = {judge: question_means(rows).mean() for judge, rows in scored.groupby("judge")}
+    """Return for each pair of judges Kendall's tau and Spearman's rho of their rankings of the models.
+
+    Over the answers that both graded, to questions on which both graded every model.
+    """
+    table = rated(scored, "weighted_score")
     rows = []
-    for first, second in combinations(means, 2):
-        both = pd.concat([means[first], means[second]], axis=1).dropna()
+    for first, second in combinations(table.columns, 2):
+        shared = table[[first, second]].dropna().groupby(["question_id", "model"]).mean()
+        models = shared.index.get_level_values("model")
+        graded = shared.groupby("question_id")[first].transform("size")
+        both = shared[graded == models.nunique()].groupby("model").mean()
         enough = len(both) > 2
         tau = float(stats.kendalltau(both.iloc[:, 0], both.iloc[:, 1]).statistic) if enough else np.nan
         rho = spearman(both.iloc[:, 0].to_numpy(), both.iloc[:, 1].to_numpy())

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from somb_utils.llm.report.agreement import rated
-from somb_utils.llm.report.scores import Floats, interval, resample_weights, spearman
+from somb_utils.llm.report.panel import Floats, interval, rated, resample_weights
+from somb_utils.llm.report.scores import spearman
 from somb_utils.llm.run.providers import family
 
 MATERIAL = 0.1  # points on the scale of 1 to 5
@@ -26,7 +26,7 @@ def _ratio_interval(top: Floats, bottom: Floats, n_bootstrap: int, seed: int) ->
     """Return sum(top) / sum(bottom) over questions, with its bootstrap interval."""
     weights = resample_weights(len(top), n_bootstrap, seed)
     with np.errstate(all="ignore"):
-        low, high = interval((weights @ top) / (weights @ bottom))
+        low, high = interval((weights @ top) / (weights @ bottom), len(top))
         return float(top.sum() / bottom.sum()), float(low), float(high)
 
 
@@ -86,7 +86,7 @@ def self_preference(
     weights = resample_weights(len(normal), n_bootstrap, seed)
     draws = np.einsum("bij,bj->bi", np.linalg.pinv(np.einsum("bq,qij->bij", weights, normal)), weights @ moments)
     estimate = np.linalg.lstsq(normal.sum(axis=0), moments.sum(axis=0), rcond=None)[0]
-    low, high = interval(draws)
+    low, high = interval(draws, len(normal))
     k = len(names)
     return pd.DataFrame({"judge": names, "preference": estimate[:k], "low": low[:k], "high": high[:k]})
 

@@ -11,8 +11,8 @@ def bundle_logs(log_dir: Path, target: Path) -> None:
     """Write a static log viewer to `target`, which works over HTTP; it does not state this machine's folders."""
     from inspect_ai.log import bundle_log_dir
 
-    if target.exists() and any(target.iterdir()):
-        raise SombError(f"{target} is not empty. Name another folder, or remove it")
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise SombError(f"{target} is not an empty folder. Name another with --bundle")
     try:
         bundle_log_dir(log_dir=str(log_dir), output_dir=str(target), overwrite=True)
     except Exception as error:

@@ -6,13 +6,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from somb_utils._escape import embedded_json
 from somb_utils._extras import missing_extra
 from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.judge.verdicts import FLAGS
 from somb_utils.llm.report.summary import Summary, answer_scores
 from somb_utils.llm.report.text import lead, method, sections
-from somb_utils.llm.run.evaluation import Evaluation
+from somb_utils.llm.run.evaluation import KEY, Evaluation
 from somb_utils.llm.run.providers import SIMULATED
 
 if TYPE_CHECKING:
@@ -62,12 +64,15 @@ def explorer_data(evaluation: Evaluation) -> dict[str, Any]:
         entry["score"] = float(row["weighted_score"]) if levels else None
         entry |= {name: row[name] for name in texts if isinstance(row[name], str) and row[name]}
         verdicts.setdefault((row["model"], row["question_id"], row["epoch"]), []).append(entry)
+    graded = answer_scores(evaluation) if len(evaluation.scored) else pd.DataFrame(columns=[*KEY, "score"])
+    scores = graded.set_index(KEY)["score"].round(3).to_dict()
     about = ["modality", "difficulty", "kind", "question"]
     questions, rows = {}, []
     for row in evaluation.answers.to_dict("records"):
         questions[row["question_id"]] = {name: row[name] for name in about}
         entry = {name: row[name] for name in ("model", "question_id", "epoch", "status", "answer")}
-        entry["verdicts"] = verdicts.get((row["model"], row["question_id"], row["epoch"]), [])
+        key = (row["model"], row["question_id"], row["epoch"])
+        entry |= {"score": scores.get(key), "verdicts": verdicts.get(key, [])}
         rows.append(entry)
     return {"dimensions": list(DIMENSIONS), "questions": questions, "answers": rows}
 

@@ -179,7 +179,9 @@ def start(
 def _find(paths: list[Path], source: str) -> tuple[Origin, Evaluation | None]:
     """Return the available evaluation and where it is from; simulated and real data are never mixed."""
     if paths:
-        return "logs", load(paths)
+        evaluation = load(paths)
+        evaluation.need_one_version()
+        return "logs", evaluation
     with contextlib.redirect_stderr(io.StringIO()):  # the badge shows it
         tables = resolve_source(source)
     if tables.kind == "simulated":

@@ -8,74 +8,55 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
-from somb_utils._seeds import checked_seed
+from somb_utils.llm.report.panel import Bools, Floats, Panel, interval, panel, resample_weights
 
-Floats = NDArray[np.float64]
-
-
-def question_means(scored: pd.DataFrame, value: str = "weighted_score") -> pd.DataFrame:
-    """Return a score of the judgements as questions x models: repeats averaged first, then judges."""
-    by_judge = scored.groupby(["question_id", "model", "judge"], sort=True)[value].mean()
-    return by_judge.groupby(["question_id", "model"]).mean().unstack("model")
+MEANS = ["mean", "low", "high", "n"]
 
 
-def resample_weights(n_questions: int, n_bootstrap: int, seed: int) -> Floats:
-    """Return how often each question is drawn in each bootstrap resample (resamples x questions)."""
-    rng = np.random.default_rng(checked_seed(seed))
-    shares = np.full(n_questions, 1 / n_questions)
-    return rng.multinomial(n_questions, shares, size=n_bootstrap).astype(float)
+def estimates(of: Panel, questions: Bools, n_bootstrap: int, seed: int) -> tuple[pd.DataFrame, Floats]:
+    """Return each model's mean over these questions with its 95 % interval, and the means of each resample.
+
+    The questions are resampled, the same for all models (Efron & Tibshirani 1993).
+    """
+    use = of.present & questions[:, None]
+    draws = of.means(use, resample_weights(len(use), n_bootstrap, seed))
+    (mean,) = of.means(use, np.ones((1, len(use))))
+    low, high = interval(draws, use.sum(axis=0))
+    frame = pd.DataFrame({"mean": mean, "low": low, "high": high, "n": use.sum(axis=0)}, index=of.scores.columns)
+    return frame, draws
 
 
-def _resampled_means(table: pd.DataFrame, n_bootstrap: int, seed: int) -> Floats:
-    """Return the column means of each resample, missing scores left out."""
-    values = table.to_numpy(dtype=float)
-    present = np.isfinite(values)
-    weights = resample_weights(len(values), n_bootstrap, seed)
-    totals = weights @ present
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(totals > 0, (weights @ np.where(present, values, 0.0)) / totals, np.nan)
-
-
-def interval(draws: Floats) -> Floats:
-    """Return the 2.5 and 97.5 percentiles along the first axis (percentile bootstrap, Efron 1979)."""
-    with np.errstate(all="ignore"):
-        return np.asarray(np.nanpercentile(draws, [2.5, 97.5], axis=0))
-
-
-def ranking(table: pd.DataFrame, n_bootstrap: int = 2000, seed: int = 42) -> pd.DataFrame:
+def ranking(of: Panel, n_bootstrap: int = 2000, seed: int = 42) -> pd.DataFrame:
     """Return mean, 95 % interval and rank with its interval, one row per model, best first.
 
-    The questions of `table` (questions x models) are resampled, the same for all models (Efron & Tibshirani 1993).
+    Over the questions that all models have in common. Without any, or if their judges cannot be compared, each model's
+    mean is over its own questions and nothing is ranked.
     """
-    if table.empty:
-        return pd.DataFrame(columns=["mean", "low", "high", "n", "rank", "rank_low", "rank_high"])
-    draws = _resampled_means(table, n_bootstrap, seed)
-    low, high = interval(draws)
-    ranks = interval(stats.rankdata(-draws, axis=1, method="min", nan_policy="omit"))
-    frame = pd.DataFrame(
-        {"mean": table.mean(), "low": low, "high": high, "n": table.notna().sum()}, index=table.columns
-    )
-    frame["rank"] = frame["mean"].rank(ascending=False, method="min")
-    frame["rank_low"], frame["rank_high"] = np.floor(ranks[0]), np.ceil(ranks[1])
-    return frame.sort_values(["mean"], ascending=False)
+    frame, draws = estimates(of, of.questions, n_bootstrap, seed)
+    if not of.rankable:
+        return frame.assign(rank=np.nan, rank_low=np.nan, rank_high=np.nan)
+    low, high = interval(stats.rankdata(-draws, axis=1, method="min", nan_policy="omit"), frame["n"].to_numpy())
+    frame["rank"] = frame["mean"].round(9).rank(ascending=False, method="min")
+    return frame.assign(rank_low=np.floor(low), rank_high=np.ceil(high)).sort_values("mean", ascending=False)
 
 
-def pairs(table: pd.DataFrame, n_bootstrap: int = 2000, seed: int = 42) -> pd.DataFrame:
+def pairs(of: Panel, n_bootstrap: int = 2000, seed: int = 42) -> pd.DataFrame:
     """Return for each pair of models the mean difference over common questions, with wins, ties and losses.
 
-    The interval is a paired bootstrap: each question that is drawn brings the scores of both models.
+    The interval is a paired bootstrap: each question that is drawn brings the scores of both models. A pair without a
+    common question, or whose judges cannot be compared, is left out.
     """
     rows = []
-    for first, second in combinations(table.mean().sort_values(ascending=False).index, 2):
-        common = table[[first, second]].dropna()
-        difference = (common[first] - common[second]).round(9)
-        if difference.empty:
+    weights = resample_weights(len(of.scores), n_bootstrap, seed)
+    for first, second in combinations(of.scores[of.questions].mean().sort_values(ascending=False).index, 2):
+        two = of.of([first, second])
+        if not two.rankable:
             continue
-        draws = _resampled_means(difference.to_frame(), n_bootstrap, seed)[:, 0]
-        low, high = interval(draws)
+        difference = (two.scores[first] - two.scores[second]).dropna().round(9)
+        draws = two.means(two.present & two.common[:, None], weights)
+        low, high = interval(draws[:, 0] - draws[:, 1], len(difference))
         rows.append(
             {
                 "model": first, "against": second, "difference": difference.mean(), "low": low, "high": high,
@@ -87,27 +68,41 @@ def pairs(table: pd.DataFrame, n_bootstrap: int = 2000, seed: int = 42) -> pd.Da
     return pd.DataFrame(rows, columns=columns)
 
 
+def _long(parts: dict[str, pd.DataFrame], name: str) -> pd.DataFrame:
+    """Return estimates by the level of a group in long form."""
+    frames = [part.rename_axis("model").reset_index().assign(**{name: level}) for level, part in parts.items()]
+    return pd.concat(frames)[[name, "model", *MEANS]].reset_index(drop=True)
+
+
 def by_group(
-    scored: pd.DataFrame, group: str, value: str = "weighted_score", n_bootstrap: int = 2000, seed: int = 42
+    scored: pd.DataFrame, group: str, order: tuple[str, ...], n_bootstrap: int = 2000, seed: int = 42
 ) -> pd.DataFrame:
-    """Return mean and 95 % interval for each model and level of `group`, in long form."""
-    parts = []
-    for level, rows in scored.groupby(group, sort=False, observed=True):
-        part = ranking(question_means(rows, value), n_bootstrap, seed)[["mean", "low", "high", "n"]]
-        parts.append(part.rename_axis("model").reset_index().assign(**{group: level}))
-    columns = [group, "model", "mean", "low", "high", "n"]
-    return pd.concat(parts)[columns].reset_index(drop=True) if parts else pd.DataFrame(columns=columns)
+    """Return mean and 95 % interval for each model and level of a grouping of the questions, in long form.
+
+    Over the questions of the ranking; a judge's leniency is estimated from all answers.
+    """
+    of = panel(scored)
+    level = scored.drop_duplicates("question_id").set_index("question_id")[group].reindex(of.scores.index)
+    known = [name for name in order if name in set(level)]
+    parts = {}
+    for name in [*known, *sorted(set(level) - set(known))]:
+        questions = of.questions & (level == name).to_numpy()
+        if questions.any():
+            parts[name] = estimates(of, questions, n_bootstrap, seed)[0]
+    return _long(parts, group)
+
+
+def by_judge(scored: pd.DataFrame, n_bootstrap: int = 2000, seed: int = 42) -> pd.DataFrame:
+    """Return mean and 95 % interval for each model and judge, over the questions that the judge graded for all."""
+    parts = {str(name): ranking(panel(rows), n_bootstrap, seed)[MEANS] for name, rows in scored.groupby("judge")}
+    return _long(parts, "judge")
 
 
 def by_dimension(
     scored: pd.DataFrame, dimensions: tuple[str, ...], n_bootstrap: int = 2000, seed: int = 42
 ) -> pd.DataFrame:
     """Return mean and 95 % interval for each model and dimension, in long form."""
-    parts = []
-    for name in dimensions:
-        part = ranking(question_means(scored, name), n_bootstrap, seed)[["mean", "low", "high", "n"]]
-        parts.append(part.rename_axis("model").reset_index().assign(dimension=name))
-    return pd.concat(parts)[["dimension", "model", "mean", "low", "high", "n"]].reset_index(drop=True)
+    return _long({n: ranking(panel(scored, n), n_bootstrap, seed)[MEANS] for n in dimensions}, "dimension")
 
 
 def words(texts: pd.Series) -> pd.Series:

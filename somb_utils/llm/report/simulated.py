@@ -72,7 +72,8 @@ def draw(
             about |= {name: asked[name] for name in ("question_id", "modality", "difficulty", "kind")}
             answers.append(about | {
                 "question": asked["question"], "status": "ok", "reason": "", "answer": text, "input_tokens": 100,
-                "output_tokens": words, "cost": 0.001, "seconds": 2.0, "completed_at": "", "source": "simulated",
+                "output_tokens": words, "cost": 0.001, "seconds": 2.0, "settings": "", "digests": "",
+                "completed_at": "", "source": "simulated",
             })  # fmt: skip
             truth = quality + hardness + rng.normal(0, 0.3)
             for judge in panel:
@@ -84,7 +85,7 @@ def draw(
                     "judge": judge.name, "mode": "combined", "status": "scored", "reason": "",
                     "weighted_score": weighted_score(levels), "justification": "Simulated: drawn, not judged.",
                     "strengths": "", "weaknesses": "", "missed_points": "", "input_tokens": 1, "output_tokens": 1,
-                    "cost": 0.001, "seconds": 1.0, "answer_digest": digest(text), "completed_at": "",
+                    "cost": 0.001, "seconds": 1.0, "answer_digest": digest(text), "digests": "", "completed_at": "",
                     "source": "simulated", "hallucination": levels["factual_accuracy"] == 1,
                     "exceeds_data_scope": levels["uncertainty_calibration"] == 1,
                 })  # fmt: skip

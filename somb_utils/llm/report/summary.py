@@ -8,6 +8,7 @@ from somb_utils.errors import UsageError
 from somb_utils.llm.bank.schema import DIFFICULTIES, DIMENSIONS, KINDS, MODALITIES
 from somb_utils.llm.judge.verdicts import FLAGS
 from somb_utils.llm.report import agreement, biases, scores
+from somb_utils.llm.report.panel import Panel, panel
 from somb_utils.llm.run.evaluation import KEY, Evaluation
 from somb_utils.llm.run.imports import differing_scores
 from somb_utils.llm.run.providers import family
@@ -38,8 +39,8 @@ class Summary:
 
 
 def answer_scores(evaluation: Evaluation) -> pd.DataFrame:
-    """Return one row an answer: score averaged over judges, and its words."""
-    mean = evaluation.scored.groupby(KEY)["weighted_score"].mean().rename("score").reset_index()
+    """Return one row an answer: its score, the judges' leniency removed, and its words."""
+    mean = panel(evaluation.scored).answers.rename("score").reset_index()
     answers = evaluation.answers.assign(words=scores.words(evaluation.answers["answer"]))
     return mean.merge(answers[[*KEY, "modality", "difficulty", "kind", "words"]], on=KEY)
 
@@ -98,19 +99,41 @@ def lengths(evaluation: Evaluation) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["judge", "n", "spearman", "within", "slope"])
 
 
-def _notes(evaluation: Evaluation) -> list[str]:
+def _panel_notes(evaluation: Evaluation, of: Panel) -> list[str]:
+    """Return what a reader should know of questions and judges that some models lack."""
     scored, notes = evaluation.scored, []
-    panels = scored.groupby("model")["judge"].agg(lambda j: " ".join(sorted(set(j))))
-    if panels.nunique() > 1:
+    graded = scored.groupby(["judge", "model"]).size().unstack(fill_value=0).stack()
+    answers = scored.drop_duplicates(KEY).groupby("model").size()
+    gaps = [
+        f"{judge} graded {n} of {answers[model]} answers by {model}"
+        for judge, model, n in graded.reset_index().itertuples(index=False)
+        if n < answers[model]
+    ]
+    if gaps:
+        more = f"; and {len(gaps) - 6} more" if len(gaps) > 6 else ""
         notes.append(
-            "Not every model was graded by the same judges, so the overall means are not comparable: read the "
-            "ranking by judge."
+            f"The panel of judges is incomplete: {'; '.join(gaps[:6])}{more}. Means are adjusted for the judges' "
+            "leniency, as if every judge had graded every answer."
         )
-    numbers = scored.groupby("model")["question_id"].nunique()
-    if numbers.nunique() > 1:
+    if not of.common.any():
         notes.append(
-            "The models were graded on different numbers of questions: read the paired comparison (--compare)."
+            "The models are not ranked: they have no question in common. Each model's mean is over its own questions."
         )
+    elif of.common.sum() < len(of.common):
+        fewest, number = min(of.scores.notna().sum().items(), key=lambda item: item[1])
+        notes.append(
+            f"Means are over the {of.common.sum()} questions that all were graded on, of {len(of.common)}: {fewest} "
+            f"was graded on {number}."
+        )
+    if not of.linked:
+        notes.append("The models are not ranked: judges of different models graded no answer in common.")
+    return notes
+
+
+def _notes(evaluation: Evaluation, of: Panel) -> list[str]:
+    scored, notes = evaluation.scored, _panel_notes(evaluation, of)
+    if different := [name for name, digests in evaluation.versions.items() if len(digests) > 1]:
+        notes.append(f"The logs differ in {', '.join(different)}: what they say is not of one evaluation.")
     missing = int((evaluation.judgements["status"] != "scored").sum())
     if missing:
         notes.append(f"{missing} verdicts did not count and are in no mean; the counts are below.")
@@ -158,24 +181,21 @@ def summarise(evaluation: Evaluation, compare: bool = False, n_bootstrap: int = 
     tables["usage"] = usage(evaluation)
     if scored.empty:
         return Summary(tables, ["No verdict counts yet: run `somb llm judge`."], [])
-    by_question = scores.question_means(scored)
-    tables["ranking"] = scores.ranking(by_question, n_bootstrap, seed).reset_index()
-    tables["ranking_by_judge"] = scores.by_group(scored, "judge", n_bootstrap=n_bootstrap, seed=seed)
+    of = panel(scored)
+    tables["ranking"] = scores.ranking(of, n_bootstrap, seed).rename_axis("model").reset_index()
+    tables["ranking_by_judge"] = scores.by_judge(scored, n_bootstrap, seed)
     tables["dimension"] = scores.by_dimension(scored, DIMENSIONS, few, seed)
     for group, order in ORDERS.items():
-        frame = scores.by_group(scored, group, n_bootstrap=few, seed=seed)
-        tables[group] = frame.assign(**{group: pd.Categorical(frame[group], order)}).sort_values(
-            group, kind="stable", ignore_index=True
-        )
-        tables[group][group] = tables[group][group].astype(str)
+        tables[group] = scores.by_group(scored, group, order, few, seed)
     if compare:
-        tables["pairs"] = scores.pairs(by_question, n_bootstrap, seed)
+        tables["pairs"] = scores.pairs(of, n_bootstrap, seed)
     tables["flags"] = flags(scored)
     per_answer = answer_scores(evaluation)
     words = per_answer.set_index(["question_id", "model"])["words"]
     tables["length"] = lengths(evaluation)
-    if len(per_answer):
-        tables["length_adjusted"] = scores.length_adjusted(per_answer).reset_index()
+    common = per_answer[per_answer["question_id"].isin(of.scores.index[of.common])]
+    if len(common) and of.linked:
+        tables["length_adjusted"] = scores.length_adjusted(common).reset_index()
     tables["agreement"] = agreement.agreement(scored)
     tables["rank_agreement"] = agreement.rank_agreement(scored)
     tables["leniency"] = biases.leniency(scored, few, seed)
@@ -184,4 +204,4 @@ def summarise(evaluation: Evaluation, compare: bool = False, n_bootstrap: int = 
     tables["judge_weighted_differs"] = differing_scores(scored)
     tables["published"] = pd.read_csv(PUBLISHED, keep_default_na=False)
     findings = biases.findings(scored, words, few, seed) if len(words) else []
-    return Summary(tables, _notes(evaluation), findings)
+    return Summary(tables, _notes(evaluation, of), findings)

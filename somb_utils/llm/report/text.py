@@ -11,7 +11,7 @@ from somb_utils.llm.run.providers import provider_notes
 
 TITLES = {
     "ranking": "Ranking",
-    "ranking_by_judge": "Ranking by judge",
+    "ranking_by_judge": "Ranking by judge, over the questions that the judge graded for all models",
     "pairs": "Pairs of models, over their common questions",
     "dimension": "Dimensions",
     "difficulty": "Difficulty",
@@ -31,16 +31,22 @@ TITLES = {
     "judge_weighted_differs": "Weighted scores that differ from the judge's own",
     "published": "Published reference scores (another set of 100 questions)",
 }
+MISSING = "–"
 GROUPED = ("dimension", "difficulty", "modality", "kind", "ranking_by_judge")
 
 
 def shown(value: Any, digits: int = 2) -> str:
     """Return a value of a table as text: numbers rounded, missing ones as a dash."""
     if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
-        return "–"
+        return MISSING
     if isinstance(value, float):
         return str(int(value)) if value == int(value) and digits == 0 else f"{round(value, 9):.{digits}f}"
     return str(value)
+
+
+def _with_interval(values: pd.Series, low: pd.Series, high: pd.Series) -> pd.Series:
+    """Return texts with their intervals in brackets, where there is one."""
+    return values.where(low == MISSING, values + " (" + low + " to " + high + ")")
 
 
 def display_table(name: str, table: pd.DataFrame, models: list[str] | None = None) -> pd.DataFrame:
@@ -51,16 +57,13 @@ def display_table(name: str, table: pd.DataFrame, models: list[str] | None = Non
         if column in frame:
             frame[column] = frame[column].map(lambda v: shown(float(v), 0))
     if "low" in frame:
-        spans = zip(frame["low"], frame["high"], strict=True)
         middle = next(c for c in ("mean", "difference", "shift", "preference", "per_doubling") if c in frame)
-        frame[middle] = [
-            f"{shown(m, digits)} ({shown(low, 2)} to {shown(high, 2)})"
-            for m, (low, high) in zip(frame[middle], spans, strict=True)
-        ]
-        frame = frame.drop(columns=["low", "high"])
+        frame["low"], frame["high"] = frame["low"].map(shown), frame["high"].map(shown)
+        frame[middle] = _with_interval(
+            frame[middle].map(lambda v: shown(v, digits)), frame.pop("low"), frame.pop("high")
+        )
     if "rank_low" in frame:
-        frame["rank"] = frame["rank"] + " (" + frame["rank_low"] + " to " + frame["rank_high"] + ")"
-        frame = frame.drop(columns=["rank_low", "rank_high"])
+        frame["rank"] = _with_interval(frame["rank"], frame.pop("rank_low"), frame.pop("rank_high"))
     if name in GROUPED:
         group = "judge" if name == "ranking_by_judge" else name
         order = list(dict.fromkeys(frame[group]))
@@ -88,7 +91,7 @@ def lead(summary: Summary, evaluation: Evaluation) -> list[str]:
         f"{evaluation.answers['question_id'].nunique()}, judges: {scored['judge'].nunique()}, verdicts that "
         f"count: {len(scored)}."
     ]
-    lines += summary.notes
+    lines += [_versions(evaluation), *summary.notes]
     lines += [f"Judge {judge} is {bias}: {size}." for judge, bias, size in summary.findings]
     if "judge_weighted_differs" in summary.tables:
         number = len(summary.tables["judge_weighted_differs"])
@@ -100,14 +103,28 @@ def lead(summary: Summary, evaluation: Evaluation) -> list[str]:
     return lines
 
 
+def _versions(evaluation: Evaluation) -> str:
+    """Return what the answers and verdicts rest on: digests, settings, days of the verdicts."""
+    parts = [f"{name} {' and '.join(digests)}" for name, digests in evaluation.versions.items()]
+    known = (evaluation.answers["digests"] != "").any() or (evaluation.judgements["digests"] != "").any()
+    text = (
+        f"Digests: {', '.join(parts)}." if known else "No digests of bank, contexts, rubric and prompts are recorded."
+    )
+    settings = sorted({words for words in evaluation.answers["settings"] if words})
+    days = sorted({str(moment)[:10] for moment in evaluation.scored["completed_at"].dropna() if moment})
+    text += f" Answers were asked for at {'; at '.join(settings)}." if settings else ""
+    return text + (f" Verdicts are of {' to '.join(dict.fromkeys([days[0], days[-1]]))}." if days else "")
+
+
 def method() -> str:
     """Return how the scores and intervals of a report are computed."""
     return " ".join([_METHOD, *provider_notes()])
 
 
 _METHOD = (
-    "Scores go from 1 to 5. Means are over questions (repeats, then judges, averaged first); brackets are 95 % "
-    "bootstrap intervals over questions, paired between models, and likewise for ranks. Refused, empty and failed "
-    "answers and verdicts that are not valid are counted and never scored; an answer cut at the token limit is "
-    "scored as it stands."
+    "Scores go from 1 to 5. Means are over the questions that all models were graded on, repeats averaged first. Where "
+    "not every judge graded every answer, means are adjusted for the judges' leniency (an additive model of answer and "
+    "judge). Brackets are 95 % bootstrap intervals over questions, paired between models, and likewise for ranks; "
+    "fewer than five questions have none. Refused, empty and failed answers and verdicts that are not valid are "
+    "counted and never scored; an answer cut at the token limit is scored as it stands."
 )

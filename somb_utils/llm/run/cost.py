@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from somb_utils.errors import SombError, UsageError
+from somb_utils.llm.run.providers import batch_price
 from somb_utils.paths import DATA
 
 if TYPE_CHECKING:
@@ -58,6 +59,14 @@ def price_of(model: str, prices: dict[str, "ModelCost"]) -> "ModelCost | None":
     """Return the price of a model by its name, with or without a version's date, or by its provider; else None."""
     names = (model, _DATED.sub("", model), model.partition("/")[0])
     return next((prices[name] for name in names if name in prices), None)
+
+
+def discounted(prices: dict[str, "ModelCost"], model: str) -> dict[str, "ModelCost"]:
+    """Return prices with that of a model in batch mode."""
+    price, share = price_of(model, prices), batch_price(model)
+    if price is None:
+        return prices
+    return prices | {model: type(price)(**{name: value * share for name, value in price.model_dump().items()})}
 
 
 def tokens(text: str) -> int:

@@ -15,14 +15,24 @@ from rich.markup import render
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank.questions import load_bank
 from somb_utils.llm.run import cost, evaluation, logs
+from somb_utils.llm.run.missing import (
+    COMPLETE,
+    Ended,
+    Key,
+    answers_in,
+    missing,
+    verdicts_in,
+    wanted_answers,
+    wanted_verdicts,
+)
 from somb_utils.llm.run.models import Settings, open_models
 from somb_utils.llm.run.progress import display, heartbeat
+from somb_utils.llm.run.prompts import answer_digests, in_words
 from somb_utils.llm.run.providers import JUDGE_TOKENS
 from somb_utils.paths import writable_cache_dir
 
 if TYPE_CHECKING:
     from inspect_ai import Task
-    from inspect_ai.model import Model
 
 _NOT_ASKED = "budget of $"
 
@@ -35,25 +45,27 @@ class Outcome:
     ----------
     log_dir
         Folder of the logs.
-    done, failed
-        Number of answers or judgements that are complete, and that failed.
+    done
+        Number of answers or verdicts that are complete.
+    failed
+        Why answers or verdicts failed, counted.
+    unscored
+        Why verdicts do not count, counted: the judge's reply was not valid.
     not_asked
         Number that the budget did not allow.
     not_reached
-        Number that an interrupted run did not come to.
+        Number that an interrupted run left out.
     spending
         What this run spent, in words; empty if it made no call.
-    reasons
-        Why the failed ones failed, counted.
     """
 
     log_dir: Path
     done: int = 0
-    failed: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    unscored: Counter[str] = field(default_factory=Counter)
     not_asked: int = 0
     not_reached: int = 0
     spending: str = ""
-    reasons: Counter[str] = field(default_factory=Counter)
 
 
 def _need_prices(models: Sequence[str], prices: dict[str, Any], limit: float | None) -> None:
@@ -74,28 +86,28 @@ def _need_showable(names: Sequence[str]) -> None:
             raise UsageError(f"{name!r} cannot be used: Inspect reads its brackets as markup ({error})") from None
 
 
-def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: Settings) -> list[Path]:
-    """Run every task with every model and return the logs; what is complete there is not run again."""
-    from inspect_ai import eval_set
+def _eval(tasks: "list[Task]", log_dir: Path, settings: Settings) -> None:
+    """Run the tasks, each with its own model, and write their logs."""
+    from inspect_ai import eval as inspect_eval
     from inspect_ai.model import BatchConfig
 
-    _need_showable([str(log_dir), *map(str, models), *(task.name for task in tasks)])
+    _need_showable([str(log_dir), *(str(task.model) for task in tasks)])
     if "INSPECT_CACHE_DIR" not in os.environ:
         os.environ["INSPECT_CACHE_DIR"] = str(writable_cache_dir() / "llm")
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{log_dir} cannot be created: {error.strerror}. Name another with --log-dir") from error
+    if not tasks:
+        return
     shown = display()
     with heartbeat() if shown == "none" else nullcontext():
         try:
-            _, headers = eval_set(
+            logs = inspect_eval(
                 tasks,
-                model=models,
+                model=None,
                 log_dir=str(log_dir),
-                log_dir_allow_dirty=True,
-                retry_attempts=0,
-                retry_cleanup=False,  # no log that was paid for is removed
+                max_tasks=len(tasks),
                 fail_on_error=True,
                 continue_on_fail=True,
                 log_buffer=10,
@@ -107,30 +119,40 @@ def _eval(tasks: "list[Task]", models: "list[Model]", log_dir: Path, settings: S
                 batch=BatchConfig(tick=settings.batch_tick, send_delay=settings.batch_tick) if settings.batch else None,
             )
         except KeyboardInterrupt:
-            headers = []
+            logs = []
         except OSError as error:
             raise SombError(f"The logs cannot be written to {log_dir}: {error}") from error
-    if not headers or any(header.status == "cancelled" for header in headers):
+    if not logs or any(log.status == "cancelled" for log in logs):
         raise SombError(f"Interrupted. Completed answers are kept in {log_dir}: run the same command again to go on")
-    return [Path(header.location.removeprefix("file://").removeprefix("file:")) for header in headers]
 
 
-def _outcome(log_dir: Path, paths: Sequence[Path], budget: cost.Budget) -> Outcome:
-    """Count the samples of a run's logs by how they ended."""
+def _outcome(log_dir: Path, wanted: Sequence[Key], ended: Ended, budget: cost.Budget) -> Outcome:
+    """Count what was wanted by how it ended."""
     result = Outcome(log_dir, spending=budget.spending(digits=4) if budget.calls else "")
-    for path in paths:
-        log = logs.read_log(path)
-        expected = (log.eval.dataset.samples or 0) * (log.eval.config.epochs or 1)
-        result.not_reached += max(0, expected - len(log.samples or []))
-        for sample in log.samples or []:
-            if sample.error is None:
-                result.done += 1
-            elif _NOT_ASKED in sample.error.message:
-                result.not_asked += 1
-            else:
-                result.failed += 1
-                result.reasons[sample.error.message.strip().splitlines()[-1][:160]] += 1
+    for key in wanted:
+        status, reason = ended.get(key, ("not_reached", ""))
+        if status in COMPLETE:
+            result.done += 1
+        elif status == "not_reached":
+            result.not_reached += 1
+        elif _NOT_ASKED in reason:
+            result.not_asked += 1
+        else:
+            invalid = status == "unscored" and not reason.startswith("judge_failed")
+            why = result.unscored if invalid else result.failed
+            why[(reason.strip() or status).splitlines()[-1][:160]] += 1
     return result
+
+
+def _budget(models: Sequence[str], prices: dict[str, Any] | None, limit: float | None, batch: bool) -> cost.Budget:
+    """Return the budget that a command's calls are charged to."""
+    prices = prices if prices is not None else cost.load_prices()
+    _need_prices(models, prices, limit)
+    for model in models if batch else ():
+        prices = cost.discounted(prices, model)
+    budget = cost.Budget(limit, prices)
+    cost.use(budget)
+    return budget
 
 
 def run_answers(
@@ -142,10 +164,10 @@ def run_answers(
     prices: dict[str, Any] | None = None,
     repeats: int = 1,
 ) -> Outcome:
-    """Put questions to models; the same call again asks only what failed or was not asked.
+    """Put questions to models; what was answered in the same folder, with the same settings, is not asked again.
 
-    Each repeat is an Inspect task of its own, so that whatever repeats a later run asks for, nothing that was
-    answered is asked again.
+    Whatever questions and repeats earlier runs asked for: a later one asks only for those that are missing or failed.
+    Answers to an earlier bank, earlier contexts or an earlier prompt do not count as answered.
 
     Parameters
     ----------
@@ -176,19 +198,20 @@ def run_answers(
     SombError
         If a log cannot be written, or the run was interrupted.
     """
-    from somb_utils.llm.run.tasks import spaceomics
+    from somb_utils.llm.run.tasks import answering, question_sample
 
     if repeats < 1:
         raise UsageError(f"--repeats: give at least 1, not {repeats}")
-    prices = prices if prices is not None else cost.load_prices()
-    _need_prices(models, prices, max_cost)
-    opened = open_models(models, settings)
-    budget = cost.Budget(max_cost, prices)
-    cost.use(budget)
-    chosen = {name: value for name, value in filters.items() if value is not None}
-    tasks = [spaceomics(**chosen, scored=False)]
-    tasks += [spaceomics(**chosen, scored=False, repeat=number) for number in range(2, repeats + 1)]
-    return _outcome(log_dir, _eval(tasks, opened, log_dir, settings), budget)
+    budget = _budget(models, prices, max_cost, settings.batch)
+    questions, ended = load_bank(**filters), answers_in(log_dir)
+    tasks, wanted = [], []
+    for model in open_models(models, settings):
+        asked = wanted_answers(str(model), questions, repeats, settings)
+        samples = [question_sample(question, number) for question, number in missing(asked, ended)]
+        wanted += list(asked)
+        tasks += [answering(samples, model)] if samples else []
+    _eval(tasks, log_dir, settings)
+    return _outcome(log_dir, wanted, answers_in(log_dir), budget)
 
 
 def judged_answers(paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -207,12 +230,19 @@ def judged_answers(paths: Sequence[Path]) -> list[dict[str, Any]]:
     Raises
     ------
     UsageError
-        If there is none, or a question is not in the bank.
+        If there is none, a question is not in the bank, or bank or contexts have changed since.
     """
     table = logs.load(paths).answers
     table = table[table["status"].isin(["ok", "truncated"])]
     if table.empty:
         raise UsageError("There is no answer to judge in the logs")
+    material = in_words(answer_digests()).partition(", prompt")[0]
+    changed = table[(table["digests"] != "") & ~table["digests"].str.startswith(material)]
+    if len(changed):
+        raise UsageError(
+            f"{len(changed)} answers, as in {changed['source'].iloc[0]}, are to another version of the questions or "
+            "contexts. `somb llm run` asks for them anew"
+        )
     foreign = sorted(set(table["question_id"]) - {question.id for question in load_bank()})
     if foreign:
         raise UsageError(f"These answers are to questions that are not in the bank: {', '.join(foreign[:5])}")
@@ -221,13 +251,9 @@ def judged_answers(paths: Sequence[Path]) -> list[dict[str, Any]]:
         fingerprint = evaluation.digest(row["answer"])
         about = {name: row[name] for name in ("question_id", "modality", "difficulty", "kind", "question", "answer")}
         ids = {"answer_model": row["model"], "answer_epoch": int(row["epoch"])}
-        rows.append(about | ids | {"sample_id": f"{row['question_id']}-{row['epoch']}-{fingerprint}"})
+        name = f"{row['model'].replace('/', '--')}-{row['question_id']}-{row['epoch']}-{fingerprint}"
+        rows.append(about | ids | {"sample_id": name})
     return rows
-
-
-def judge_task_name(model: str, per_dimension: bool) -> str:
-    """Return the name of the task that judges a model's answers."""
-    return f"judging-{model.replace('/', '--')}" + ("-per-dimension" if per_dimension else "")
 
 
 def run_judges(
@@ -239,7 +265,9 @@ def run_judges(
     max_cost: float | None = None,
     prices: dict[str, Any] | None = None,
 ) -> Outcome:
-    """Put answers to judges; the same call again makes only the requests that are missing.
+    """Put answers to judges; a later call makes only the requests that are missing.
+
+    Verdicts that do not count, because the judge's reply was not valid, are asked for again.
 
     Parameters
     ----------
@@ -268,16 +296,13 @@ def run_judges(
     """
     from somb_utils.llm.run.tasks import judging
 
-    prices = prices if prices is not None else cost.load_prices()
-    _need_prices(judges, prices, max_cost)
-    opened = open_models(judges, replace(settings, temperature=0.0), JUDGE_TOKENS)
-    budget = cost.Budget(max_cost, prices)
-    cost.use(budget)
-    by_model: dict[str, list[dict[str, Any]]] = {}
-    for row in answers:
-        by_model.setdefault(row["answer_model"], []).append(row)
+    budget = _budget(judges, prices, max_cost, settings.batch)
     scope = hashlib.sha256(str(log_dir.resolve()).encode()).hexdigest()[:12]
-    tasks = [
-        judging(judge_task_name(model, per_dimension), rows, per_dimension, scope) for model, rows in by_model.items()
-    ]
-    return _outcome(log_dir, _eval(tasks, opened, log_dir, settings), budget)
+    ended, tasks, wanted = verdicts_in(log_dir), [], []
+    for judge in open_models(judges, replace(settings, temperature=0.0), JUDGE_TOKENS):
+        asked = wanted_verdicts(str(judge), answers, per_dimension)
+        rows = missing(asked, ended)
+        wanted += list(asked)
+        tasks += [judging(rows, judge, per_dimension, scope)] if rows else []
+    _eval(tasks, log_dir, settings)
+    return _outcome(log_dir, wanted, verdicts_in(log_dir), budget)

@@ -8,20 +8,22 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
+from somb_utils.errors import UsageError
 from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.judge.verdicts import FLAGS
 
 ABOUT = ["model", "question_id", "epoch", "modality", "difficulty", "kind"]
 ANSWERS = [
     *ABOUT, "question", "status", "reason", "answer", "input_tokens", "output_tokens", "cost", "seconds",
-    "completed_at", "source",
+    "settings", "digests", "completed_at", "source",
 ]  # fmt: skip
 JUDGEMENTS = [
     *ABOUT, "judge", "mode", "status", "reason", *DIMENSIONS, "weighted_score", "judge_weighted_score",
     *FLAGS, "justification", "strengths", "weaknesses", "missed_points", "input_tokens", "output_tokens",
-    "cost", "seconds", "answer_digest", "completed_at", "source",
+    "cost", "seconds", "answer_digest", "digests", "completed_at", "source",
 ]  # fmt: skip
 KEY = ["model", "question_id", "epoch"]
+PARTS = ("bank", "contexts", "prompt", "rubric")
 
 
 def _moment(text: str) -> str:
@@ -49,12 +51,14 @@ class _Row(BaseModel):
     output_tokens: int = Field(ge=0, lt=2**53)
     cost: float
     seconds: float | None
+    digests: str = Field("", pattern=rf"^((^|, )({'|'.join(PARTS)}) [0-9a-f]{{8}})*$")
     completed_at: Annotated[str, AfterValidator(_moment)] = ""
     source: str
 
 
 class _Answer(_Row):
     question: str
+    settings: str = ""
     status: Literal["ok", "truncated", "refused", "empty", "failed", "not_asked"]
     answer: str
 
@@ -94,6 +98,27 @@ class Evaluation:
         """The judgements that count: those with a valid verdict."""
         return self.judgements[self.judgements["status"] == "scored"]
 
+    @property
+    def versions(self) -> dict[str, dict[str, str]]:
+        """Digests of bank, contexts, rubric and prompts, each with the name of a log or file that carries it."""
+        found: dict[str, dict[str, str]] = {}
+        for role, frame, parts in (("answers", self.answers, PARTS[:-1]), ("judges", self.judgements, PARTS)):
+            for text, source in frame.drop_duplicates("digests")[["digests", "source"]].itertuples(index=False):
+                digests = dict(entry.split(" ") for entry in text.split(", ")) if text else {}
+                for part in parts:
+                    name = f"prompt of {role}" if part == "prompt" else part
+                    found.setdefault(name, {}).setdefault(digests.get(part, "not recorded"), source)
+        return found
+
+    def need_one_version(self) -> None:
+        """Refuse answers and verdicts that rest on different banks, contexts, rubrics or prompts."""
+        for name, digests in self.versions.items():
+            if len(digests) > 1:
+                found = ", ".join(f"{digest} ({source})" for digest, source in digests.items())
+                raise UsageError(
+                    f"The logs differ in {name}: {found}. Report them apart, or together with `somb llm report --mixed`"
+                )
+
 
 def digest(answer: str) -> str:
     """Return a short fingerprint of an answer."""
@@ -120,11 +145,12 @@ def evaluation(answers: list[dict[str, Any]], judgements: list[dict[str, Any]]) 
                 frame[name] = pd.to_numeric(frame[name])
     for name in FLAGS:
         j[name] = j[name].astype("boolean")
+    for frame, columns in ((a, ["settings", "digests"]), (j, ["digests"])):
+        frame[columns] = frame[columns].fillna("").astype(str)
     a = _latest(a, KEY, {"ok", "truncated", "refused"})
-    j = _latest(j, [*KEY, "judge"], {"scored"})
     if len(a) and len(j):
         current = a.set_index(KEY)["answer"].map(digest)
         at = pd.MultiIndex.from_frame(j[KEY])
         stale = (current.reindex(at).to_numpy() != j["answer_digest"].to_numpy()) & at.isin(current.index)
-        j = j[~stale].reset_index(drop=True)
-    return Evaluation(a, j)
+        j = j[~stale]
+    return Evaluation(a, _latest(j, [*KEY, "judge"], {"scored"}))

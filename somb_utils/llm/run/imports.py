@@ -12,6 +12,7 @@ from somb_utils.errors import SombError
 from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.judge.verdicts import FLAGS, counted
 from somb_utils.llm.run.evaluation import digest, evaluation
+from somb_utils.llm.run.providers import ANSWER_TOKENS, full_name, judge_name
 
 LARGEST_FILE = 64 * 2**20
 KINDS = {"cross_mission_comparison": "cross_mission"}
@@ -38,7 +39,16 @@ def read_scored_document(path: Path) -> dict[str, Any]:
 
 
 def _model(metadata: dict[str, Any]) -> str:
-    return str(metadata["model"]).removeprefix("models/")
+    return full_name(str(metadata["model"]).removeprefix("models/"))
+
+
+def _status(result: dict[str, Any]) -> tuple[str, str]:
+    """Return how an answer ended; files do not state that the token limit cut it, but its length does."""
+    if not result.get("success") or not str(result.get("response") or "").strip():
+        return "failed", "no answer in the file"
+    if result.get("output_tokens") == ANSWER_TOKENS:
+        return "truncated", f"it ends at exactly {ANSWER_TOKENS:,} tokens, the limit of the published evaluation"
+    return "ok", ""
 
 
 def _judgement(about: dict[str, Any], judge: str, scores: dict[str, Any], source: str) -> dict[str, Any]:
@@ -100,6 +110,8 @@ def read_scored_file(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, A
     metadata = document["metadata"]
     answers, judgements = [], []
     try:
+        mode = str(metadata.get("scoring_mode", "combined"))
+        judge = judge_name(full_name(str(metadata.get("judge_model", ""))), mode)
         for result in document["results"]:
             about = {
                 "model": _model(metadata), "question_id": result["question_id"], "epoch": 1,
@@ -107,11 +119,11 @@ def read_scored_file(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, A
                 "kind": KINDS.get(result["category"], result["category"]),
             }  # fmt: skip
             text = result.get("response") or ""
-            ok = bool(result.get("success")) and bool(text.strip())
+            status, reason = _status(result)
             answers.append(
                 about
                 | {"question": result["question"], "answer": text, "source": path.name, "cost": math.nan}
-                | {"status": "ok" if ok else "failed", "reason": "" if ok else "no answer in the file"}
+                | {"status": status, "reason": reason}
                 | {
                     "input_tokens": result.get("input_tokens", 0),
                     "output_tokens": result.get("output_tokens", 0),
@@ -119,9 +131,9 @@ def read_scored_file(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, A
                 | {"seconds": result.get("response_time_sec")}
             )
             scores = result.get("scores")
-            if scores and ok:
-                row = _judgement(about, str(metadata["judge_model"]), scores, path.name)
-                judgements.append(row | {"mode": metadata.get("scoring_mode", ""), "answer_digest": digest(text)})
+            if scores and status != "failed":
+                row = _judgement(about, judge, scores, path.name)
+                judgements.append(row | {"mode": mode, "answer_digest": digest(text)})
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise SombError(f"{path} is not a scored file of the known form: {error!r}") from error
     return answers, judgements

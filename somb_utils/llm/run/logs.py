@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,12 @@ from pydantic import ValidationError
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.judge.verdicts import counted
-from somb_utils.llm.run.cost import cost, load_prices, price_of
+from somb_utils.llm.run import cost
+from somb_utils.llm.run.cost import load_prices, price_of
 from somb_utils.llm.run.evaluation import ABOUT, ROWS, Evaluation, digest, evaluation
 from somb_utils.llm.run.imports import is_scored_file, read_scored_file
+from somb_utils.llm.run.prompts import in_words
+from somb_utils.llm.run.providers import judge_name
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
@@ -75,7 +79,7 @@ def _money(usage: "dict[str, ModelUsage]", prices: dict[str, Any]) -> tuple[int,
     dollars = 0.0
     for model, used in usage.items():
         price = price_of(model, prices)
-        dollars += cost(price, used) if price else math.nan
+        dollars += cost.cost(price, used) if price else math.nan
     return sent, received, dollars
 
 
@@ -109,21 +113,20 @@ def _answer_row(sample: "EvalSample", model: str, prices: dict[str, Any], source
 
 
 def _judgement_row(
-    sample: "EvalSample", about: dict[str, Any], judge: str, prices: dict[str, Any], source: str
+    sample: "EvalSample", about: dict[str, Any], judge: str, mode: str, prices: dict[str, Any], source: str
 ) -> dict[str, Any]:
     score = (sample.scores or {}).get("rubric")
     usage = {name: u for name, u in sample.model_usage.items() if name == judge}
     sent, received, dollars = _money(usage, prices)
     row: dict[str, Any] = about | {
-        "judge": judge, "mode": "", "status": "unscored", "reason": "judge_failed", "input_tokens": sent,
-        "output_tokens": received, "cost": dollars, "seconds": sample.working_time, "source": source,
-        "completed_at": sample.completed_at or "",
+        "judge": judge_name(judge, mode), "mode": mode, "status": "unscored", "reason": "judge_failed",
+        "input_tokens": sent, "output_tokens": received, "cost": dollars, "seconds": sample.working_time,
+        "source": source, "completed_at": sample.completed_at or "",
         "answer_digest": digest(sample.output.completion or str(sample.metadata.get("answer", ""))),
     }  # fmt: skip
     if score is None:
         return row | {"reason": f"judge_failed: {sample.error.message[:300]}" if sample.error else "judge_failed"}
     details = score.metadata or {}
-    row["mode"] = details.get("mode", "")
     if not isinstance(score.value, dict):
         return row | {"reason": str(score.reason or "unscored"), "justification": score.explanation or ""}
     if not sample.output.completion.strip():
@@ -136,25 +139,36 @@ def _judgement_row(
     return row | {"status": "scored", "reason": "", "justification": details.get("justification", "")} | verdict | lists
 
 
+def settings_in_words(temperature: float | None, max_tokens: int | None) -> str:
+    """Return how answers were asked for, as the text that stands in the tables of an evaluation."""
+    parts = [] if temperature is None else [f"temperature {temperature:g}"]
+    return ", ".join(parts + ([] if max_tokens is None else [f"at most {max_tokens} tokens"]))
+
+
 def _rows(log: "EvalLog", prices: dict[str, Any], source: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     answers, judgements = [], []
+    metadata = log.eval.metadata or {}
+    config = log.plan.config.merge(log.eval.model_generate_config)
+    prices = cost.discounted(prices, log.eval.model) if config.batch else prices
+    asked = {"settings": settings_in_words(config.temperature, config.max_tokens)}
+    asked["digests"] = in_words(metadata.get("digests", {}))
+    judged = {"digests": in_words(metadata.get("judge_digests", {}))}
     for sample in log.samples or []:
         if "question_id" not in sample.metadata:
             continue
         if "answer_model" in sample.metadata:
             about = _about(sample, sample.metadata["answer_model"], sample.metadata["answer_epoch"])
-            row = _judgement_row(sample, about, log.eval.model, prices, source)
-            if (log.eval.metadata or {}).get("per_dimension"):
-                row |= {"judge": f"{row['judge']} (per dimension)", "mode": "per_dimension"}
-            judgements.append(row)
+            mode = "per_dimension" if metadata.get("per_dimension") else "combined"
+            judgements.append(_judgement_row(sample, about, log.eval.model, mode, prices, source) | judged)
             continue
-        row = _answer_row(sample, log.eval.model, prices, source)
+        row = _answer_row(sample, log.eval.model, prices, source) | asked
         answers.append(row)
         score = (sample.scores or {}).get("rubric")
-        judge = (score.metadata or {}).get("judge") if score is not None else None
-        if judge:
+        details = (score.metadata or {}) if score is not None else {}
+        if details.get("judge"):
             about = {name: row[name] for name in ABOUT}
-            judgements.append(_judgement_row(sample, about, judge, prices, source))
+            judge, mode = details["judge"], details.get("mode", "combined")
+            judgements.append(_judgement_row(sample, about, judge, mode, prices, source) | judged)
     return answers, judgements
 
 
@@ -169,7 +183,7 @@ def _why(error: Exception) -> str:
     return f"{kind} {first['loc'][1]} (from 0), {field}: {first['msg']}{more}"
 
 
-def load(paths: Iterable[Path]) -> Evaluation:
+def load(paths: Iterable[Path], prices: dict[str, Any] | None = None) -> Evaluation:
     """Read an evaluation.
 
     Weighted scores are computed here from the levels, whatever a log or file states.
@@ -178,6 +192,8 @@ def load(paths: Iterable[Path]) -> Evaluation:
     ----------
     paths
         Inspect logs, folders of logs, and published scored files (``.json``).
+    prices
+        Prices by model, as `load_prices` gives them (the default).
 
     Returns
     -------
@@ -191,10 +207,29 @@ def load(paths: Iterable[Path]) -> Evaluation:
     SombError
         If a file is neither a log nor a scored file, or has no answer to a question of this benchmark.
     """
-    prices = load_prices()
+    found = _load(find(paths), prices)
+    if found.answers.empty and found.judgements.empty:
+        raise SombError("There is no answer to a question of this benchmark in the logs")
+    return found
+
+
+def load_folder(folder: Path) -> Evaluation:
+    """Read whatever logs a run's folder has, those of a killed run included; a new folder has none."""
+    from inspect_ai.log import recover_eval_log, recoverable_eval_logs
+
+    if not folder.is_dir():
+        return evaluation([], [])
+    with suppress(Exception):  # inspect raises whatever its parsers do; a file that cannot be read is named below
+        for killed in recoverable_eval_logs(str(folder)):
+            recover_eval_log(killed.log.name, cleanup=False)
+    return _load(sorted(p for p in folder.rglob("*.eval") if not p.name.startswith(".")), None)
+
+
+def _load(paths: Iterable[Path], prices: dict[str, Any] | None) -> Evaluation:
+    prices = prices if prices is not None else load_prices()
     answers: list[dict[str, Any]] = []
     judgements: list[dict[str, Any]] = []
-    for path in find(paths):
+    for path in paths:
         try:
             rows = read_scored_file(path) if is_scored_file(path) else _rows(read_log(path), prices, path.name)
             ROWS.validate_python(rows)
@@ -202,6 +237,4 @@ def load(paths: Iterable[Path]) -> Evaluation:
             raise SombError(f"{path} is not a log of this benchmark: {_why(error)}") from error
         answers += rows[0]
         judgements += rows[1]
-    if not answers and not judgements:
-        raise SombError("There is no answer to a question of this benchmark in the logs")
     return evaluation(answers, judgements)

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from somb_utils.llm.bank.questions import load_bank
 from somb_utils.llm.bank.schema import DIMENSIONS, Question
 from somb_utils.llm.judge.prompts import judge_prompts
 from somb_utils.llm.run import cost
+from somb_utils.llm.run.missing import answers_in, missing, verdicts_in, wanted_answers, wanted_verdicts
 from somb_utils.llm.run.models import Settings
+from somb_utils.llm.run.prompts import SYSTEM, question_prompt
 from somb_utils.llm.run.providers import ANSWER_TOKENS, JUDGE_TOKENS, token_limit
 
 TYPICAL_ANSWER, TYPICAL_VERDICT = 900, 650
@@ -36,32 +39,43 @@ def estimate(
     tokens_in = sum(cost.tokens(prompt) for prompt in prompts)
     tokens_out = len(prompts) * min(limit, TYPICAL_VERDICT if judging else TYPICAL_ANSWER)
     most_out = len(prompts) * limit
-    price = cost.price_of(model, prices)
+    price = cost.price_of(model, cost.discounted(prices, model) if settings.batch else prices)
     dollars = (tokens_in * price.input + tokens_out * price.output) / 1e6 if price else None
     highest = (tokens_in * price.input + most_out * price.output) / 1e6 if price else None
     return Estimate(model, len(prompts), tokens_in, tokens_out, most_out, dollars, highest)
 
 
 def plan_answers(
-    models: Sequence[str], questions: Sequence[Question], prices: dict[str, Any], settings: Settings
+    models: Sequence[str],
+    questions: Sequence[Question],
+    repeats: int,
+    log_dir: Path,
+    prices: dict[str, Any],
+    settings: Settings,
 ) -> list[Estimate]:
-    """Return an estimate for each model that is to answer the questions."""
-    from somb_utils.llm.run.tasks import SYSTEM, question_prompt
-
-    texts = [SYSTEM + question_prompt(question) for question in questions]
-    return [estimate(model, texts, prices, settings) for model in models]
+    """Return an estimate for each model of the answers that the folder lacks."""
+    ended, estimates = answers_in(log_dir), []
+    for model in models:
+        asked = missing(wanted_answers(model, questions, repeats, settings), ended)
+        texts = [SYSTEM + question_prompt(question) for question, _ in asked]
+        estimates.append(estimate(model, texts, prices, settings))
+    return estimates
 
 
 def plan_judging(
     judges: Sequence[str],
     answers: Sequence[dict[str, Any]],
     per_dimension: bool,
+    log_dir: Path,
     prices: dict[str, Any],
     settings: Settings,
 ) -> list[Estimate]:
-    """Return an estimate for each judge that is to grade the answers."""
+    """Return an estimate for each judge of the verdicts that the folder lacks."""
     bank = {question.id: question for question in load_bank()}
     parts = (*DIMENSIONS, "flags") if per_dimension else ("combined",)
-    asked = [a for a in answers if a["question_id"] in bank]
-    texts = ["".join(judge_prompts(bank[a["question_id"]], a["answer"], part)) for a in asked for part in parts]
-    return [estimate(judge, texts, prices, settings, judging=True) for judge in judges]
+    ended, estimates = verdicts_in(log_dir), []
+    for judge in judges:
+        asked = missing(wanted_verdicts(judge, answers, per_dimension), ended)
+        texts = ["".join(judge_prompts(bank[a["question_id"]], a["answer"], part)) for a in asked for part in parts]
+        estimates.append(estimate(judge, texts, prices, settings, judging=True))
+    return estimates

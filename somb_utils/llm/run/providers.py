@@ -36,6 +36,22 @@ def family(model: str) -> str:
     return next((known_services[name] for name in reversed(services) if name in known_services), bare)
 
 
+def judge_name(model: str, mode: str) -> str:
+    """Return what a judge is called: its model's name, with the mode where it is not the usual one."""
+    return f"{model} (per dimension)" if mode == "per_dimension" else model
+
+
+def full_name(bare: str) -> str:
+    """Return a model's name with its maker's own provider, as logs state it, where a file states the bare name."""
+    provider = None if "/" in bare else _facts()["own_provider"].get(family(bare))
+    return f"{provider}/{bare}" if provider else bare
+
+
+def batch_price(model: str) -> float:
+    """Return the price of a request in batch mode as a share of the usual price."""
+    return float(_facts()["batch_price"].get(model.partition("/")[0], 1))
+
+
 def provider_notes() -> list[str]:
     """Return what a reader of a report should know of the providers."""
     return list(_facts()["notes"])

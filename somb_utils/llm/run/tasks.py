@@ -11,6 +11,7 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import (
     CachePolicy,
     ChatMessage,
+    ChatMessageAssistant,
     ChatMessageSystem,
     ChatMessageUser,
     GenerateConfig,
@@ -26,22 +27,19 @@ from inspect_ai.util import json_schema
 from tenacity import RetryError
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.bank.questions import load_bank, load_context
+from somb_utils.llm.bank.questions import load_bank
 from somb_utils.llm.bank.schema import DIMENSIONS, Question
-from somb_utils.llm.judge.prompts import judge_prompts
+from somb_utils.llm.judge.prompts import again_prompt, judge_prompts
 from somb_utils.llm.judge.verdicts import read_reply, reply_model, weighted_score
 from somb_utils.llm.run import (
     cost,
     offline,  # noqa: F401  (registers the offline model)
 )
+from somb_utils.llm.run.prompts import SYSTEM, answer_digests, judge_digests, question_prompt
 from somb_utils.llm.run.providers import ANSWER_TOKENS, JUDGE_TOKENS, token_limit
 from somb_utils.llm.run.redaction import redact, redacting
 
 CUT = ("max_tokens", "model_length")
-SYSTEM = """\
-You are an expert in space biology, omics and statistics. Answer the question from the context given and \
-your own knowledge. Give figures where they matter, say where they come from, explain your reasoning, and \
-state how sure you can be given the data."""
 
 
 class EmptyAnswerError(SombError):
@@ -62,18 +60,12 @@ def _named_failures() -> Iterator[None]:
         raise ProviderError(f"{type(last).__name__}: {redact(str(last))}") from None
 
 
-def question_prompt(question: Question) -> str:
-    """Return what an answering model is asked: the contexts and the question, never the key facts."""
-    contexts = "\n\n".join(f"# Context: {name}\n{load_context(name).strip()}" for name in question.contexts)
-    return f"{contexts}\n\n# Question\n{question.question}"
-
-
 def question_sample(question: Question, repeat: int = 1) -> Sample:
     """Return the Inspect sample of a question; repeats after the first carry their number."""
     about: dict[str, Any] = {"repeat": repeat} if repeat > 1 else {}
     about |= question.model_dump(include={"modality", "difficulty", "kind", "question"})
     return Sample(
-        id=question.id,
+        id=f"{question.id}-{repeat}" if repeat > 1 else question.id,
         input=[ChatMessageSystem(content=SYSTEM), ChatMessageUser(content=question_prompt(question))],
         metadata={"question_id": question.id, **about},
     )
@@ -130,16 +122,26 @@ def _schema(part: str) -> ResponseSchema:
 
 
 async def _ask(model: Model, question: Question, text: str, part: str, scope: str) -> tuple[ModelOutput, Any, str]:
-    """Return the judge's output, its validated reply (or None) and the reason why it does not count."""
+    """Return the judge's output, its validated reply (or None) and the reason why it does not count.
+
+    A judge whose reply is not valid is told why and asked once more; this second reply is never taken from the cache.
+    """
     system, user = judge_prompts(question, text, part)
-    config = GenerateConfig(
-        temperature=0.0,
-        max_tokens=model.config.max_tokens or token_limit(str(model), JUDGE_TOKENS),
-        response_schema=_schema(part),
-    )
+    messages: list[ChatMessage] = [ChatMessageSystem(content=system), ChatMessageUser(content=user)]
     cache = CachePolicy(expiry=None, scopes={"logs": scope}) if scope and part != "combined" else False
-    async with cost.current().call(str(model), system + user, config.max_tokens or JUDGE_TOKENS) as usages:
-        messages: list[ChatMessage] = [ChatMessageSystem(content=system), ChatMessageUser(content=user)]
+    output, reply, reason = await _ask_once(model, messages, part, cache)
+    if reason.startswith("judge_invalid"):
+        messages += [ChatMessageAssistant(content=output.completion), ChatMessageUser(content=again_prompt(reason))]
+        output, reply, reason = await _ask_once(model, messages, part, False)
+    return output, reply, reason
+
+
+async def _ask_once(
+    model: Model, messages: list[ChatMessage], part: str, cache: CachePolicy | bool
+) -> tuple[ModelOutput, Any, str]:
+    limit = model.config.max_tokens or token_limit(str(model), JUDGE_TOKENS)
+    config = GenerateConfig(temperature=0.0, max_tokens=limit, response_schema=_schema(part))
+    async with cost.current().call(str(model), "".join(message.text for message in messages), limit) as usages:
         with _named_failures():
             output = await model.generate(messages, config=config, cache=cache)
         usages.extend([output.usage] if output.usage else [])
@@ -218,8 +220,6 @@ def spaceomics(
     seed: int = 42,
     judge: str | None = None,
     per_dimension: bool = False,
-    scored: bool = True,
-    repeat: int = 1,
 ) -> Task:
     """SpaceOmicsBench's questions, judged by the rubric.
 
@@ -231,26 +231,40 @@ def spaceomics(
     except UsageError as error:  # inspect's command shows this one without a traceback
         raise PrerequisiteError(str(error)) from None
     return Task(
-        dataset=MemoryDataset([question_sample(q, repeat) for q in questions], name="SpaceOmicsBench"),
+        dataset=MemoryDataset([question_sample(question) for question in questions], name="SpaceOmicsBench"),
         solver=answer(),
-        scorer=rubric(judge, per_dimension) if scored else None,
+        scorer=rubric(judge, per_dimension),
         config=GenerateConfig(temperature=0.3),
-        version=1,
+        version=2,
+        metadata={"digests": answer_digests(), "judge_digests": judge_digests()},
     )
 
 
-def judging(name: str, answers: Iterable[dict[str, Any]], per_dimension: bool = False, scope: str = "") -> Task:
-    """Return the task that judges stored answers (rows of `judged_answers`) with the model of the eval."""
+def answering(samples: list[Sample], model: Model) -> Task:
+    """Return the task that puts questions to a model; its answers are judged later."""
+    return Task(
+        name="answering",
+        dataset=MemoryDataset(samples, name="SpaceOmicsBench"),
+        solver=answer(),
+        model=model,
+        version=2,
+        metadata={"digests": answer_digests()},
+    )
+
+
+def judging(answers: Iterable[dict[str, Any]], model: Model, per_dimension: bool = False, scope: str = "") -> Task:
+    """Return the task in which a model judges stored answers (rows of `judged_answers`)."""
     samples = [
         Sample(id=a["sample_id"], input=a["question"], metadata={k: v for k, v in a.items() if k != "sample_id"})
         for a in answers
     ]
     return Task(
-        name=name,
-        dataset=MemoryDataset(samples, name=name),
+        name="judging-per-dimension" if per_dimension else "judging",
+        dataset=MemoryDataset(samples, name="judging"),
         solver=stored_answer(),
         scorer=rubric(per_dimension=per_dimension, by_eval_model=True, scope=scope),
         config=GenerateConfig(temperature=0.0),
-        version=1,
-        metadata={"per_dimension": per_dimension},
+        model=model,
+        version=2,
+        metadata={"per_dimension": per_dimension, "judge_digests": judge_digests()},
     )

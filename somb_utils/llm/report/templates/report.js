@@ -61,7 +61,6 @@
       const scores = row.verdicts.map((v) => v.score).filter((score) => score !== null);
       return {
         ...row, ...data.questions[row.question_id],
-        score: scores.length ? scores.reduce((a, b) => a + b, 0) / scores.length : null,
         apart: scores.length > 1 ? Math.max(...scores) - Math.min(...scores) : -1,
         flags: unique(row.verdicts.flatMap((v) => v.flags)),
       };
