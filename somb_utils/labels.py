@@ -22,6 +22,12 @@ def interval(low: float, high: float) -> str:
     return "" if pd.isna(low) else f"[{low:.3f}, {high:.3f}]"
 
 
+def intervals(score: Any) -> tuple[str, ...]:
+    """Return a row's interval as text; or its two, named, where missions or tissues are left out."""
+    new, these = interval(score.low, score.high), getattr(score, "low_these", None)
+    return (new,) if pd.isna(these) else (f"new {new}", f"these {interval(these, score.high_these)}")
+
+
 BEST_MARK, CHANCE_MARK = "*", "‡"
 BEST_NOTE = f"{BEST_MARK} in the best set: a multiple comparison with the best cannot exclude it"
 THESE_NOTE = (
@@ -42,12 +48,11 @@ def wide(summary: pd.DataFrame, newline: str = "\n", above: pd.Series | None = N
         counts = {"failed": row.failed, "undefined": row.undefined}
         left_out = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
         score = plus_minus(row.mean, row.sd) + "".join(f" {mark}" for mark, on in marked.items() if on)
-        ends, these = interval(row.low, row.high), interval(row.low_these, row.high_these)
-        intervals = (f"new {ends}", f"these {these}") if these else (ends,)
-        return newline.join(part for part in (score, *intervals, left_out and f"({left_out})") if part)
+        return newline.join(part for part in (score, *intervals(row), left_out and f"({left_out})") if part)
 
-    ends = summary.reindex(columns=[*summary, *({"low_these", "high_these"} - set(summary))])
-    scores = summary.assign(text=[text(*row) for row in zip(ends.itertuples(), marks.to_dict("records"), strict=True)])
+    scores = summary.assign(
+        text=[text(*row) for row in zip(summary.itertuples(), marks.to_dict("records"), strict=True)]
+    )
     table = scores.pivot(index="task", columns="model", values="text").fillna("")[summary["model"].unique()]
     first = scores.drop_duplicates("task").set_index("task")
     table.insert(0, "metric", first["metric"])

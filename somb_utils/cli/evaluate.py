@@ -111,7 +111,7 @@ def _validated(
 def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
-    from somb_utils.labels import interval, plus_minus
+    from somb_utils.labels import interval, intervals, plus_minus
 
     rows = []
     row: Any
@@ -122,7 +122,7 @@ def _shown(table: "pd.DataFrame") -> "pd.DataFrame":
                 "task": row.task,
                 "metric": row.metric,
                 "score": plus_minus(row.mean, row.sd) + (f" ({row.undefined} undefined)" if row.undefined else ""),
-                "95 % interval": interval(row.low, row.high),
+                "95 % interval": " ".join(intervals(row)),
                 "chance": f"{row.chance:.3f}",
                 "best baseline": baseline and f"{row.baseline_mean:.3f} {baseline} ({row.best_baseline})",
             }

@@ -35,8 +35,8 @@ def run_source(
         "protocol": protocol,
         "label": f"this run, {protocol} protocol",
         "badge": badge,
-        "note": f"{origin} {protocol.capitalize()} protocol; intervals from {n_bootstrap} bootstrap replicates. "
-        + submissions,
+        "note": f"{origin} {protocol.capitalize()} protocol; intervals from {n_bootstrap} bootstrap replicates, where "
+        "missions or tissues are left out for new ones. " + submissions,
         "rows": _rows(results, summary) + rows,
         "composite": _composite(composite),
     }

@@ -110,10 +110,10 @@ def validate(
     folder = Path(folder)
     if protocol not in PROTOCOLS:
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
-    selected = select_tasks(tasks)
+    selected = select_tasks("*" if tasks is None else tasks)
     table = folder / _TABLE if folder.is_dir() else folder
     if table.name == _TABLE and table.is_file():
-        return _of_run(table, selected, protocol, resolve_source(source, task_tables(selected)), model)
+        return _of_run(table, selected, protocol, source, model)
     if model is not None:
         raise UsageError(f"--model picks from a run, and {folder} has no {_TABLE}")
     if not folder.is_dir():
@@ -146,7 +146,7 @@ def other_protocols(task: str | Task, protocol: Protocol, source: Source) -> Cal
 
 
 def _of_run(
-    file: Path, selected: list[Task], protocol: Protocol, where: Source, model: str | None
+    file: Path, selected: list[Task], protocol: Protocol, source: SourceLike, model: str | None
 ) -> tuple[dict[str, Submission], list[str]]:
     """Check one model's predictions in a run's table."""
     try:
@@ -162,17 +162,18 @@ def _of_run(
         shown = ", ".join(map(str, present[:20]))
         raise UsageError(f"{file} has predictions of {shown}; name one of them with --model")
     frame = frame[frame["model"] == (model or present[0])]
+    predicted = [task for task in selected if task.id in set(frame["task"])]
+    where = resolve_source(source, task_tables(predicted))
     lines: list[str] = []
     submissions = {}
-    for task in selected:
+    for task in predicted:
         rows = frame[frame["task"] == task.id]
-        if len(rows):
-            problems = Problems(f"{_TABLE}, {task.id}")
-            data = load_task(task, protocol, where)
-            columns = {name: rows[name].tolist() for name in PREDICTION_COLUMNS}
-            predictions = codec.check(columns, data, other_protocols(task, protocol, where), problems)
-            submissions[task.id] = Submission(data, predictions, hashlib.sha256(content).hexdigest())
-            lines += problems.lines()
+        problems = Problems(f"{_TABLE}, {task.id}")
+        data = load_task(task, protocol, where)
+        columns = {name: rows[name].tolist() for name in PREDICTION_COLUMNS}
+        predictions = codec.check(columns, data, other_protocols(task, protocol, where), problems)
+        submissions[task.id] = Submission(data, predictions, hashlib.sha256(content).hexdigest())
+        lines += problems.lines()
     _refuse(file, lines)
     return submissions, []
 
