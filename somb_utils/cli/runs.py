@@ -17,7 +17,6 @@ from somb_utils.errors import SombError, UsageError, printable
 if TYPE_CHECKING:
     from somb_utils.runs.plan import Plan
     from somb_utils.runs.results import RunResult
-    from somb_utils.tables.sources import Source
 
 
 def run(
@@ -74,7 +73,7 @@ def run(
     _print_summary(result, jobs, format)
     if controls:
         _controls(tasks, models, settings, format)
-    _report(result, tasks, settings["source"])
+    _report(result, tasks, settings)
 
 
 def ablate(
@@ -106,7 +105,7 @@ def ablate(
     loaded = [load_task(definition, protocol, settings["source"], name) for name in (None, *definition.ablations)]
     result = _fit(loaded, models, **settings, timeout=timeout, memory=memory, cluster=cluster)
     _print_summary(result, jobs, format)
-    _report(result, definition.id, settings["source"])
+    _report(result, definition.id, settings)
 
 
 def reproduce(
@@ -132,21 +131,21 @@ def reproduce(
     table = compare(result.summary(n_jobs=jobs))
     shown = fixed(table, "published", "here", "difference")
     print_frame(shown, format, title="Primary metric, published and reproduced")
-    _report(result, tasks, settings["source"])
+    _report(result, tasks, settings)
     wrong = table[table["verdict"] == "DIFFERS"]
     print(f"{len(table) - len(wrong)} of {len(table)} scores are within their tolerance", file=sys.stderr)
     if len(wrong):
         raise SombError(f"{len(wrong)} scores differ from the published ones by more than their tolerance")
 
 
-def _begin(tasks: str | None, protocol: str, data: str, out: Path | None) -> dict[str, Any]:
+def _begin(tasks: str | None, protocol: options.ProtocolName, data: str, out: Path | None) -> dict[str, Any]:
     """Print which tables and which folder a run uses; return them and the protocol."""
     from somb_utils.tables.sources import resolve_source
     from somb_utils.tasks.definitions import select_tasks, task_tables
 
     sys.path.insert(0, str(Path.cwd()))  # where a user's own model is
     try:
-        tables = task_tables(select_tasks(tasks))
+        tables = task_tables([task.under(protocol) for task in select_tasks(tasks)])
     except UsageError:
         tables = None  # the run or its plan reports the unknown task
     source = resolve_source(data, tables)
@@ -242,7 +241,7 @@ def _controls(tasks: str | None, models: list[str] | None, settings: dict[str, A
         print(printable(line, most=None), file=sys.stderr)
 
 
-def _report(result: "RunResult", tasks: str | None, source: "Source") -> None:
+def _report(result: "RunResult", tasks: str | None, settings: dict[str, Any]) -> None:
     """Name constant models and the tasks that were left out for want of tables, and fail if any fold has failed."""
     from somb_utils.runs.constant import constant_models
     from somb_utils.runs.runner import unavailable
@@ -250,7 +249,8 @@ def _report(result: "RunResult", tasks: str | None, source: "Source") -> None:
 
     for task, models in constant_models(result.predictions).items():
         print(f"constant: {', '.join(models)} on {task}: one prediction for all rows of a fold", file=sys.stderr)
-    for message in unavailable(select_tasks(tasks), source).values():
+    selected = [task.under(settings["protocol"]) for task in select_tasks(tasks)]
+    for message in unavailable(selected, settings["source"]).values():
         print(f"left out: {message}", file=sys.stderr)
     failures = result.failures()
     for row in failures.itertuples():

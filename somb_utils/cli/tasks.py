@@ -77,7 +77,7 @@ def doctor() -> None:
     from somb_utils.runs.cache import library_versions
     from somb_utils.runs.runner import unavailable
     from somb_utils.tables.sources import resolve_source
-    from somb_utils.tasks.definitions import select_tasks
+    from somb_utils.tasks.definitions import PROTOCOLS, select_tasks
 
     print(f"somb-utils {version('somb-utils')}, Python {platform.python_version()}, {os.cpu_count()} cores")
     print("libraries  " + ", ".join(f"{name} {it}{_load_problem(name)}" for name, it in library_versions().items()))
@@ -93,7 +93,7 @@ def doctor() -> None:
     print(f"cache      {cache_dir()}")
     source = resolve_source("auto")
     print(f"data       {source.describe()}" + (" (SOMB_DATA)" if os.environ.get("SOMB_DATA") else ""))
-    tasks = select_tasks()
+    tasks = [task.under(PROTOCOLS[0]) for task in select_tasks()]
     lacking_tables = unavailable(tasks, source)
     print(f"tasks      {len(tasks) - len(lacking_tables)} of {len(tasks)} can run")
     for message in lacking_tables.values():

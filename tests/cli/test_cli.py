@@ -17,6 +17,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 import somb_utils as somb
+from somb_utils.tasks.definitions import get_task
 
 ROOT = Path(__file__).parents[2]
 Command = Callable[..., tuple[int, str, str]]
@@ -122,6 +123,17 @@ def test_missing_tables_are_named_and_the_rest_runs(command: Command, open_data:
     assert code == 0 and pd.read_csv(StringIO(out))["task"].tolist() == ["A2"]
     assert "left out: A1: clinical_cbc.csv, clinical_cmp.csv is not among" in err
     assert command(*words, "--tasks", "A1")[0] == 1
+
+
+def test_a_table_that_the_protocol_alone_needs_is_named(command: Command, open_data: Path, tmp_path: Path) -> None:
+    for table in (*get_task("I2").tables, *get_task("I3").tables):
+        shutil.copy(open_data / "processed" / f"{table}.csv", tmp_path)
+    words = ("run", "--data", tmp_path, "--models", "majority", "--jobs", 1, "--format", "csv", "--tasks")
+    code, _, err = command(*words, "I2,I*")
+    assert code == 1 and "I2: gt_conserved_pathways_i4_pbmc.csv is not among" in err
+    code, out, err = command(*words, "I*")
+    assert code == 0 and pd.read_csv(StringIO(out))["task"].tolist() == ["I3"]
+    assert "left out: I2: gt_conserved_pathways_i4_pbmc.csv is not among" in err
 
 
 def test_the_catalogue_shows_every_task(command: Command) -> None:
