@@ -117,9 +117,9 @@ def _tasks(
     tasks: str | Sequence[str] | None, protocol: Protocol, source: SourceLike, problems: list[str], left_out: list[str]
 ) -> list[TaskData]:
     """Return the tasks that can be loaded; one that was not named by its id may lack its tables."""
-    words = [word for word in (tasks.split(",") if isinstance(tasks, str) else tasks or ["*"]) if word.strip()]
+    words = [word for word in (tasks.split(",") if isinstance(tasks, str) else tasks or ()) if word.strip()]
     selected: dict[str, Task] = {}
-    for word in words or [""]:
+    for word in [None] if tasks is None else words or [""]:
         with _noting(problems):
             selected |= {task.id: task.under(protocol) for task in select_tasks(word)}
     where = resolve_source(source, task_tables(selected.values()) or None)

@@ -187,11 +187,11 @@ def load_tasks(
 
     A task named by its id must have its tables; one matched by a wildcard or by default is left out without them.
     """
-    items: list[Any] = ["*"] if tasks is None else [tasks] if isinstance(tasks, str | Task | TaskData) else list(tasks)
-    if not items:
+    items: list[Any] = [tasks] if isinstance(tasks, str | Task | TaskData) else list(tasks or ())
+    if not items and tasks is not None:
         raise UsageError("no task named; leave `tasks` out for all of them")
     names = [item for item in items if not isinstance(item, TaskData)]
-    loaded = _load_named(names, protocol or "rigorous", source) if names else {}
+    loaded = _load_named(names, protocol or "rigorous", source) if names or tasks is None else {}
     for data in (item for item in items if isinstance(item, TaskData)):
         data.check()
         if protocol not in (None, data.protocol):
@@ -211,7 +211,8 @@ def _load_named(names: Sequence[Any], protocol: Protocol, source: SourceLike) ->
         if definition not in (catalogue().get(definition.id), *(task_of(definition.id, each) for each in PROTOCOLS)):
             check_own_id(definition.id, "a definition")
     words = [word.strip() for name in names if not isinstance(name, Task) for word in str(name).split(",")]
-    selected = [task.under(protocol) for task in (*definitions, *(select_tasks(words) if words else ()))]
+    chosen = [*definitions, *(select_tasks(words) if words else ())] if names else select_tasks()
+    selected = [task.under(protocol) for task in chosen]
     where = resolve_source(source, task_tables(selected))
     lacking = unavailable(selected, where)
     named = {word.upper() for word in words} | {task.id for task in definitions}

@@ -29,6 +29,15 @@ def test_a_dry_run_counts_fits_and_fits_and_writes_nothing(command: Command, tmp
     )
 
 
+def test_extensions_run_only_if_they_are_named() -> None:
+    """The same 21 tasks are run and planned when none is named."""
+    published = [task.id for task in somb.select_tasks()]
+    run = somb.run(models="majority", source="simulated", n_jobs=1)
+    assert len(published) == 21 and sorted(run.results["task"].unique()) == published
+    assert plan(None, "majority", source="simulated").tasks["task"].tolist() == published
+    assert len(plan("*", "majority", source="simulated").tasks) > 21
+
+
 def test_finished_folds_are_counted_and_give_the_rate(command: Command, tmp_path: Path) -> None:
     assert command(*WORDS, "--tasks", "C2", "--jobs", "1")[0] == 0
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
