@@ -15,7 +15,6 @@ from somb_utils.errors import UsageError
 from somb_utils.runs.results import RunResult
 from somb_utils.runs.runner import run
 from somb_utils.stats import bootstrap_interval
-from somb_utils.stats.design import GROUPED
 from somb_utils.tasks.definitions import get_task
 from somb_utils.tasks.task_data import TaskData
 
@@ -140,7 +139,7 @@ def without_one_group(result: RunResult) -> pd.DataFrame:
     """
     key = ["task", "protocol", "model", "metric"]
     summary = result.summary(0)
-    grouped = summary[[get_task(task).split in GROUPED for task in summary["task"]]]
+    grouped = summary[[get_task(task).leaves_groups_out for task in summary["task"]]]
     of_fold = result.results.groupby([*key, "fold"], sort=False)["value"].mean().dropna().reset_index()  # over seeds
     folds = of_fold.merge(grouped[[*key, "chance", "mean"]], on=key)
     values = folds.groupby(key, sort=False)["value"]
