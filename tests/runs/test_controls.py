@@ -39,7 +39,7 @@ def test_each_kind_of_task_has_its_controls() -> None:
     )
     assert (crew["group"], crew["chance"]) == ("crew member", 0.25) and crew["score"] > 0.9
     assert np.isnan(table.loc[table["verdict"] == "no groups", ["score", "chance"]]).all(axis=None)
-    assert timepoint["group"] == "timepoint" and timepoint["chance"] == 1 / simulated("F3").groups.nunique()
+    assert timepoint["group"] == "time point" and timepoint["chance"] == 1 / simulated("F3").groups.nunique()
 
 
 def test_real_tasks_have_sound_controls(open_data: Path) -> None:

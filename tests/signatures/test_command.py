@@ -1,13 +1,14 @@
 """``somb signature`` on the real tables, and where something is missing."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Command
 
 from somb_utils.signatures import query
 
+Command = Callable[..., tuple[int, str, str]]
 MOUSE = Path(__file__).parents[3] / "shared" / "open-data-mouse"
 THYMUS = MOUSE / "processed" / "J2_dge_comparison" / "thymus" / "RR-9_deseq2_dge.csv"
 
