@@ -15,6 +15,12 @@ MULTILABEL = "multilabel_"  # before the name of a model of a multilabel task in
 FACTS = ["composite", "low", "high", "p_best", "groups"]
 
 
+def groups_of_tasks(extensions: bool) -> dict[str, str]:
+    """Return the group of each task of the composite of the published benchmark, or of the `extensions`."""
+    tasks = [task for task in catalogue().values() if task.extension == extensions]
+    return {task.id: task.composite_group for task in tasks if task.composite_group is not None}
+
+
 def composite_of(
     summary: pd.DataFrame,
     draws: Draws | None = None,
@@ -38,8 +44,8 @@ def composite_of(
     if len(protocols) != 1:
         raise UsageError(f"a composite needs one protocol, these results mix {', '.join(protocols)}")
     published = protocols[0] == "published"
-    group = {task.id: task.composite_group for task in catalogue().values() if task.extension == extensions}
-    scored = summary[summary["task"].map(group).notna() & summary["mean"].notna()]
+    group = groups_of_tasks(extensions)
+    scored = summary[summary["task"].isin(group) & summary["mean"].notna()]
     table = scored.assign(
         scored_as=scored["model"],
         group=scored["task"].map(group),

@@ -149,12 +149,13 @@ class RunResult:
         >>> result.composite(weights={"A": 2}, n_bootstrap=100)["p_best"].to_dict()
         {'logreg': 1.0, 'majority': nan}
         """
-        from somb_utils.runs.composite import composite_of
+        from somb_utils.runs.composite import composite_of, groups_of_tasks
         from somb_utils.stats.bootstrap import all_replicates
 
         summary = summarise(self.results, self.provenance)
         single = n_bootstrap and summary["protocol"].nunique() == 1
-        draws = all_replicates(self.predictions, n_bootstrap, seed, n_jobs, self.own_tasks) if single else None
+        counted = self.predictions[self.predictions["task"].isin(groups_of_tasks(extensions))]
+        draws = all_replicates(counted, n_bootstrap, seed, n_jobs, self.own_tasks) if single else None
         return composite_of(summary, draws, weights, extensions)
 
     def failures(self) -> pd.DataFrame:

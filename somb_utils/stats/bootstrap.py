@@ -127,7 +127,9 @@ def all_replicates(
     Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads; None leaves it to :class:`joblib.parallel_config`.
     With `these`, new animals are drawn on these missions or tissues, and other tasks are left out.
     """
-    parts = [part for part in batches(predictions, own) if not these or part[1].task.split in OF_ANIMALS]
+    if these:
+        predictions = predictions[predictions["task"].isin(_of_animals(predictions, own))]
+    parts = list(batches(predictions, own))
     draws = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(_draw)(plan, list(models.values()), n_bootstrap, seed, these) for _, plan, models in parts
     )
@@ -136,6 +138,12 @@ def all_replicates(
         for (task, _, models), drawn in zip(parts, draws, strict=True)
         for model, scores in zip(models, drawn, strict=True)
     }
+
+
+def _of_animals(predictions: pd.DataFrame, own: Definitions | None) -> list[str]:
+    """Return the tasks that leave out missions or tissues."""
+    tasks = {name: task_of(str(name), protocol_of(predictions), own) for name in predictions["task"].unique()}
+    return [name for name, task in tasks.items() if task is not None and task.split in OF_ANIMALS]
 
 
 def batches(
