@@ -12,15 +12,9 @@ from somb_utils.tasks.features import finish
 from somb_utils.tasks.recipes import GROUPED, Split, TaskType
 from somb_utils.tasks.recipes._assembly import Part, assemble, class_names, counted, design_problems, listing
 from somb_utils.tasks.task_data import TaskData, with_folds
-from somb_utils.tasks.task_metrics import PRIMARY
+from somb_utils.tasks.task_metrics import OWN, PRIMARY, Metrics
 
 OwnSplit = Literal["loco", "lomo", "loto", "repeated"]
-# As the benchmark has them under ``rigorous``; the first leads.
-METRICS: dict[TaskType, tuple[str, ...]] = {
-    "binary": ("auroc", "auprc", "f1"),
-    "multiclass": ("macro_auroc", "macro_f1", "balanced_log_loss"),
-    "multilabel": ("micro_ap", "micro_f1", "mean_auroc"),
-}
 
 
 def task_from_frames(
@@ -92,7 +86,8 @@ def task_from_frames(
     kind: TaskType = "multilabel" if several else "binary" if len(classes) == 2 else "multiclass"
     if metric is not None and metric not in PRIMARY[kind]:
         raise UsageError(f"metric '{metric}': a {kind} task has {' or '.join(PRIMARY[kind])}")
-    leading, *others = dict.fromkeys((metric or METRICS[kind][0], *METRICS[kind]))
+    leading, *others = OWN[kind]
+    metrics = Metrics(primary=leading, secondary=tuple(others)).led_by((metric,) if metric else ())
     task = Task.model_validate({
         "id": name,
         "name": name,
@@ -103,7 +98,7 @@ def task_from_frames(
         },
         "classes": classes,
         "split": chosen,
-        "metrics": {"primary": leading, "secondary": tuple(others)},
+        "metrics": metrics,
     })  # fmt: skip
     task, features = finish(task, features, "rigorous")
     provenance = {"source": "custom", "described": "your own data frames", "tables": {}}

@@ -17,10 +17,10 @@ from somb_utils.tables.sources import SourceLike
 from somb_utils.tasks._files import is_file
 from somb_utils.tasks.day import is_phase_task
 from somb_utils.tasks.definitions import Task, check_own_id, get_task
-from somb_utils.tasks.own import METRICS
 from somb_utils.tasks.recipes import TaskType
 from somb_utils.tasks.recipes._assembly import class_names, quoted
 from somb_utils.tasks.task_data import TaskData, load_task
+from somb_utils.tasks.task_metrics import OWN
 
 _EXAMPLE = {"table": "blood", "id": "sample", "label": "condition", "groups": "person", "classes": ["ground", "flight"]}
 
@@ -42,7 +42,7 @@ def new_task(
         raise UsageError("--label, --groups and --id name columns of a table; name the table with --table")
     facts = dict(_EXAMPLE) if table is None else _facts(table, label, groups, id)
     kind: TaskType = "binary" if len(facts["classes"]) == 2 else "multiclass"
-    primary, *secondary = METRICS[kind]
+    primary, *secondary = OWN[kind]
     values = {
         **{name: facts.get(name) for name in ("table", "label", "groups", "leave_out", "classes")},
         **{"id": name, "column": facts["id"], "type": kind, "primary": primary, "secondary": secondary},
