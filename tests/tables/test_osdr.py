@@ -3,15 +3,15 @@
 import hashlib
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import serving
 
 import somb_utils.tables.osdr as osdr
 from somb_utils.errors import SombError, UsageError
@@ -86,23 +86,10 @@ class Api:
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     state = Api()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.handle(self)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    state.url = f"http://127.0.0.1:{http.server_port}"
-    monkeypatch.setattr(osdr, "read_study", partial(osdr.read_study, base_url=state.url, wait=0.01))
-    monkeypatch.setattr(osdr, "fetch_tables", partial(osdr.fetch_tables, wait=0.01, progress=False))
-    yield state
-    http.shutdown()
-    thread.join()
-    http.server_close()
+    with serving(state.handle) as state.url:
+        monkeypatch.setattr(osdr, "read_study", partial(osdr.read_study, base_url=state.url, wait=0.01))
+        monkeypatch.setattr(osdr, "fetch_tables", partial(osdr.fetch_tables, wait=0.01, progress=False))
+        yield state
 
 
 def test_tables_are_listed_by_kind_and_the_rest_is_counted(api: Api, command: Command) -> None:
