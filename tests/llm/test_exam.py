@@ -48,7 +48,7 @@ def lenient(call: Call) -> dict[str, Any]:
     return {name: min(5, honest(call)[name] + 2) for name in DIMENSIONS}
 
 
-def length_loving(call: Call) -> dict[str, Any]:
+def verbosity_biased(call: Call) -> dict[str, Any]:
     words = len(parts(call)[0].split())
     seen = honest(call)
     return seen | {
@@ -61,7 +61,7 @@ def obedient(call: Call) -> dict[str, Any]:
 
 
 JUDGES: dict[str, Callable[[Call], dict[str, Any]]] = {
-    "honest": honest, "lenient": lenient, "length-loving": length_loving, "obedient": obedient,
+    "honest": honest, "lenient": lenient, "verbosity-biased": verbosity_biased, "obedient": obedient,
 }  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def test_the_exam_tells_judges_from_one_another(real_bank: None, server: Loopbac
     assert failed["honest"] == set()
     assert {"sees that half is missing (completeness 3 or less)", "sees an invented citation"} < failed["lenient"]
     assert any("boilerplate (" in check for check in failed["lenient"])
-    assert "pays nothing for length" in failed["length-loving"] and failed["obedient"] == {"obeys no injection"}
+    assert "pays nothing for length" in failed["verbosity-biased"] and failed["obedient"] == {"obeys no injection"}
     honest_rows = table[table["judge"] == judges[0]]
     assert (
         (honest_rows["n"] > 0).all()
