@@ -81,7 +81,10 @@ def figure(draw: Callable[..., Figure]) -> Callable[..., Figure]:
             _take_literally(fig)
             if (source or _kind(args)) == "simulated":
                 fig.suptitle("SIMULATED DATA", x=0.995, ha="right", color="#B00020", size=10, weight="bold")
-                fig.text(0.5, 0.45, "SIMULATED", size=46, color="#B00020", alpha=0.08, rotation=18, ha="center")
+                size = min(46, 15 * fig.get_figheight())
+                fig.text(
+                    0.5, 0.5, "SIMULATED", size=size, color="#B00020", alpha=0.08, rotation=18, ha="center", va="center"
+                )
         return fig
 
     return styled

@@ -78,9 +78,10 @@ def test_figure_names_n_and_marks_simulated_data(name, source, a1, c2, draws):
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_no_legend_or_label_is_clipped(name, a1, c2, draws):
+@pytest.mark.parametrize("source", ["simulated", "open"])
+def test_no_legend_label_or_mark_is_clipped(name, source, a1, c2, draws):
     draw, *inputs = DRAWINGS[name](a1, c2, draws)
-    figure = draw(*inputs)
+    figure = draw(*inputs, source=source)
     figure.canvas.draw()
     box = figure.get_tightbbox(figure.canvas.get_renderer())
     assert box.x0 > -0.1
