@@ -5,6 +5,7 @@ Every answer is made from a question's own key facts and expected reasoning, by 
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from somb_utils.llm.judge.prompts import contexts_text
 from somb_utils.llm.run import logs
 from somb_utils.llm.run.evaluation import digest
 from somb_utils.llm.run.prompts import in_words, judge_digests
+from somb_utils.llm.run.providers import judge_name
 
 _OPPOSITES = [
     ("higher", "lower"), ("rises", "falls"), ("rise", "fall"), ("rose", "fell"), ("increase", "decrease"),
@@ -141,7 +143,9 @@ CHECKS: dict[str, tuple[tuple[str, ...], Callable[[Verdicts], bool]]] = {
 }  # fmt: skip
 
 
-def results(log_dir: Path, answers: Sequence[dict[str, Any]], judges: Sequence[str]) -> pd.DataFrame:
+def results(
+    log_dir: Path, answers: Sequence[dict[str, Any]], judges: Sequence[str], modes: Sequence[str] = ("combined",)
+) -> pd.DataFrame:
     """Return how often each judge did what it should, with 95 % intervals (Wilson 1927), from the exam's logs.
 
     Parameters
@@ -152,22 +156,25 @@ def results(log_dir: Path, answers: Sequence[dict[str, Any]], judges: Sequence[s
         As `planted_answers` gives them.
     judges
         Names of the judges, as they were asked.
+    modes
+        Modes of judging, as `run_judges` takes them.
 
     Returns
     -------
     DataFrame
-        One row a check and judge: ``judge``, ``check``, ``passed``, ``n`` (questions with all the verdicts that it
+        One row a check, judge and mode: ``judge`` (its name as `judge_name` gives it), ``check``, ``passed``, ``n`` (questions with all the verdicts that it
         needs), ``share``, ``low``, ``high``.
     """
-    verdicts = logs.load_folder(log_dir).scored
+    verdicts = logs.load_folder(log_dir).valid
     wanted = {(row["question_id"], row["answer_model"], digest(row["answer"])) for row in answers}
     about = pd.MultiIndex.from_frame(verdicts[["question_id", "model", "answer_digest"]])
-    verdicts = verdicts[about.isin(wanted) & (verdicts["digests"] == in_words(judge_digests()))]
+    verdicts = verdicts[about.isin(wanted)]
     rows = []
-    for judge in judges:
+    for model, mode in product(judges, modes):
+        judge = judge_name(model, mode)
+        own = verdicts[(verdicts["judge"] == judge) & (verdicts["digests"] == in_words(judge_digests(mode)))]
         by_question = [
-            {row["model"]: row for row in part.to_dict("records")}
-            for _, part in verdicts[verdicts["judge"] == judge].groupby("question_id")
+            {row["model"]: row for row in part.to_dict("records")} for _, part in own.groupby("question_id")
         ]
         for check, (needed, passes) in CHECKS.items():
             outcomes = [passes(v) for v in by_question if v.keys() >= set(needed)]

@@ -29,9 +29,9 @@ def answer_digests() -> dict[str, str]:
     return _material() | {"prompt": digest(SYSTEM)}
 
 
-def judge_digests() -> dict[str, str]:
-    """Return digests of what verdicts depend on: bank, contexts, rubric, prompt."""
-    return _material() | {"rubric": digest(load_rubric().model_dump_json()), "prompt": digest(form())}
+def judge_digests(mode: str) -> dict[str, str]:
+    """Return digests of what verdicts of a mode depend on: bank, contexts, rubric, prompt."""
+    return _material() | {"rubric": digest(load_rubric().model_dump_json()), "prompt": digest(form(mode))}
 
 
 def in_words(digests: dict[str, str]) -> str:
