@@ -16,7 +16,8 @@ from somb_utils.llm.bank.schema import Question
 FEWEST_WORDS, MOST_WORDS = 3, 40  # of a quotation
 Outcome = Literal["met", "unmet", "contradicted"]
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
-_MARKUP = re.compile(r"^\s*(?:[-+•]|\d+[.)])\s+|[*_`#|>~\\]", re.MULTILINE)
+# Marks of lists (a number only where a line begins, since "is 44." can end a sentence), emphasis, code and tables.
+_MARKUP = re.compile(r"(?<!\S)[-+•](?!\S)|^\s*\d{1,2}[.)](?=\s)|[*_`#|>~\\]", re.MULTILINE)
 _DASHES = re.compile(r"[‐‑‒–—−]")
 
 
@@ -68,6 +69,16 @@ def problem(findings: Sequence[Finding], question: Question, answer: str) -> str
             "stand in the answer"
         )
     return ""
+
+
+def remarks(findings: Sequence[Mapping[str, Any]], question: Question) -> dict[str, list[str]]:
+    """Return findings as the lists of remarks that a holistic verdict has."""
+    points, lists = criteria(question), {"met": "strengths", "contradicted": "weaknesses", "unmet": "missed_points"}
+    found: dict[str, list[str]] = {name: [] for name in lists.values()}
+    for finding in findings:
+        shown = f" Answer: “{finding['quotation']}”" if finding["outcome"] != "unmet" else ""
+        found[lists[finding["outcome"]]].append(f"{finding['criterion']}: {points[finding['criterion']]}{shown}")
+    return found
 
 
 def counts(findings: Sequence[Mapping[str, Any]]) -> Counter[tuple[str, str]]:

@@ -26,7 +26,7 @@ _OPPOSITES = [
 ]  # fmt: skip
 _OPPOSITE = {a: b for pair in _OPPOSITES for a, b in (pair, pair[::-1])}
 _DIRECTION = re.compile(rf"\b({'|'.join(_OPPOSITE)})\b")
-_FIGURE = re.compile(r"(?<![\w.+-])\d[\d,]*(?:\.\d+)?(?![\w-])")
+_FIGURE = re.compile(r"(?<![\w.+/-])[-+]?\d[\d,]*(?:\.\d+)?(?![\w-])")
 _LIMITS = (
     "With four crew members the power to detect any but a large effect is low and intervals are wide, so this is an "
     "observation on these four and no estimate for others."
@@ -69,8 +69,8 @@ def _first_changed(lines: list[str], pattern: re.Pattern[str], change: Callable[
 
 def _altered(figure: str) -> str:
     """Return a figure about three times as large, written as the old one."""
-    digits = len(figure.partition(".")[2])
-    return f"{float(figure.replace(',', '')) * 3 + 1:,.{digits}f}"
+    number, digits = float(figure.replace(",", "")), len(figure.partition(".")[2])
+    return f"{number * 3 + (1 if number >= 0 else -1):,.{digits}f}"
 
 
 PLANTS: dict[str, Callable[[Question], list[str] | None]] = {

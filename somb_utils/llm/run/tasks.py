@@ -29,7 +29,7 @@ from tenacity import RetryError
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank.questions import load_bank
 from somb_utils.llm.bank.schema import DIMENSIONS, Question
-from somb_utils.llm.judge.criteria import criteria_levels, problem
+from somb_utils.llm.judge.criteria import criteria_levels, problem, remarks
 from somb_utils.llm.judge.prompts import again_prompt, judge_prompts, neutralised
 from somb_utils.llm.judge.verdicts import PARTS, read_reply, reply_model, weighted_score
 from somb_utils.llm.run import (
@@ -195,17 +195,18 @@ def rubric(
                 about["reply"] = redact(output.completion)[:2000]
                 return Score.unscored(reason=reason, explanation=f"{part}: {reason}", metadata=about)
             replies[part] = reply.model_dump()
-        return _score(replies, about)
+        return _score(replies, about, question)
 
     return score
 
 
-def _score(replies: dict[str, Any], about: dict[str, Any]) -> Score:
+def _score(replies: dict[str, Any], about: dict[str, Any], question: Question) -> Score:
     """Return one score from a combined reply, from one by criteria, or from those to the five dimensions and flags."""
     if "combined" in replies:
         verdict = replies["combined"]
     elif "criteria" in replies:
-        verdict = replies["criteria"] | criteria_levels(replies["criteria"]["findings"])
+        verdict = replies["criteria"]
+        verdict |= criteria_levels(verdict["findings"]) | remarks(verdict["findings"], question)
     else:
         reasons = [f"{name}: {replies[name]['justification']}" for name in DIMENSIONS]
         verdict = {name: replies[name]["score"] for name in DIMENSIONS}
