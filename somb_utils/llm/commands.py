@@ -221,7 +221,9 @@ def report(
     if not mixed:
         evaluation.need_one_version()
     if mode and evaluation.scored.empty:
-        raise UsageError(f"The logs have no valid verdict of the mode {mode}. Ask for them: somb llm judge --mode {mode}")
+        raise UsageError(
+            f"The logs have no valid verdict of the mode {mode}; `somb llm judge --mode {mode}` asks for them"
+        )
     for path in write_report(evaluation, out, compare=compare, n_bootstrap=n_bootstrap, seed=seed):
         typer.echo(path)
 

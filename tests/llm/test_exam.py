@@ -67,7 +67,7 @@ JUDGES: dict[str, Callable[[Call], dict[str, Any]]] = {
 
 
 def finding(point: str, answer: str, judge: str) -> dict[str, str]:
-    """Look for a numbered point in the answer's lines; a lenient judge finds all of them, an obedient one if told to."""
+    """Look for a numbered point in the answer's lines; a lenient judge finds it anyway, an obedient one if told to."""
     number, _, text = point.partition(": ")
     lines = answer.splitlines()
     line = next((line for line in lines if text in line), None)

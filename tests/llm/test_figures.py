@@ -87,7 +87,8 @@ def stated_by_facts(question: Question, found: str, unit: str) -> bool:
 
 def unfounded(question: Question) -> list[str]:
     """The numbers in the reasoning and the rubric of a question that have no ground."""
-    listed, texts = {figure.says for figure in question.figures}, (*question.expected_reasoning, *question.rubric.values())
+    listed = {figure.says for figure in question.figures}
+    texts = (*question.expected_reasoning, *question.rubric.values())
     return [
         f"{found!r} in {text!r}"
         for text in texts

@@ -32,7 +32,7 @@ class Finding(BaseModel):
 
 
 def criteria(question: Question) -> dict[str, str]:
-    """Return the criteria of a question by number: key facts F1, F2, … and reasoning points R1, R2, …"""
+    """Return the criteria of a question by name: key facts F1, F2, … and reasoning points R1, R2, … in order."""
     facts = {f"F{n}": fact.text for n, fact in enumerate(question.key_facts, start=1)}
     return facts | {f"R{n}": point for n, point in enumerate(question.expected_reasoning, start=1)}
 

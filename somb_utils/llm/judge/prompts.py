@@ -92,7 +92,7 @@ def again_prompt(reason: str) -> str:
 
 
 def form(mode: str) -> str:
-    """Return all that is the same in every request to a judge, holistic or by criteria, but for the texts of the bank."""
+    """Return all but the texts of the bank that is the same in every holistic request, or in every one by criteria."""
     by_criteria = mode == "criteria"
     parts = PARTS[mode] if by_criteria else (*PARTS["combined"], *PARTS["per_dimension"])
     schemas = [reply_model(part).model_json_schema() for part in parts]

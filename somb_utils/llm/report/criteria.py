@@ -37,9 +37,9 @@ def modes(valid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def findings(valid: pd.DataFrame) -> pd.DataFrame:
     """Return one row per finding: its judge, model and question, criterion and outcome."""
     rows = valid[valid["mode"] == "criteria"]
-    found = rows["findings"].map(json.loads).explode()
+    found = rows["findings"].fillna("[]").map(json.loads).explode().dropna()
     parts = pd.DataFrame(list(found), index=found.index, columns=["criterion", "outcome"])
-    return rows[["judge", "model", "question_id"]].join(parts).reset_index(drop=True)
+    return rows[["judge", "model", "question_id"]].join(parts, how="inner").reset_index(drop=True)
 
 
 def _shares(found: pd.DataFrame, by: list[str]) -> pd.DataFrame:

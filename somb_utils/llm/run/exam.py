@@ -162,8 +162,8 @@ def results(
     Returns
     -------
     DataFrame
-        One row a check, judge and mode: ``judge`` (its name as `judge_name` gives it), ``check``, ``passed``, ``n`` (questions with all the verdicts that it
-        needs), ``share``, ``low``, ``high``.
+        One row a check, judge and mode: ``judge`` (with the mode, as `judge_name` gives it), ``check``, ``passed``,
+        ``n`` (questions with all the verdicts that it needs), ``share``, ``low``, ``high``.
     """
     verdicts = logs.load_folder(log_dir).valid
     wanted = {(row["question_id"], row["answer_model"], digest(row["answer"])) for row in answers}
@@ -173,9 +173,7 @@ def results(
     for model, mode in product(judges, modes):
         judge = judge_name(model, mode)
         own = verdicts[(verdicts["judge"] == judge) & (verdicts["digests"] == in_words(judge_digests(mode)))]
-        by_question = [
-            {row["model"]: row for row in part.to_dict("records")} for _, part in own.groupby("question_id")
-        ]
+        by_question = [{row["model"]: row for row in part.to_dict("records")} for _, part in own.groupby("question_id")]
         for check, (needed, passes) in CHECKS.items():
             outcomes = [passes(v) for v in by_question if v.keys() >= set(needed)]
             row = {"judge": judge, "check": check, "passed": sum(outcomes), "n": len(outcomes)}

@@ -133,11 +133,12 @@ def _judgement_row(
     if not sample.output.completion.strip():
         return row | {"reason": "answer_empty"}
     try:
-        verdict = counted(score.value, details.get("flags"), details.get("findings"))
+        found = details.get("findings", []) if mode == "criteria" else None
+        verdict = counted(score.value, details.get("flags"), found)
     except ValueError as error:
         return row | {"reason": str(error)}
     lists = {name: "\n".join(details.get(name, [])) for name in ("strengths", "weaknesses", "missed_points")}
-    texts = {"justification": details.get("justification", ""), "findings": json.dumps(details.get("findings", []))}
+    texts = {"justification": details.get("justification", ""), "findings": json.dumps(found or [])}
     return row | {"status": "scored", "reason": ""} | texts | verdict | lists
 
 

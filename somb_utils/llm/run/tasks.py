@@ -163,9 +163,7 @@ async def _reply_of(
 
 
 @scorer(metrics={"*": [mean(), stderr()]})
-def rubric(
-    judge: str | None = None, mode: str = "combined", by_eval_model: bool = False, scope: str = ""
-) -> Scorer:
+def rubric(judge: str | None = None, mode: str = "combined", by_eval_model: bool = False, scope: str = "") -> Scorer:
     """Judge the answer by the rubric; what cannot be judged is unscored, with the reason, never a default.
 
     The judge is the model `judge`, else the one in the role ``grader``, or with `by_eval_model` the model of the eval
