@@ -13,11 +13,11 @@ from somb_utils.llm.run.providers import judge_model
 KINDS = {"F": "key facts", "R": "reasoning points"}
 
 
-def modes(valid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def modes(valid: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return how far a judge's verdicts by criteria agree with its holistic ones on the same answers.
 
     By dimension the weighted kappa, the share of same levels and the mean shift (criteria less holistic); and for the
-    order of the models Kendall's tau and Spearman's rho.
+    order of the models Kendall's tau and Spearman's rho. Empty if no judge graded in both modes.
     """
     levels, orders = [], []
     by_criteria = valid["mode"] == "criteria"
@@ -29,9 +29,9 @@ def modes(valid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             levels.append(agreement.agreement(two).assign(judge=holistic))
             orders.append(agreement.rank_agreement(two).assign(judge=holistic))
     if not levels:
-        return pd.DataFrame(), pd.DataFrame()
+        return {}
     columns = ["judge", "dimension", "n", "shift", "kappa", "same"]
-    return pd.concat(levels)[columns], pd.concat(orders)[["judge", "models", "tau", "rho"]]
+    return {"modes": pd.concat(levels)[columns], "mode_ranks": pd.concat(orders)[["judge", "models", "tau", "rho"]]}
 
 
 def findings(valid: pd.DataFrame) -> pd.DataFrame:
@@ -55,7 +55,6 @@ def tables(evaluation: Evaluation) -> tuple[dict[str, pd.DataFrame], list[str]]:
     found = findings(evaluation.valid)
     if found.empty:
         return {}, []
-    levels, orders = modes(evaluation.valid)
     kind = found["criterion"].str[0].map(KINDS)
     by_criterion = _shares(found, ["question_id", "criterion"])
     texts = {(q.id, name): text for q in load_bank() for name, text in criteria(q).items()}
@@ -70,7 +69,6 @@ def tables(evaluation: Evaluation) -> tuple[dict[str, pd.DataFrame], list[str]]:
         f"Means are over {of}.",
         f"Of {len(facts)} key facts, {every} are met in every verdict by criteria and {none} in none.",
     ]
-    return {
-        "modes": levels, "mode_ranks": orders, "findings": _shares(found.assign(kind=kind), ["judge", "model", "kind"]),
-        "criteria": by_criterion, "extreme_facts": extreme,
-    }, notes  # fmt: skip
+    shares = _shares(found.assign(kind=kind), ["judge", "model", "kind"])
+    by_criteria = {"findings": shares, "criteria": by_criterion, "extreme_facts": extreme}
+    return modes(evaluation.valid) | by_criteria, notes
