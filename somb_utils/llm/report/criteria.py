@@ -36,8 +36,8 @@ def modes(valid: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def findings(valid: pd.DataFrame) -> pd.DataFrame:
     """Return one row per finding: its judge, model and question, criterion and outcome."""
-    rows = valid[valid["mode"] == "criteria"]
-    found = rows["findings"].fillna("[]").map(json.loads).explode().dropna()
+    rows = valid[(valid["mode"] == "criteria") & valid["findings"].fillna("").astype(bool)]
+    found = rows["findings"].map(json.loads).explode()
     parts = pd.DataFrame(list(found), index=found.index, columns=["criterion", "outcome"])
     return rows[["judge", "model", "question_id"]].join(parts, how="inner").reset_index(drop=True)
 

@@ -138,7 +138,7 @@ def _judgement_row(
     except ValueError as error:
         return row | {"reason": str(error)}
     lists = {name: "\n".join(details.get(name, [])) for name in ("strengths", "weaknesses", "missed_points")}
-    texts = {"justification": details.get("justification", ""), "findings": json.dumps(found or [])}
+    texts = {"justification": details.get("justification", ""), "findings": json.dumps(found) if found else ""}
     return row | {"status": "scored", "reason": ""} | texts | verdict | lists
 
 

@@ -19,7 +19,7 @@ def question_prompt(question: Question) -> str:
 
 
 def _material() -> dict[str, str]:
-    bank = json.dumps([question.model_dump(mode="json") for question in load_bank()], sort_keys=True)
+    bank = json.dumps([q.model_dump(mode="json", exclude={"figures"}) for q in load_bank()], sort_keys=True)
     contexts = "\0".join(load_context(name) for name in (*CONTEXTS, GROUND_TRUTH))
     return {"bank": digest(bank), "contexts": digest(contexts)}
 
