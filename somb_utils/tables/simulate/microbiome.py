@@ -142,7 +142,7 @@ def microbiome_human_taxonomy_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate the crew's taxa: crew offsets, site effects, hardly any phase effect."""
     samples = microbiome_metadata("", spec)
     samples = samples[samples["source"] == "human"].sort_values("sample_id")
-    known = taxa(spec.seed, spec.size(HUMAN), spec.n_crew)
+    known = taxa(spec.seed, spec.size(HUMAN, share=core.TAXA_SHARE), spec.n_crew)
     rng = core.stream(spec.seed, name)
     site = spec.effect * SITE_SD * rng.standard_normal((len(SITES), len(known.human)))
     phase = spec.effect * PHASE_SD * rng.standard_normal((4, len(known.human)))
@@ -156,7 +156,7 @@ def microbiome_env_taxonomy_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
     samples = microbiome_metadata("", spec)
     samples = samples[samples["source"] == "environmental"]
     columns = "I4_Capsule_" + samples["timepoint"].str.replace("L-", "LM") + "_" + samples["sample_id"].str[-1]
-    known = taxa(spec.seed, spec.size(HUMAN), spec.n_crew)
+    known = taxa(spec.seed, spec.size(HUMAN, share=core.TAXA_SHARE), spec.n_crew)
     rng = core.stream(spec.seed, name)
     crew = rng.integers(spec.n_crew, size=len(samples))
     shift = spec.effect * CAPSULE_SD * rng.standard_normal(len(known.capsule))
