@@ -3,13 +3,11 @@
 import pandas as pd
 
 from somb_utils.tables.simulate import simulate_table
-from somb_utils.tables.simulate.spatial import LAYERS
 
 FULL = {
     **dict.fromkeys(("cfrna_3group_de_noleak", "cfrna_466drr", "cross_mission_hemoglobin_de"), 26_845),
     **dict.fromkeys(("gt_cfrna_correlation", "gt_cfrna_cluster_labels"), 466),
     **dict.fromkeys(("microbiome_human_taxonomy_cpm", "microbiome_env_taxonomy_cpm"), 16_172),
-    **{f"gt_spatial_de_{layer}": 18_677 for layer in LAYERS},
     "cross_mission_gene_de": 15_540,
 }
 

@@ -18,7 +18,7 @@ LAYERS = tuple(core.figures("skin_layers").index)
 def layer_table(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate one layer: the genes' common baseMean, the statistics of the layer."""
     layer = name.removeprefix("gt_spatial_de_")
-    n = spec.size(GENES, share=core.GENES_SHARE)
+    n = spec.size(GENES)
     shared = core.stream(spec.seed, "spatial")
     genes = core.gene_ids(core.subset(shared, core.scaled(core.UNIVERSE, n, GENES), n))
     # Real log baseMean: median 2.25, deviation 0.37, a long right tail to 7.4.
