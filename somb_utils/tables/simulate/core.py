@@ -38,11 +38,9 @@ class Spec:
 
         Without `n_features` it is `share` of the real one.
         """
-        return (
-            round(share * published)
-            if self.n_features is None
-            else scaled(published, self.n_features, rows or published)
-        )
+        if self.n_features is None:
+            return round(share * published)
+        return scaled(published, self.n_features, rows or published)
 
     @property
     def crew(self) -> list[str]:
