@@ -16,7 +16,8 @@ def canonical(
     protocol: Protocol = "rigorous",
     data: Data = "auto",
     copy: Annotated[
-        Path | None, typer.Option("--from", help="The file of predictions [default: the fetched one, else a small one].")
+        Path | None,
+        typer.Option("--from", help="The file of predictions [default: the fetched one, else a small one]."),
     ] = None,
 ) -> None:
     """Score the baselines of the canonical run again, from their stored predictions, and write their run folder.
@@ -33,7 +34,7 @@ def canonical(
 
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
-    run = canonical_run(tasks, protocol, data, copy)
+    run = canonical_run(tasks, protocol, data, copy, lambda line: print(line, file=sys.stderr))
     print(f"data: {run.provenance['described']}", file=sys.stderr)
     save(run, folder)
     key = ["task", "protocol", "model", "metric"]

@@ -1,5 +1,6 @@
 """The canonical run from its predictions alone: labels joined from the tables, every fold scored again."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,11 @@ from somb_utils.tasks.task_data import TaskData, load_task
 
 
 def canonical_run(
-    tasks: str | None = None, protocol: Protocol = "rigorous", source: SourceLike = "auto", file: str | Path | None = None
+    tasks: str | None = None,
+    protocol: Protocol = "rigorous",
+    source: SourceLike = "auto",
+    file: str | Path | None = None,
+    echo: Callable[[str], None] | None = None,
 ) -> RunResult:
     """Return the canonical run of the baselines, scored again from their stored predictions; nothing is fitted.
 
@@ -38,6 +43,8 @@ def canonical_run(
     file
         The file of all predictions. When omitted, that which ``somb data fetch --predictions`` put into the user cache;
         without one, the small file of the package, which has the tasks with the fewest rows under ``rigorous``.
+    echo
+        Takes a line before each task.
 
     Returns
     -------
@@ -68,6 +75,8 @@ def canonical_run(
         raise UsageError(_lacking(path, sorted(set(chosen) - set(present)), protocol))
     scored, described = [], ""
     for name, rows in frame.groupby("task", sort=False):
+        if echo is not None:
+            echo(f"scoring {name}, {len(rows):,} predictions")
         data = load_task(str(name), protocol, where)
         key = f"{name}/{protocol}"
         if data.fingerprint != stored["tasks"][key]["data_sha256"]:

@@ -110,15 +110,17 @@ def _parts(folders: Sequence[Path]) -> Parts:
     for folder, run in zip(folders, canonical_runs(folders), strict=True):
         found |= {tuple(entry[key] for key in (*KEY, "run")) for entry in run.provenance["models"]}
         if not found <= wanted:
-            raise UsageError(f"{folder} is not of the stored canonical run; store it with: somb readme --store {folder}")
+            raise UsageError(
+                f"{folder} is not of the stored canonical run; store it with: somb readme --store {folder}"
+            )
         for (protocol, task), rows in run.predictions.groupby(["protocol", "task"], sort=False):
             rows = rows.sort_values(["model", "seed", "fold"], kind="stable")
             parts[protocol, task] = pa.Table.from_pandas(rows[SCHEMA.names], SCHEMA, preserve_index=False)
     if lacking := wanted - found:
         task, protocol, model, _ = min(lacking)
         raise UsageError(
-            f"the stored canonical run has {len(lacking)} more results, such as {task} of {model} under {protocol}; name "
-            "all of its folders"
+            f"the stored canonical run has {len(lacking)} more results, such as {task} of {model} under {protocol}; "
+            "name all of its folders"
         )
     return dict(sorted(parts.items(), key=lambda part: (PROTOCOLS.index(part[0][0]), part[0][1])))
 
@@ -134,7 +136,7 @@ def _write(parts: Parts, path: Path, url: str = "") -> PredictionFile:
 
 
 def statement(tasks: Iterable[str]) -> dict[str, str]:
-    """Return what a file says of itself: that it has no labels, and the licence and papers of the tables of its rows."""
+    """Return what a file says of itself: that it has no labels, and licence and papers of the tables it draws on."""
     infos = [table_info(name) for name in task_tables(catalogue()[task] for task in tasks)]
     return {
         "contents": "predictions of the canonical run of SpaceOmicsBench, with identifiers of rows, without labels",
