@@ -1,6 +1,7 @@
 """Croissant 1.1 (MLCommons) of tasks and tables: files with hashes, licences, citations, columns and folds."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 from somb_utils._extras import missing_extra
 from somb_utils.export.citations import SPLITS, licence_url, papers, said_of
 from somb_utils.paths import DATA, replacing
-from somb_utils.tables.registry import TableInfo, registry
+from somb_utils.tables.registry import TableInfo, registry, table_info
 from somb_utils.tables.sources import Source, missing_tables
 from somb_utils.tasks.definitions import PROTOCOLS, Task
 from somb_utils.tasks.task_data import load_task
@@ -37,7 +38,7 @@ def write(tasks: Sequence[Task], source: Source, folder: Path) -> list[str]:
         )
     }
     for task in tasks:
-        infos = [registry()[name] for name in task.tables]
+        infos = [table_info(name) for name in task.tables]
         folds = _folds(task, source) if source.kind == "open" and not missing_tables(task.tables, source) else []
         documents[task.id] = _document(
             f"SpaceOmicsBench {task.id}: {task.name}", said_of(task, PROTOCOLS[0]), infos, source, folds
@@ -55,7 +56,7 @@ def _document(
     source: Source | None = None,
     folds: Sequence[mlc.RecordSet] = (),
 ) -> dict[str, Any]:
-    """Return the JSON-LD of tables and folds, as the library checked it."""
+    """Return the JSON-LD of tables and folds, which the library has read again, and so validated."""
     if lacking := [info.name for info in infos if not info.sha256]:
         text += f" Not described, since their SHA-256 is not known: {', '.join(lacking)}."
     described = [info for info in infos if info.sha256]
@@ -81,26 +82,30 @@ def _document(
         record_sets=[*(_table(info, source) for info in described), *folds],
     )
     document: dict[str, Any] = metadata.to_json()
+    mlc.Metadata.from_json(mlc.Context(), document)  # to_json alone lets some invalid names pass
     return document
 
 
 def _table(info: TableInfo, source: Source | None) -> mlc.RecordSet:
     """Return the columns of a table, with their types, if the published one is there; else its identifiers."""
     if source is not None and source.kind == "open" and source.has(info.name):
-        types = {column: _type(values) for column, values in source.load(info.name).items()}
+        types = {str(column): _type(values) for column, values in source.load(info.name).items()}
     else:
         types = dict.fromkeys(info.id, mlc.DataType.TEXT)
+    plain = {column: re.sub(r"[^\w.:+-]", "_", column) for column in types}  # an @id has no white space
+    ids = {column: f"{info.name}/{name}" for column, name in plain.items()}
+    if len(set(ids.values())) < len(ids):
+        ids = {column: f"{name}-{number}" for number, (column, name) in enumerate(ids.items())}
     fields = [
         mlc.Field(
-            id=f"{info.name}/{column}",
-            name=str(column),
+            id=ids[column],
+            name=column,
             data_types=kind,
-            source=mlc.Source(file_object=info.file, extract=mlc.Extract(column=str(column))),
+            source=mlc.Source(file_object=info.file, extract=mlc.Extract(column=column)),
         )
         for column, kind in types.items()
     ]
-    key = [f"{info.name}/{column}" for column in info.id]
-    return mlc.RecordSet(id=info.name, name=info.name, key=key or None, fields=fields)
+    return mlc.RecordSet(id=info.name, name=info.name, key=[ids[column] for column in info.id] or None, fields=fields)
 
 
 def _type(values: pd.Series) -> Any:

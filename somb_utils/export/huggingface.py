@@ -16,7 +16,7 @@ from somb_utils.export.citations import LICENCES, papers, said_of
 from somb_utils.labels import interval, metric_name, plus_minus
 from somb_utils.paths import replacing
 from somb_utils.runs.results import RunResult
-from somb_utils.tables.registry import registry
+from somb_utils.tables.registry import table_info
 from somb_utils.tasks.task_data import TaskData
 
 try:
@@ -36,7 +36,11 @@ def write_dataset(loaded: Sequence[TaskData], folder: Path) -> list[str]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
-    simulated = loaded[0].provenance["source"] == "simulated"
+    if (source := loaded[0].provenance["source"]) == "custom":
+        raise UsageError(
+            "only tasks of published tables, or of simulated ones, are exported; these are of your own tables"
+        )
+    simulated = source == "simulated"
     names = {data.name + f"_{MARK}" * simulated: data for data in loaded}
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
@@ -52,7 +56,8 @@ def write_dataset(loaded: Sequence[TaskData], folder: Path) -> list[str]:
 
 def rows_of(data: TaskData) -> pa.Table:
     """Return a task's rows as a table, as :func:`write_dataset` writes them."""
-    trains, tests = ([[] for _ in range(len(data.X))] for _ in range(2))
+    trains: list[list[str]] = [[] for _ in range(len(data.X))]
+    tests: list[list[str]] = [[] for _ in range(len(data.X))]
     for fold in data.folds:
         for lists, rows in ((trains, fold.train), (tests, fold.test)):
             for row in rows:
@@ -71,7 +76,7 @@ def rows_of(data: TaskData) -> pa.Table:
 
 
 def _dataset_card(names: dict[str, TaskData], simulated: bool) -> str:
-    infos = [registry()[name] for name in dict.fromkeys(name for data in names.values() for name in data.task.tables)]
+    infos = [table_info(name) for name in dict.fromkeys(name for data in names.values() for name in data.task.tables)]
     licences = sorted({info.licence for info in infos})
     title = f"SpaceOmicsBench{f' ({MARK} tables)' * simulated}"
     card = DatasetCardData(
@@ -109,11 +114,11 @@ def model_card(run: RunResult, model: str) -> str:
     table = run.summary()
     if model not in set(table["model"]):
         raise UsageError(f"the run has no model '{model}'; it has {', '.join(dict.fromkeys(table['model']))}")
-    rows = table[table["model"] == model]
+    rows: list[Any] = list(table[table["model"] == model].itertuples())
     source = run.provenance["source"]
     kind = {"simulated": f"{MARK} tables", "custom": "own tables"}.get(source, "open tables")
-    scored = rows[rows["mean"].map(math.isfinite)]
-    if scored.empty:
+    scored = [row for row in rows if math.isfinite(row.mean)]
+    if not scored:
         raise SombError(f"{model} has no score: all of its folds failed or are undefined; nothing to write")
     results = [
         EvalResult(
@@ -128,7 +133,7 @@ def model_card(run: RunResult, model: str) -> str:
             metric_value=round(float(row.mean), 6),
             metric_args={name: _plain(getattr(row, name)) for name in ("sd", "low", "high", "chance", *_COUNTS)},
         )
-        for row in scored.itertuples()
+        for row in scored
     ]
     data = ModelCardData(model_name=model, eval_results=results, tags=["spaceomicsbench"])
     cells = [
@@ -141,9 +146,9 @@ def model_card(run: RunResult, model: str) -> str:
             f"{r.chance:.3f}",
         ]
         + [str(getattr(r, name)) for name in _COUNTS]
-        for r in rows.itertuples()
+        for r in rows
     ]
-    heads = ["task", "protocol", "metric", "score", "95 % interval", "chance", *_COUNTS]
+    heads: list[str] = ["task", "protocol", "metric", "score", "95 % interval", "chance", *_COUNTS]
     lines = [
         f"# {model} on SpaceOmicsBench ({kind})",
         "Mean over folds and seeds ± population SD over folds, with a 95 % bootstrap interval. Failed and undefined "

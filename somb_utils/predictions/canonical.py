@@ -114,7 +114,7 @@ def _scored(rows: pd.DataFrame, data: TaskData, entry: dict[str, Any]) -> list[t
     parts = dict(iter(rows.groupby(["seed", "fold"], sort=False)))
     facts = {str(name): column.to_numpy() for name, column in data.annotations.items()}
     scored = []
-    for seed in entry["seeds"]:
+    for seed in rows["seed"].unique().tolist():
         version = ModelVersion(model, seed, {}, None, False, None)
         for number, fold in enumerate(data.folds):
             if (seed, fold.label) in parts:  # a fold may have fewer seeds than another

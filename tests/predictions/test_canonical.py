@@ -12,6 +12,7 @@ from hypothesis import settings
 from somb_utils.predictions import released
 from somb_utils.predictions.canonical import canonical_run
 from somb_utils.reference.canonical import canonical_scores
+from somb_utils.runs.folder import load_run
 from somb_utils.runs.results import RunResult
 from somb_utils.tables.registry import registry
 
@@ -42,13 +43,6 @@ def test_the_small_file_is_small_listed_and_without_labels() -> None:
     assert "CC BY-NC 4.0" in (released.FOLDER / "README.md").read_text(encoding="utf-8")
 
 
-def test_scores_of_the_small_file_are_the_canonical_ones(open_data: Path, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setenv("SOMB_CACHE", str(tmp_path))
-    run = canonical_run("A1,C1", source=open_data / "processed")
-    assert_stored(run, n_bootstrap=1000)
-    assert run.predictions["y_true"].notna().all()
-
-
 @nightly
 @pytest.mark.parametrize("protocol", ["rigorous", "aligned", "published"])
 def test_every_canonical_score_comes_out_of_the_released_predictions(protocol: str, open_data: Path) -> None:
@@ -59,13 +53,16 @@ def test_every_canonical_score_comes_out_of_the_released_predictions(protocol: s
     assert_stored(run, n_bootstrap=0)
 
 
-def test_a_run_folder_of_the_baselines_pairs_with_a_model(
+def test_the_small_file_gives_the_canonical_scores_and_pairs_with_a_model(
     command, open_data: Path, monkeypatch, tmp_path: Path
 ) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setenv("SOMB_CACHE", str(tmp_path / "cache"))
     data = open_data / "processed"
     code, out, _ = command("canonical", "baselines", "--tasks", "A1", "--data", data)
     assert code == 0 and "7 of 7 scores are the stored ones" in out
+    run = load_run(tmp_path / "baselines")
+    assert_stored(run, n_bootstrap=1000)
+    assert run.predictions["y_true"].notna().all()
     model = "sklearn.dummy:DummyClassifier"
     assert command("run", "--tasks", "A1", "--models", model, "--data", data, "--out", "mine", "--jobs", 1)[0] == 0
     code, out, _ = command("compare", "mine", "baselines", "--n-bootstrap", 20, "--n-permutations", 19, "--jobs", 1)
