@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from somb_utils._extras import missing_extra
 from somb_utils.errors import SombError, UsageError
 from somb_utils.export.citations import LICENCES, papers, said_of
-from somb_utils.labels import interval, metric_name, plus_minus
+from somb_utils.labels import interval, markdown, metric_name, plus_minus
 from somb_utils.paths import replacing
 from somb_utils.runs.results import RunResult
 from somb_utils.tables.registry import table_info
@@ -136,24 +136,23 @@ def model_card(run: RunResult, model: str) -> str:
         for row in scored
     ]
     data = ModelCardData(model_name=model, eval_results=results, tags=["spaceomicsbench"])
-    cells = [
-        [
-            r.task,
-            r.protocol,
-            metric_name(r.metric),
-            plus_minus(r.mean, r.sd),
-            interval(r.low, r.high),
-            f"{r.chance:.3f}",
-        ]
-        + [str(getattr(r, name)) for name in _COUNTS]
-        for r in rows
+    shown = [
+        {
+            "task": row.task,
+            "protocol": row.protocol,
+            "metric": metric_name(row.metric),
+            "score": plus_minus(row.mean, row.sd),
+            "95 % interval": interval(row.low, row.high),
+            "chance": f"{row.chance:.3f}",
+            **{name: str(getattr(row, name)) for name in _COUNTS},
+        }
+        for row in rows
     ]
-    heads: list[str] = ["task", "protocol", "metric", "score", "95 % interval", "chance", *_COUNTS]
     lines = [
         f"# {model} on SpaceOmicsBench ({kind})",
         "Mean over folds and seeds ± population SD over folds, with a 95 % bootstrap interval. Failed and undefined "
         "fits are left out of the mean, and counted.",
-        "\n".join(f"| {' | '.join(row)} |" for row in [heads, ["---"] * len(heads), *cells]),
+        markdown(pd.DataFrame(shown)),
     ]
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(lines) + "\n"))
 

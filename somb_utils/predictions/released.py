@@ -105,7 +105,7 @@ def write(folders: Sequence[Path], out: Path, url: str = "") -> dict[str, Predic
 def _parts(folders: Sequence[Path]) -> Parts:
     """Return the predictions by protocol and task, in order, if they are those of the stored canonical run."""
     wanted = {tuple(entry[key] for key in (*KEY, "run")) for entry in canonical_provenance()["models"]}
-    parts = {}
+    parts: dict[tuple[str, str], pa.Table] = {}
     found = set()
     for folder, run in zip(folders, canonical_runs(folders), strict=True):
         found |= {tuple(entry[key] for key in (*KEY, "run")) for entry in run.provenance["models"]}
@@ -115,7 +115,7 @@ def _parts(folders: Sequence[Path]) -> Parts:
             )
         for (protocol, task), rows in run.predictions.groupby(["protocol", "task"], sort=False):
             rows = rows.sort_values(["model", "seed", "fold"], kind="stable")
-            parts[protocol, task] = pa.Table.from_pandas(rows[SCHEMA.names], SCHEMA, preserve_index=False)
+            parts[str(protocol), str(task)] = pa.Table.from_pandas(rows[SCHEMA.names], SCHEMA, preserve_index=False)
     if lacking := wanted - found:
         task, protocol, model, _ = min(lacking)
         raise UsageError(

@@ -66,7 +66,7 @@ def test_croissant_lists_columns_and_folds_of_real_tables(command, open_data: Pa
     assert code == 0
     described = mlc.Dataset(tmp_path / "described" / "A1.json")
     folds = list(described.records("folds_rigorous"))
-    assert [fold["folds_rigorous/fold"] for fold in folds] == [b"C001", b"C002", b"C003", b"C004"]
+    assert [fold["folds_rigorous/fold"] for fold in folds] == ["C001", "C002", "C003", "C004"]
     assert {(fold["folds_rigorous/train_rows"], fold["folds_rigorous/test_rows"]) for fold in folds} == {(21, 7)}
     sets = {entry["name"]: entry for entry in json.loads((tmp_path / "described" / "A1.json").read_text())["recordSet"]}
     columns = {field["name"] for field in sets["clinical_cbc"]["field"]}
