@@ -55,7 +55,7 @@ def test_croissant_describes_every_table_and_the_named_tasks(command, tmp_path: 
     files = {entry["name"]: entry for entry in documents["tables"]["distribution"]}
     assert set(files) == set(hashed)
     assert all((e["sha256"], e["contentUrl"]) == (hashed[n].sha256, hashed[n].url) for n, e in files.items())
-    assert "10.1038/s41467-024-48841-w" in documents["A1"]["citeAs"]
+    assert "10.1038/s41586-024-07639-y" in documents["A1"]["citeAs"]
     assert documents["A1"]["license"] == "https://creativecommons.org/licenses/by-nc/4.0/"
     assert "cfrna_3group_de_noleak" in documents["B1"]["description"]  # of which no SHA-256 is known
 
