@@ -50,11 +50,7 @@ def write(tasks: Sequence[Task], source: Source, folder: Path) -> list[str]:
 
 
 def _document(
-    name: str,
-    text: str,
-    infos: Sequence[TableInfo],
-    source: Source | None = None,
-    folds: Sequence[mlc.RecordSet] = (),
+    name: str, text: str, infos: Sequence[TableInfo], source: Source | None = None, folds: Sequence[mlc.RecordSet] = ()
 ) -> dict[str, Any]:
     """Return the JSON-LD of tables and folds, which the library has read again, and so validated."""
     if lacking := [info.name for info in infos if not info.sha256]:

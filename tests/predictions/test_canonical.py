@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+from functools import partial
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import settings
+from serving import serving
 
 from somb_utils.predictions import released
 from somb_utils.predictions.canonical import canonical_run
@@ -71,6 +74,13 @@ def test_the_small_file_gives_the_canonical_scores_and_pairs_with_a_model(
     assert code == 2 and "not an empty folder" in err
 
 
+def answer(content: bytes, request: BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", str(len(content)))
+    request.end_headers()
+    request.wfile.write(content)
+
+
 def test_labels_come_from_the_published_tables_alone(command) -> None:  # type: ignore[no-untyped-def]
     code, _, err = command("canonical", "baselines", "--tasks", "A1", "--data", "simulated")
     assert code == 1 and "somb data fetch" in err
@@ -92,6 +102,13 @@ def test_predictions_are_fetched_from_a_copy_with_the_stored_hash(command, monke
         assert code == 1 and "is not the stored file" in err and not released.fetched().exists()
         (tmp_path / "copy").write_bytes(content)
         assert command("data", "fetch", "--predictions", "--from", tmp_path / "copy")[0] == 0
+        assert released.fetched().read_bytes() == content
+        released.fetched().unlink()
+        with serving(partial(answer, content)) as url:
+            listing["all"]["url"] = f"{url}/all.parquet"
+            (tmp_path / "files.json").write_text(json.dumps(listing), encoding="utf-8")
+            released.listed.cache_clear()
+            assert command("data", "fetch", "--predictions")[0] == 0
         assert released.fetched().read_bytes() == content
     finally:
         released.listed.cache_clear()
