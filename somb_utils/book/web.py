@@ -39,7 +39,7 @@ def badges(address: str) -> str:
         row.append(("Tests", f"{tests}/badge.svg?branch={BRANCH}", tests))
         row.append(("Book", f"{shield}/book-online-D55E00", site(address)))
         row.append(("Binder", "https://mybinder.org/badge_logo.svg", f"https://mybinder.org/v2/gh/{name}/{BRANCH}"))
-    row.append(("Python 3.11 or newer", f"{shield}/python-3.11+-0072B2", "pyproject.toml"))
+    row.append(("Python 3.11 or newer", f"{shield}/python-3.11%2B-0072B2", "pyproject.toml"))
     row.append(("Code: MIT", f"{shield}/code-MIT-009E73", "LICENSE"))
     row.append(("Tables: CC BY-NC 4.0 and CC BY 4.0", f"{shield}/tables-CC_BY--NC_4.0-E69F00", "#licence"))
     return "\n".join(f"[![{name}]({picture})]({link})" for name, picture, link in row)
@@ -65,9 +65,7 @@ def buttons(address: str) -> dict[str, Any]:
 
 def meta_tags(page: str, title: str, doctree: Any, site: str) -> str:
     """Return what a search engine or a message shows of a page: title, first paragraph and, with a site, the card."""
-    from docutils import nodes
-
-    paragraphs = (node.astext() for node in doctree.findall(nodes.paragraph))
+    paragraphs = (node.astext() for node in doctree.findall(lambda node: node.tagname == "paragraph"))
     words = " ".join(next(paragraphs, "").split()).removeprefix("Question. ")
     text = words if len(words) <= 200 else words[:200].rsplit(" ", 1)[0] + " …"
     tags = {"og:type": "website", "og:site_name": "SpaceOmicsBench", "og:title": title, "og:description": text}
