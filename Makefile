@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run book test explore lint audit check-notebooks reproduce benchmarks lock clean
+.PHONY: help setup run book test explore lint audit check-notebooks reproduce benchmarks pictures lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ check-notebooks: setup  ## Run every notebook anew on simulated tables and compa
 
 benchmarks: setup  ## Measure speed on the data at hand and write book/benchmarks.md (leave the machine alone meanwhile)
 	$(BIN)/python benchmarks
+
+pictures: setup  ## Draw the pictures of the README and of the book's first page anew (needs the real tables)
+	cd notebooks && $(CURDIR)/$(BIN)/python -m figures.first_page
 
 lint: setup
 	$(BIN)/ruff check .
