@@ -24,10 +24,11 @@ from somb_utils.reference.canonical import canonical_scores
 from somb_utils.runs.baselines import MAJORITY
 from somb_utils.runs.cache import Job, ModelVersion
 from somb_utils.runs.fit import Outcome, score_fold
-from somb_utils.runs.folder import check_folder, save
+from somb_utils.runs.folder import check_folder, load_run, save
 from somb_utils.runs.models import Model
 from somb_utils.runs.record import PREDICTION_COLUMNS, outcome_rows, prediction_rows, provenance
-from somb_utils.runs.results import RunResult
+from somb_utils.runs.results import RunResult, keys_of
+from somb_utils.runs.stored import PREDICTIONS, file_of
 from somb_utils.runs.runner import load_tasks, run
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
 from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, catalogue, select_tasks, task_tables
@@ -112,8 +113,10 @@ def validate(
         raise UsageError(f"unknown protocol '{protocol}'; it is one of {', '.join(PROTOCOLS)}")
     selected = select_tasks("*" if tasks is None else tasks)
     table = folder / _TABLE if folder.is_dir() else folder
+    if (folder / PREDICTIONS).is_dir():
+        return _of_stored(folder, selected, protocol, source, model)
     if table.name == _TABLE and table.is_file():
-        return _of_run(table, selected, protocol, source, model)
+        return _of_table(table, selected, protocol, source, model)
     if model is not None:
         raise UsageError(f"--model picks from a run, and {folder} has no {_TABLE}")
     if not folder.is_dir():
@@ -145,23 +148,45 @@ def other_protocols(task: str | Task, protocol: Protocol, source: Source) -> Cal
     return cache(lambda: [load_task(task, other, source) for other in PROTOCOLS if other != protocol])
 
 
-def _of_run(
+def _of_stored(
+    folder: Path, selected: list[Task], protocol: Protocol, source: SourceLike, model: str | None
+) -> tuple[dict[str, Submission], list[str]]:
+    """Check one model's predictions in a run folder."""
+    run = load_run(folder)
+    tasks = [task.id for task in selected]
+    keys = [key for key in keys_of(run.provenance) if key[0] in tasks and key[1] == protocol]
+    name = _chosen(folder, list(dict.fromkeys(key[2] for key in keys)), protocol, model)
+    frame = run.of([key for key in keys if key[2] == name]).predictions
+    return _checked(folder, frame, run.files[file_of(run.files, name)], selected, protocol, source)
+
+
+def _chosen(place: Path, present: list[str], protocol: Protocol, model: str | None) -> str:
+    if not present:
+        raise SombError(f"{place} has no prediction of these tasks in protocol {protocol}")
+    if model not in present and (model or len(present) > 1):
+        shown = ", ".join(map(str, present[:20]))
+        raise UsageError(f"{place} has predictions of {shown}; name one of them with --model")
+    return model or present[0]
+
+
+def _of_table(
     file: Path, selected: list[Task], protocol: Protocol, source: SourceLike, model: str | None
 ) -> tuple[dict[str, Submission], list[str]]:
-    """Check one model's predictions in a run's table."""
+    """Check one model's predictions in a table of several."""
     try:
         content = read_file(file, TABLES[_TABLE])
         frame = from_parquet(content, PREDICTION_COLUMNS, _TABLE)
     except SombError as error:
         raise SombError(f"{file}: {error}") from None
     frame = frame[(frame["protocol"] == protocol) & frame["task"].isin([task.id for task in selected])]
-    present = list(frame["model"].unique())
-    if not present:
-        raise SombError(f"{file} has no prediction of these tasks in protocol {protocol}")
-    if model not in present and (model or len(present) > 1):
-        shown = ", ".join(map(str, present[:20]))
-        raise UsageError(f"{file} has predictions of {shown}; name one of them with --model")
-    frame = frame[frame["model"] == (model or present[0])]
+    frame = frame[frame["model"] == _chosen(file, list(frame["model"].unique()), protocol, model)]
+    return _checked(file, frame, hashlib.sha256(content).hexdigest(), selected, protocol, source)
+
+
+def _checked(
+    place: Path, frame: pd.DataFrame, sha256: str, selected: list[Task], protocol: Protocol, source: SourceLike
+) -> tuple[dict[str, Submission], list[str]]:
+    """Check a model's predictions, task by task."""
     predicted = [task for task in selected if task.id in set(frame["task"])]
     where = resolve_source(source, task_tables(predicted))
     lines: list[str] = []
@@ -172,9 +197,9 @@ def _of_run(
         data = load_task(task, protocol, where)
         columns = {name: rows[name].tolist() for name in PREDICTION_COLUMNS}
         predictions = codec.check(columns, data, other_protocols(task, protocol, where), problems)
-        submissions[task.id] = Submission(data, predictions, hashlib.sha256(content).hexdigest())
+        submissions[task.id] = Submission(data, predictions, sha256)
         lines += problems.lines()
-    _refuse(file, lines)
+    _refuse(place, lines)
     return submissions, []
 
 
@@ -199,14 +224,10 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
             version = ModelVersion(model, seed, {}, None, False, None) if stated else None
             job = Job(submission.data, model, number, version)
             scored.append((job, _outcome(job, fold, probabilities)))
-    result = RunResult(
-        results=outcome_rows(scored),
-        predictions=prediction_rows(scored),
-        provenance=provenance(loaded, [job for job, _ in scored]),
-    )
+    record = provenance(loaded, [job for job, _ in scored])
     if out is not None:
-        save(result, Path(out))
-    return result
+        save(scored, record, Path(out))
+    return RunResult(outcome_rows(scored), prediction_rows(scored), record)
 
 
 def standing(result: RunResult, n_bootstrap: int = 1000) -> pd.DataFrame:

@@ -7,25 +7,39 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock
 
-from somb_utils._seeds import SEED
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing, try_writing
-from somb_utils.runs.record import FORMAT, KEY, PREDICTION_COLUMNS, RESULT_COLUMNS
-from somb_utils.runs.results import RunResult
+from somb_utils.runs.cache import Job
+from somb_utils.runs.fit import Outcome
+from somb_utils.runs.record import FORMAT, KEY, RESULT_COLUMNS, RESULT_SCHEMA, outcome_rows, prediction_table
+from somb_utils.runs.results import Key, RunResult, keys_of
+from somb_utils.runs.stored import (
+    PREDICTIONS,
+    StoredRun,
+    file_of,
+    forget,
+    groups_of,
+    read_verified,
+    unreadable,
+    with_seeds,
+    write_predictions,
+)
 from somb_utils.tasks.task_data import TaskData
 
-_TABLES = ("results.parquet", "predictions.parquet")
+_RESULTS = "results.parquet"
 _PROVENANCE = "provenance.json"
 _CONTROLS = "controls.json"  # apart from the scores
 _PENDING = ".pending"  # files of a save that is under way; complete once its provenance is there
 
 
-def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[str] = ()) -> Mapping[str, Any] | None:
+def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[str] = ()) -> StoredRun | None:
     """Make the run folder, and refuse one that cannot take the results of these tasks and models.
 
-    `models` names those whose stored results will be replaced. Returns the provenance of what is stored.
+    `models` names those whose stored results will be replaced. Returns what is stored.
     """
     try:
         try_writing(folder)
@@ -37,13 +51,13 @@ def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[st
     return check_content(folder, loaded, models)
 
 
-def check_content(folder: Path, loaded: Sequence[TaskData], models: Collection[str]) -> Mapping[str, Any] | None:
+def check_content(folder: Path, loaded: Sequence[TaskData], models: Collection[str]) -> StoredRun | None:
     """Refuse a run folder whose results these tasks and models cannot join; see :func:`check_folder`."""
     if not (folder / _PROVENANCE).is_file() or not loaded:
         return None
-    before = load_run(folder).provenance
+    before = load_run(folder)
     tasks = {f"{data.name}/{data.protocol}": {"data_sha256": data.fingerprint} for data in loaded}
-    _check_same_data(folder, before, {**loaded[0].provenance, "tasks": tasks}, models)
+    _check_same_data(folder, before.provenance, {**loaded[0].provenance, "tasks": tasks}, models)
     return before
 
 
@@ -70,30 +84,48 @@ def _check_same_data(folder: Path, before: Mapping[str, Any], now: Mapping[str, 
             )
 
 
-def save(result: RunResult, folder: Path) -> None:
-    """Add a run to `folder`, replacing rows of the same task, protocol and model.
+def save(scored: Sequence[tuple[Job, Outcome]], record: Mapping[str, Any], folder: Path) -> None:
+    """Add the outcomes of a run to `folder`, replacing those of the same task, protocol and model.
 
-    The three files change together: a save that is interrupted is completed, or has changed nothing, at the next
-    :func:`load_run` or :func:`save`.
+    Predictions are written a model at a time, under new names; then results and provenance, which names those files,
+    change together. A save that is interrupted is completed, or has changed nothing, at the next :func:`load_run` or
+    :func:`save`.
     """
     with FileLock(folder / ".lock"):
-        merged = result
         _complete(folder)
-        if (folder / _PROVENANCE).is_file():
-            before = load_run(folder)
-            models = {entry["model"] for entry in result.provenance["models"]}
-            _check_same_data(folder, before.provenance, result.provenance, models)  # another run may have written
-            merged = _merge(before, result)
-        _write(merged, folder)
+        before = _read(folder) if (folder / _PROVENANCE).is_file() else None
+        models = list(dict.fromkeys(entry["model"] for entry in record["models"]))
+        results = pa.Table.from_pandas(outcome_rows(scored), RESULT_SCHEMA, preserve_index=False)
+        files, kept, provenance = {}, [], record
+        if before is not None:
+            _check_same_data(folder, before.provenance, record, models)  # another run may have written
+            kept = [key for key in keys_of(before.provenance) if key not in set(keys_of(record))]
+            files = before.files
+            provenance = joined_provenance([before.of(kept).provenance, record])
+            results = pa.concat_tables([before.of(kept).scores, results])
+        of_model: dict[str, list[tuple[Job, Outcome]]] = {}
+        for job, outcome in scored:
+            of_model.setdefault(job.model.name, []).append((job, outcome))
+        written: dict[str, str] = {}
+        for model in dict.fromkeys([*(model for *_, model in kept), *models]):
+            name = file_of(files, model)
+            if model in of_model or not name.startswith(PREDICTIONS):  # else its file is complete
+                tables = [before.predicted([key for key in kept if key[2] == model])] if before is not None else []
+                written |= write_predictions(pa.concat_tables([*tables, prediction_table(of_model.get(model, []))]), model, folder)
+            else:
+                written[name] = files[name]
+        _write(results, provenance, written, folder)
+        for name in {name for name in files if name != _RESULTS} - set(written):
+            forget(folder, name)
 
 
 def add_day_tests(folder: Path, tests: Sequence[Mapping[str, Any]]) -> None:
     """Add day tests, as :meth:`somb_utils.runs.day.DayTest.row` gives them, to the provenance of a run folder."""
     with FileLock(folder / ".lock"):
         _complete(folder)
-        run = load_run(folder)
+        run = _read(folder)
         parts = [run.provenance, {**run.provenance, "models": [], "day_tests": tests}]
-        _write(RunResult(run.results, run.predictions, joined_provenance(parts)), folder)
+        _write(run.scores, joined_provenance(parts), run.files, folder)
 
 
 def add_controls(folder: Path, table: pd.DataFrame, record: Mapping[str, Any]) -> None:
@@ -124,15 +156,13 @@ def _read_controls(file: Path) -> dict[str, Any]:
         raise SombError(f"{file} is not readable; move it away, and the same command writes it anew") from None
 
 
-def _write(run: RunResult, folder: Path) -> None:
+def _write(results: pa.Table, provenance: Mapping[str, Any], predictions: Mapping[str, str], folder: Path) -> None:
     pending = folder / _PENDING
-    hashes = {}
-    for name, frame in zip(_TABLES, (run.results, run.predictions), strict=True):
-        with replacing(pending / name) as temporary:
-            frame.to_parquet(temporary, index=False, compression="zstd")
-        hashes[name] = _hash(pending / name)
+    with replacing(pending / _RESULTS) as temporary:
+        pq.write_table(results, temporary, compression="zstd")
+    files = {_RESULTS: hashlib.sha256((pending / _RESULTS).read_bytes()).hexdigest(), **predictions}
     with replacing(pending / _PROVENANCE) as temporary:
-        text = json.dumps({**run.provenance, "files": hashes}, indent=2)
+        text = json.dumps({**provenance, "files": files}, indent=2)
         temporary.write_text(text + "\n", encoding="utf-8")
     _complete(folder)
 
@@ -143,14 +173,14 @@ def _complete(folder: Path) -> None:
     if not (pending / _PROVENANCE).is_file():
         return
     try:
-        for name in (*_TABLES, _PROVENANCE):
+        for name in (_RESULTS, _PROVENANCE):
             if (pending / name).is_file():
                 (pending / name).replace(folder / name)
     except OSError as error:
         raise SombError(f"cannot write in {folder}: {error.strerror or error}") from None
 
 
-def load_run(folder: str | Path) -> RunResult:
+def load_run(folder: str | Path) -> StoredRun:
     """Read the results, predictions and provenance of a run folder.
 
     Parameters
@@ -172,40 +202,21 @@ def load_run(folder: str | Path) -> RunResult:
     if (folder / _PENDING / _PROVENANCE).is_file():
         with FileLock(folder / ".lock"):
             _complete(folder)
+    return _read(folder)
+
+
+def _read(folder: Path) -> StoredRun:
     try:
-        stored = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
-        results, predictions = (pd.read_parquet(folder / name) for name in _TABLES)
-        run = _with_seeds(RunResult(results, predictions, _current(stored)))
-        for name, sha256 in run.provenance.pop("files", {}).items():
-            if _hash(folder / name) != sha256:
-                raise ValueError(f"{name} was changed after the run wrote it")
-        _check_provenance(run)
-        return run
+        provenance = _current(json.loads((folder / _PROVENANCE).read_text(encoding="utf-8")))
+        files = provenance.pop("files", {})
+        content = read_verified(folder, _RESULTS, files.get(_RESULTS))
+        table = pq.read_table(content, read_dictionary=[name for name in RESULT_COLUMNS if name not in ("seed", "value")])
+        scores = groups_of(table if "seed" in table.column_names else with_seeds(table, provenance))
+        _check_provenance(scores, provenance)
+        return StoredRun(folder, files, scores, provenance)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"{_PROVENANCE} lacks {error}" if isinstance(error, KeyError) else error
-        raise SombError(
-            f"{folder} is not a readable run folder: {reason}. Finished folds are kept in {folder / 'jobs'}: move "
-            f"{', '.join((*_TABLES, _PROVENANCE))} away, and the commands that made them fit nothing anew"
-        ) from None
-
-
-def _with_seeds(run: RunResult) -> RunResult:
-    """Return a run with the columns that runs of version 1 lack: the seed, one for each model, and probabilities."""
-    if "seed" in run.results:
-        return run
-    models = run.provenance["models"]
-    seed_of = {tuple(e[key] for key in KEY): SEED if e["seed"] is None else e["seed"] for e in models}
-
-    def seeds(frame: pd.DataFrame) -> list[int]:
-        return [seed_of[key] for key in frame[KEY].itertuples(index=False, name=None)]
-
-    results = run.results.assign(seed=seeds(run.results))[RESULT_COLUMNS]
-    predictions = run.predictions.assign(seed=seeds(run.predictions), y_proba=None)[PREDICTION_COLUMNS]
-    return RunResult(results, predictions, run.provenance)
-
-
-def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+        raise unreadable(folder, reason) from None
 
 
 def _current(stored: dict[str, Any]) -> dict[str, Any]:
@@ -224,28 +235,13 @@ def _current(stored: dict[str, Any]) -> dict[str, Any]:
     return {"format": FORMAT, **kept, "models": models, "runs": {"1": run}}
 
 
-def _check_provenance(run: RunResult) -> None:
+def _check_provenance(scores: Collection[Key], provenance: Mapping[str, Any]) -> None:
     """Check that provenance says how every group of rows was made, by looking it up."""
-    run_of = {tuple(entry[key] for key in KEY): entry["run"] for entry in run.provenance["models"]}
-    for task, protocol, model in run.results[KEY].drop_duplicates().itertuples(index=False):
-        run.provenance["tasks"][f"{task}/{protocol}"]["data_sha256"]
-        run.provenance["runs"][run_of[task, protocol, model]]
-    run.provenance["source"], run.provenance["described"]
-
-
-def _merge(before: RunResult, now: RunResult) -> RunResult:
-    new = pd.MultiIndex.from_frame(now.results[KEY].drop_duplicates())
-
-    def joined(old: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
-        kept = old[~pd.MultiIndex.from_frame(old[KEY]).isin(new)]
-        return pd.concat([kept, fresh], ignore_index=True) if len(kept) else fresh
-
-    kept = [entry for entry in before.provenance["models"] if tuple(entry[key] for key in KEY) not in new]
-    return RunResult(
-        joined(before.results, now.results),
-        joined(before.predictions, now.predictions),
-        joined_provenance([{**before.provenance, "models": kept}, now.provenance]),
-    )
+    run_of = {key: entry["run"] for key, entry in zip(keys_of(provenance), provenance["models"], strict=True)}
+    for task, protocol, model in scores:
+        provenance["tasks"][f"{task}/{protocol}"]["data_sha256"]
+        provenance["runs"][run_of[task, protocol, model]]
+    provenance["source"], provenance["described"]
 
 
 def joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -260,6 +256,19 @@ def joined_provenance(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "day_tests": list(tests.values()),
         "runs": {run: runs[run] for run in dict.fromkeys(entry["run"] for entry in models)},
     }
+
+
+def held(before: StoredRun, now: Mapping[str, Any]) -> StoredRun | None:
+    """Return the stored results of a run if each was made as this run would make it, and none has failed; else None."""
+    stored = before.of(keys_of(now))
+
+    def made(record: Mapping[str, Any]) -> list[Any]:
+        versions = [record["runs"][entry["run"]]["versions"] for entry in record["models"]]
+        return [record["source"], record["tasks"], versions, [{**entry, "run": None} for entry in record["models"]]]
+
+    same = made(json.loads(json.dumps(now))) == made(stored.provenance)
+    known = all(entry["jobs_sha256"] for entry in now["models"])
+    return stored if same and known and not len(stored.failures()) else None
 
 
 def replaced(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """The output of a run: result rows, prediction rows and provenance, from the outcomes of its fold jobs."""
 
 import ast
+import hashlib
 import platform
 import secrets
 import sys
@@ -27,7 +28,8 @@ FORMAT = 2
 RESULT_COLUMNS = ["task", "protocol", "source", "model", "seed", "fold", "metric", "value", "status"]
 KEY = ["task", "protocol", "model"]
 PREDICTION_COLUMNS = [*KEY, "seed", "fold", "id", "label", "y_true", "y_pred", "y_score", "y_proba"]
-_TYPES = {"seed": pa.int64(), "y_score": pa.float64(), "y_proba": pa.list_(pa.float64())}
+_TYPES = {"seed": pa.int64(), "value": pa.float64(), "y_score": pa.float64(), "y_proba": pa.list_(pa.float64())}
+RESULT_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.large_string())) for name in RESULT_COLUMNS])
 PREDICTION_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.large_string())) for name in PREDICTION_COLUMNS])
 
 
@@ -47,8 +49,13 @@ def outcome_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
 
 def prediction_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
     """Return the prediction rows of fold jobs; a job that failed has none."""
+    return prediction_table(scored).to_pandas()
+
+
+def prediction_table(scored: Iterable[tuple[Job, Outcome]]) -> pa.Table:
+    """Return the same as an Arrow table."""
     parts = [_predictions(job, outcome) for job, outcome in scored if not outcome.error]
-    return pa.concat_tables(parts or [PREDICTION_SCHEMA.empty_table()]).combine_chunks().to_pandas()
+    return pa.concat_tables(parts or [PREDICTION_SCHEMA.empty_table()]).combine_chunks()
 
 
 def _no_scores(n: int) -> np.ndarray:
@@ -153,10 +160,17 @@ def _record(jobs: Sequence[Job]) -> dict[str, Any]:
         "params": {key: _value(value) for key, value in model.params.items()},
         "seed": version.seed if version else None,
         "seeds": list(dict.fromkeys(job.seed for job in jobs)) if version else [],
+        "jobs_sha256": _of_jobs(jobs),
         "fold": "raw" if version and version.raw else "prepared",
         "random_states": dict(version.states) if version else {},
         "code": {"modules": dict(code.modules), "distributions": dict(code.distributions)} if code else None,
     }
+
+
+def _of_jobs(jobs: Sequence[Job]) -> str | None:
+    """Return a hash of all that the outcomes of fold jobs depend on; None if part of it cannot be identified."""
+    keys = [job.key for job in jobs]
+    return None if None in keys else hashlib.sha256(" ".join(map(str, keys)).encode()).hexdigest()
 
 
 def _target(target: Any) -> str:

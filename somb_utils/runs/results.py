@@ -1,15 +1,22 @@
 """Results of a run: tidy tables, their summary and composite."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.record import KEY
-from somb_utils.tasks.definitions import Task, read_task
+from somb_utils.tasks.definitions import Definitions, Task, read_task
+
+if TYPE_CHECKING:
+    from somb_utils.stats.bootstrap import Draws
+
+Key = tuple[str, str, str]  # task, protocol and model
+Drawn = dict[str, tuple["Draws", "Draws"]]  # by protocol: for new groups, and for new animals on these
 
 
 @dataclass(frozen=True)
@@ -67,10 +74,16 @@ class RunResult:
         >>> somb.run("A1", "majority", source="simulated", n_jobs=1).summary(n_bootstrap=0)["mean"].round(2).tolist()
         [0.5]
         """
-        from somb_utils.stats.best import with_intervals
+        from somb_utils.stats.best import marked
 
         table = summarise(self.results, self.provenance)
-        return with_intervals(table, self.predictions, n_bootstrap, seed, n_jobs, TRIVIAL, self.own_tasks)
+        drawn = self._draws(n_bootstrap, seed, n_jobs) if n_bootstrap else {}
+        parts = [
+            marked(rows, new, TRIVIAL, seed, self.own_tasks, these)
+            for protocol, rows in table.groupby("protocol", sort=False)
+            for new, these in [drawn.get(str(protocol), ({}, {}))]
+        ]
+        return pd.concat(parts).loc[table.index] if parts else marked(table, {}, TRIVIAL)
 
     def with_p_values(
         self, summary: pd.DataFrame, n_permutations: int = 999, seed: int = 42, n_jobs: int | None = None
@@ -149,14 +162,12 @@ class RunResult:
         >>> result.composite(weights={"A": 2}, n_bootstrap=100)["p_best"].to_dict()
         {'logreg': 1.0, 'majority': nan}
         """
-        from somb_utils.runs.composite import composite_of, groups_of_tasks
-        from somb_utils.stats.bootstrap import all_replicates
+        from somb_utils.runs.composite import composite_of
 
         summary = summarise(self.results, self.provenance)
-        single = n_bootstrap and summary["protocol"].nunique() == 1
-        counted = self.predictions[self.predictions["task"].isin(groups_of_tasks(extensions))]
-        draws = all_replicates(counted, n_bootstrap, seed, n_jobs, self.own_tasks) if single else None
-        return composite_of(summary, draws, weights, extensions)
+        protocols = list(summary["protocol"].unique())
+        drawn = self._draws(n_bootstrap, seed, n_jobs) if n_bootstrap and len(protocols) == 1 else {}
+        return composite_of(summary, drawn.get(protocols[0], (None,))[0] if drawn else None, weights, extensions)
 
     def failures(self) -> pd.DataFrame:
         """List the fold jobs that failed.
@@ -169,6 +180,77 @@ class RunResult:
         failed = self.results[self.results["status"].str.startswith("failed")]
         reasons = failed.assign(reason=failed["status"].str.removeprefix("failed: "))
         return reasons[[*KEY, "fold", "reason"]].drop_duplicates().reset_index(drop=True)
+
+    def of(self, keys: Sequence[Key]) -> "RunResult":
+        """Return the results of some tasks and models alone.
+
+        Parameters
+        ----------
+        keys
+            Task, protocol and model of each, in the order that their rows are to have.
+
+        Returns
+        -------
+        RunResult
+            Of a run folder, it reads no predictions of other models.
+
+        Examples
+        --------
+        >>> import somb_utils as somb
+        >>> run = somb.run(["A1", "D1"], ["majority", "random"], source="simulated", n_jobs=1)
+        >>> run.of([("D1", "rigorous", "random")]).summary(0)[["task", "model"]].values.tolist()
+        [['D1', 'random']]
+        """
+        wanted = pd.MultiIndex.from_tuples(keys, names=KEY)
+
+        def selected(frame: pd.DataFrame) -> pd.DataFrame:
+            place = wanted.get_indexer(pd.MultiIndex.from_frame(frame[KEY]))
+            order = place.argsort(kind="stable")
+            return frame.iloc[order[place[order] >= 0]].reset_index(drop=True)
+
+        return RunResult(selected(self.results), selected(self.predictions), of_keys(self.provenance, keys))
+
+    def _draws(self, n_bootstrap: int, seed: int, n_jobs: int | None) -> Drawn:
+        """Return the bootstrap scores of each task and model, made once for the same settings."""
+        settings = n_bootstrap, seed
+        if settings not in self._made:
+            self._made[settings] = draw_each_protocol(self.predictions, n_bootstrap, seed, n_jobs, self.own_tasks)
+        return self._made[settings]
+
+    @cached_property
+    def _made(self) -> dict[tuple[int, int], Drawn]:
+        return {}
+
+
+def draw_each_protocol(
+    predictions: pd.DataFrame, n_bootstrap: int, seed: int, n_jobs: int | None, own: Definitions
+) -> Drawn:
+    """Return the bootstrap scores of predictions, by protocol."""
+    from somb_utils.stats.bootstrap import all_replicates
+    from somb_utils.stats.design import each_protocol, protocol_of
+
+    return {
+        protocol_of(rows): tuple(all_replicates(rows, n_bootstrap, seed, n_jobs, own, these) for these in (False, True))
+        for rows, _ in each_protocol(predictions, predictions)
+    }
+
+
+def keys_of(provenance: Mapping[str, Any]) -> list[Key]:
+    """Return task, protocol and model of each record."""
+    return [(entry["task"], entry["protocol"], entry["model"]) for entry in provenance["models"]]
+
+
+def of_keys(provenance: Mapping[str, Any], keys: Sequence[Key]) -> dict[str, Any]:
+    """Return the provenance of some tasks and models alone."""
+    entries = dict(zip(keys_of(provenance), provenance["models"], strict=True))
+    kept = [entries[key] for key in keys if key in entries]
+    tasks, runs = ({f"{e['task']}/{e['protocol']}" for e in kept}, {e["run"] for e in kept})
+    return {
+        **provenance,
+        "models": kept,
+        "tasks": {key: entry for key, entry in provenance["tasks"].items() if key in tasks},
+        "runs": {run: entry for run, entry in provenance["runs"].items() if run in runs},
+    }
 
 
 def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFrame:

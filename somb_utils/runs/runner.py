@@ -20,10 +20,10 @@ from somb_utils.runs import workers
 from somb_utils.runs.cache import Job, ModelVersion, code_fingerprint, restore, store
 from somb_utils.runs.code import Code, code_of, verify
 from somb_utils.runs.fit import Outcome, PreparedFold, fit_fold, prepare
-from somb_utils.runs.folder import check_folder, replaced, save
+from somb_utils.runs.folder import check_folder, held, load_run, replaced, save
 from somb_utils.runs.models import SEED, Model, resolve_models, supports
 from somb_utils.runs.record import outcome_rows, prediction_rows, provenance
-from somb_utils.runs.results import RunResult
+from somb_utils.runs.results import RunResult, keys_of
 from somb_utils.tables.sources import Source, SourceLike, missing_tables, resolve_source
 from somb_utils.tasks.definitions import (
     PROTOCOLS,
@@ -156,13 +156,16 @@ def run(
     record = provenance(loaded, jobs)
     if folder is not None:
         before = check_folder(folder, loaded, [model.name for model in chosen])
-        for sentence in replaced(before, record) if before else ():
+        if before is not None and (same := held(before, record)) is not None:
+            on_start(0, 0.0)
+            return same
+        for sentence in replaced(before.provenance, record) if before else ():
             print(f"NOTE: {folder.name}: {sentence}", file=sys.stderr)
     scored = outcomes(jobs, folder, where, on_start, on_done)
-    result = RunResult(outcome_rows(scored), prediction_rows(scored), record)
-    if folder is not None:
-        save(result, folder)
-    return result
+    if folder is None:
+        return RunResult(outcome_rows(scored), prediction_rows(scored), record)
+    save(scored, record, folder)
+    return load_run(folder).of(keys_of(record))
 
 
 def outcomes(

@@ -1,0 +1,192 @@
+"""A run that a folder holds: scores in one table, predictions in a file a model, read when they are asked for."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from somb_utils._seeds import SEED
+from somb_utils.errors import SombError
+from somb_utils.paths import replacing
+from somb_utils.runs.cache import library_versions
+from somb_utils.runs.code import imported_files
+from somb_utils.runs.record import KEY, PREDICTION_SCHEMA, RESULT_COLUMNS, RESULT_SCHEMA
+from somb_utils.runs.results import Drawn, Key, RunResult, draw_each_protocol, keys_of, of_keys
+from somb_utils.tasks.definitions import task_of
+
+PREDICTIONS = "predictions"
+_DRAWS = "draws"
+_ONE_TABLE = "predictions.parquet"  # of all models, in the folders of earlier versions
+
+
+def write_predictions(table: pa.Table, model: str, folder: Path) -> dict[str, str]:
+    """Write one model's predictions under a name of their own, and return their file's SHA-256 by its name."""
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content, compression="zstd")
+    sha256 = hashlib.sha256(content.getvalue()).hexdigest()
+    name = f"{PREDICTIONS}/{_stem(model)}-{sha256[:16]}.parquet"
+    with replacing(folder / name) as temporary:
+        temporary.write_bytes(content.getvalue())
+    return {name: sha256}
+
+
+def file_of(files: Iterable[str], model: str) -> str:
+    """Return the file that holds a model's predictions."""
+    return next((name for name in files if name.startswith(f"{PREDICTIONS}/{_stem(model)}-")), _ONE_TABLE)
+
+
+def forget(folder: Path, name: str) -> None:
+    """Remove a file of predictions that no record names any more, and the bootstrap scores made of it."""
+    (folder / name).unlink(missing_ok=True)
+    for file in (folder / _DRAWS).glob(f"{Path(name).stem}-*.npz"):
+        file.unlink(missing_ok=True)
+
+
+def read_verified(folder: Path, name: str, sha256: str | None) -> pa.BufferReader:
+    """Return a file's content; refuse one that was changed after the run."""
+    content = (folder / name).read_bytes()
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{name} was changed after the run wrote it")
+    return pa.BufferReader(content)
+
+
+def unreadable(folder: Path, reason: object) -> SombError:
+    """Return the error of a run folder that cannot be read."""
+    return SombError(
+        f"{folder} is not a readable run folder: {reason}. Finished folds are kept in {folder / 'jobs'}: move "
+        f"results.parquet, {PREDICTIONS} and provenance.json away, and the commands that made them fit nothing anew"
+    )
+
+
+class StoredRun(RunResult):
+    """Results of some tasks and models of a run folder."""
+
+    def __init__(
+        self, folder: Path, files: Mapping[str, str], scores: Mapping[Key, pa.Table], provenance: dict[str, Any]
+    ) -> None:
+        self.__dict__.update(_folder=folder, files=files, _scores=scores, provenance=provenance)
+
+    @property
+    def scores(self) -> pa.Table:
+        """The results as an Arrow table."""
+        parts = [self._scores[key] for key in keys_of(self.provenance) if key in self._scores]
+        return pa.concat_tables([RESULT_SCHEMA.empty_table(), *(t.select(RESULT_COLUMNS).cast(RESULT_SCHEMA) for t in parts)])
+
+    @cached_property
+    def results(self) -> pd.DataFrame:  # type: ignore[override]
+        """The scores."""
+        return self.scores.to_pandas()
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:  # type: ignore[override]
+        """The predictions, each file of them read once."""
+        return self.predicted(keys_of(self.provenance)).to_pandas()
+
+    def predicted(self, keys: Sequence[Key]) -> pa.Table:
+        """Return the predictions of tasks and models, in their order."""
+        models: dict[str, list[str]] = {}
+        for model in dict.fromkeys(model for *_, model in keys):
+            models.setdefault(file_of(self.files, model), []).append(model)
+        try:
+            parts = [self._read(name, those) for name, those in models.items()]
+        except (OSError, ValueError, KeyError) as error:
+            raise unreadable(self._folder, error) from None
+        groups = {key: rows for part in parts for key, rows in groups_of(part).items()}
+        return pa.concat_tables([PREDICTION_SCHEMA.empty_table(), *(groups[key] for key in keys if key in groups)])
+
+    def _read(self, name: str, models: list[str]) -> pa.Table:
+        content = read_verified(self._folder, name, self.files.get(name))
+        table = pq.read_table(content, filters=[("model", "in", models)] if name == _ONE_TABLE else None)
+        if "seed" not in table.column_names:  # version 1 had one seed for each model, and no probabilities
+            table = with_seeds(table, self.provenance).append_column("y_proba", pa.nulls(len(table)))
+        return table.select(PREDICTION_SCHEMA.names).cast(PREDICTION_SCHEMA)
+
+    def of(self, keys: Sequence[Key]) -> "StoredRun":
+        """Return the results of these tasks and models alone, in their order."""
+        return StoredRun(self._folder, self.files, self._scores, of_keys(self.provenance, keys))
+
+    def _draws(self, n_bootstrap: int, seed: int, n_jobs: int | None) -> Drawn:
+        """Return bootstrap scores, kept beside the predictions, by the file's hash and whatever else they depend on."""
+        files: dict[str, list[Key]] = {}
+        for key in keys_of(self.provenance):
+            files.setdefault(file_of(self.files, key[2]), []).append(key)
+        drawn: Drawn = {}
+        for name, keys in files.items():
+            for protocol, kinds in self._drawn(name, keys, n_bootstrap, seed, n_jobs).items():
+                for all_of, these in zip(drawn.setdefault(protocol, ({}, {})), kinds, strict=True):
+                    all_of.update(these)
+        return drawn
+
+    def _drawn(self, name: str, keys: list[Key], n_bootstrap: int, seed: int, n_jobs: int | None) -> Drawn:
+        own = self.own_tasks
+        tasks = [task_of(task, protocol, own) for task, protocol, _ in keys]  # type: ignore[arg-type]
+        definitions = [task and task.model_dump_json() for task in tasks]
+        made = [self.files.get(name), keys, definitions, n_bootstrap, seed, _code()]
+        digest = hashlib.sha256(json.dumps(made).encode()).hexdigest()
+        file = self._folder / _DRAWS / f"{Path(name).stem}-{digest[:32]}.npz"
+        try:
+            read_verified(self._folder, name, self.files.get(name))
+            with np.load(file, allow_pickle=False) as stored:
+                drawn: Drawn = {protocol: ({}, {}) for _, protocol, _ in keys}
+                for part in stored.files:
+                    position, kind = map(int, part.split())
+                    task, protocol, model = keys[position]
+                    drawn[protocol][kind][task, model] = stored[part]
+                return drawn
+        except FileNotFoundError:
+            pass
+        except Exception:  # whatever a damaged file makes NumPy raise: they are drawn again
+            file.unlink(missing_ok=True)
+        drawn = draw_each_protocol(self.predicted(keys).to_pandas(), n_bootstrap, seed, n_jobs, own)
+        arrays = {
+            f"{i} {kind}": drawn[protocol][kind][task, model]
+            for i, (task, protocol, model) in enumerate(keys)
+            for kind in (0, 1)
+            if (task, model) in drawn.get(protocol, ({}, {}))[kind]
+        }
+        with suppress(SombError), replacing(file) as temporary, temporary.open("wb") as stream:  # or read-only
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+        return drawn
+
+
+def with_seeds(table: pa.Table, provenance: Mapping[str, Any]) -> pa.Table:
+    """Return the rows of a run of version 1, which had one seed for each model, with the column that they lack."""
+    seeds = {key: entry["seed"] for key, entry in zip(keys_of(provenance), provenance["models"], strict=True)}
+    known = {key: SEED if seed is None else seed for key, seed in seeds.items()}
+    parts = [t.append_column("seed", pa.repeat(known[key], len(t))) for key, t in groups_of(table).items()]
+    return pa.concat_tables(parts) if parts else table
+
+
+def groups_of(table: pa.Table) -> dict[Key, pa.Table]:
+    """Return the rows of each task, protocol and model, whose order they keep."""
+    if not len(table):
+        return {}
+    columns = [table[name].combine_chunks() for name in KEY]
+    columns = [c if pa.types.is_dictionary(c.type) else c.dictionary_encode() for c in columns]
+    codes = np.stack([column.indices.to_numpy(zero_copy_only=False) for column in columns])
+    starts = np.flatnonzero(np.r_[True, (codes[:, 1:] != codes[:, :-1]).any(axis=0)])
+    names = [column.dictionary.to_pylist() for column in columns]
+    parts: dict[Key, list[pa.Table]] = {}
+    for start, stop in zip(starts, np.r_[starts[1:], len(table)], strict=True):
+        task, protocol, model = (each[code] for each, code in zip(names, codes[:, start], strict=True))
+        parts.setdefault((task, protocol, model), []).append(table.slice(start, stop - start))
+    return {key: those[0] if len(those) == 1 else pa.concat_tables(those) for key, those in parts.items()}
+
+
+def _stem(model: str) -> str:
+    return hashlib.sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@cache
+def _code() -> list[Any]:
+    """Return what bootstrap scores depend on beside predictions and definitions: code and libraries."""
+    files = sorted(imported_files("somb_utils.stats.bootstrap").items())
+    return [library_versions(), *((name, hashlib.sha256(file.read_bytes()).hexdigest()) for name, file in files)]
