@@ -18,7 +18,7 @@ from somb_utils.cli.notebook import notebook
 from somb_utils.cli.osdr import osdr
 from somb_utils.cli.power import coverage, power
 from somb_utils.cli.readme import readme
-from somb_utils.cli.runs import ablate, reproduce, run
+from somb_utils.cli.runs import ablate, reproduce, run, summary
 from somb_utils.cli.signature import signature
 from somb_utils.cli.submit import app as submit_app
 from somb_utils.cli.submit import leaderboard
@@ -73,7 +73,7 @@ def somb(
     """
 
 
-for command in (run, ablate, reproduce, compare, day, evaluate, validate, template, signature, notebook, book, readme):
+for command in (run, summary, ablate, reproduce, compare, day, evaluate, validate, template, signature, notebook, book, readme):
     app.command()(command)
 app.command()(canonical)
 app.command()(power)

@@ -76,6 +76,36 @@ def run(
     _report(result, tasks, settings)
 
 
+def summary(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of `somb run`.")],
+    tasks: options.TaskNames = None,
+    models: options.ModelNames = None,
+    jobs: options.Jobs = -1,
+    format: options.Print = Format.table,
+) -> None:
+    """Print the summary of a run folder again, fitting nothing.
+
+    It is the table that `somb run` prints, of all that the folder holds or of some tasks and models. Bootstrap scores
+    are kept in the folder, so that a second summary is quick.
+
+    Examples:
+
+    `somb summary results/open-rigorous`
+
+    `somb summary results/open-rigorous --tasks A1,A2 --models logreg,rf --format csv > summary.csv`
+    """
+    from somb_utils.runs.folder import load_run
+    from somb_utils.runs.results import keys_of
+
+    run = load_run(folder)
+    keys = keys_of(run.provenance)
+    for what, wanted, known in (("task", tasks, {t for t, *_ in keys}), ("model", models, {m for *_, m in keys})):
+        if unknown := [name for name in wanted or () if name not in known]:
+            raise UsageError(f"{folder} holds no {what} {', '.join(unknown)}; it holds {', '.join(sorted(known))}")
+    chosen = [key for key in keys if key[0] in (tasks or {key[0]}) and key[2] in (models or {key[2]})]
+    _print_summary(run.of(chosen), jobs, format)
+
+
 def ablate(
     task: Annotated[str, typer.Argument(help="A task that defines ablations, e.g. B1.")],
     models: options.Models = None,

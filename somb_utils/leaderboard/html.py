@@ -13,6 +13,7 @@ from somb_utils.leaderboard.entries import Entry
 from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
 
 _SHOWN = ("mean", "sd", "low", "high", "chance")
+_WITHOUT_SCRIPT = 500  # rows of a table that a reader without a script sees
 _FACTS = {"name", "question", "category", "modality", "missions", "tier", "supplementary", "split", "notes"}
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -79,9 +80,10 @@ def _static(data: Mapping[str, Any]) -> dict[str, str]:
     ]
     return {
         "source": f"<b>{escape(source['badge'])}</b> {escape(source['note'])}",
-        "ranking": f"<table>{_row(('model', *facts, 'groups'), 'th')}{''.join(map(_row, composite))}</table>",
+        "ranking": f"<table>{_row(('model', *facts, 'groups'), 'th')}{''.join(map(_row, composite[:_WITHOUT_SCRIPT]))}</table>",
         "thead": _row(("task", "model", "metric", *_SHOWN), "th"),
-        "tbody": "".join(map(_row, scores)),
+        "tbody": "".join(map(_row, scores[:_WITHOUT_SCRIPT])),
+        "pages": f"The first {_WITHOUT_SCRIPT} of {len(scores):,} scores." if len(scores) > _WITHOUT_SCRIPT else "",
         "submissions": "".join(["<h3>Submissions</h3>", *cards]) if cards else "",
     }
 

@@ -187,7 +187,7 @@ def _imports(file: Path, name: str) -> list[str]:
         return []
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     names = []
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -197,6 +197,15 @@ def _imports(file: Path, name: str) -> list[str]:
                 continue
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return names
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements in the text of a node; expressions, the most of a tree, hold none."""
+    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+        children = getattr(node, name, ())
+        for child in children if isinstance(children, list) else ():
+            yield child
+            yield from _statements(child)
 
 
 def _sha256(content: bytes) -> str:

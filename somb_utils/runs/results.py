@@ -76,7 +76,7 @@ class RunResult:
         """
         from somb_utils.stats.best import marked
 
-        table = summarise(self.results, self.provenance)
+        table = self._scores_of_tasks.copy()
         drawn = self._draws(n_bootstrap, seed, n_jobs) if n_bootstrap else {}
         parts = [
             marked(rows, new, TRIVIAL, seed, self.own_tasks, these)
@@ -164,7 +164,7 @@ class RunResult:
         """
         from somb_utils.runs.composite import composite_of
 
-        summary = summarise(self.results, self.provenance)
+        summary = self._scores_of_tasks
         protocols = list(summary["protocol"].unique())
         drawn = self._draws(n_bootstrap, seed, n_jobs) if n_bootstrap and len(protocols) == 1 else {}
         return composite_of(summary, drawn.get(protocols[0], (None,))[0] if drawn else None, weights, extensions)
@@ -218,6 +218,10 @@ class RunResult:
         return self._made[settings]
 
     @cached_property
+    def _scores_of_tasks(self) -> pd.DataFrame:
+        return summarise(self.results, self.provenance)
+
+    @cached_property
     def _made(self) -> dict[tuple[int, int], Drawn]:
         return {}
 
@@ -265,13 +269,15 @@ def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFr
     key = [*KEY, "source", "metric"]
     folds = primary.groupby([*key, "fold"], sort=False)["value"].mean().groupby(key, sort=False)
     of_seeds = primary.groupby([*key, "seed"], sort=False)["value"].mean().groupby(key, sort=False)
-    status = primary.groupby(key, sort=False)["status"]
+    lost = primary.assign(
+        failed=primary["status"].str.startswith("failed").astype(int), undefined=(primary["status"] == "undefined").astype(int)
+    ).groupby(key, sort=False)
     table = pd.DataFrame({
         "mean": folds.mean(),
         "sd": folds.std(ddof=0),
         "folds": folds.count(),
-        "failed": status.agg(lambda s: int(s.str.startswith("failed").sum())),
-        "undefined": status.agg(lambda s: int((s == "undefined").sum())),
+        "failed": lost["failed"].sum(),
+        "undefined": lost["undefined"].sum(),
         "seeds": of_seeds.count(),
         "seed_sd": of_seeds.std(),
     }).reset_index()  # fmt: skip

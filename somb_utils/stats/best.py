@@ -30,14 +30,17 @@ def best_set(scores: np.ndarray, draws: np.ndarray, n_groups: int = 0, seed: int
     draws = draws[:, np.isfinite(draws).all(axis=0)]
     if not draws.size:
         return np.zeros(len(scores), dtype=bool)
-    gaps = draws - draws[:, None]  # (i, j, replicate): j less i
-    spread = gaps.std(axis=2)
-    null = _studentised(gaps - gaps.mean(axis=2, keepdims=True), spread[..., None])
+    spread = np.empty((len(scores), len(scores)))
+    largest = np.empty(draws.shape)  # of t_ij over j, by i
+    for i in range(len(scores)):  # one at a time, since all pairs of a thousand models would fill the memory
+        gaps = draws - draws[i]
+        spread[i] = gaps.std(axis=1)
+        largest[i] = _studentised(gaps - gaps.mean(axis=1, keepdims=True), spread[i][:, None]).max(axis=0)
     if n_groups:
         spread = spread / t_to_normal(n_groups)
-        null = _of_normal_groups(draws, n_groups, seed)
+        largest = _of_normal_groups(draws, n_groups, seed)
     exceeds = _studentised(scores - scores[:, None], spread).max(axis=1)
-    largest, kept = null.max(axis=1), np.ones(len(scores), dtype=bool)
+    kept = np.ones(len(scores), dtype=bool)
     while (excluded := kept & (exceeds > np.quantile(largest[kept].max(axis=0), LEVEL))).any():
         kept &= ~excluded
     return kept
@@ -49,13 +52,16 @@ def _studentised(difference: np.ndarray, spread: np.ndarray) -> np.ndarray:
 
 
 def _of_normal_groups(draws: np.ndarray, n_groups: int, seed: int) -> np.ndarray:
-    """Return t_ij of normal scores of equal means, shape (n_models, n_models, n_replicates)."""
+    """Return the largest t_ij over j of normal scores of equal means, shape (n_models, n_replicates)."""
     n_models, n_draws = draws.shape
     scores = np.random.default_rng(seed).multivariate_normal(
         np.zeros(n_models), np.cov(draws).reshape(n_models, n_models), (n_draws, n_groups), method="eigh"
     )
-    gaps = scores[:, :, None, :] - scores[:, :, :, None]
-    return np.moveaxis(_studentised(gaps.mean(axis=1), gaps.std(axis=1, ddof=1) / np.sqrt(n_groups)), 0, 2)
+    largest = np.empty(draws.shape)
+    for i in range(n_models):
+        gaps = scores - scores[:, :, [i]]
+        largest[i] = _studentised(gaps.mean(axis=1), gaps.std(axis=1, ddof=1) / np.sqrt(n_groups)).max(axis=1)
+    return largest
 
 
 def with_intervals(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype
 
 from somb_utils.errors import printable
 from somb_utils.tasks.definitions import Task
@@ -26,7 +27,7 @@ def row_problem(X: pd.DataFrame, *others: Labels | None) -> str | None:
 def table_problem(X: pd.DataFrame) -> str | None:
     """Check names and values of features."""
     for axis, names in (("row identifiers (X.index)", X.index), ("feature names (X.columns)", X.columns)):
-        if not all(isinstance(name, str) for name in names):
+        if len(names) and infer_dtype(names, skipna=False) != "string":
             return f"the {axis} must be text; .astype(str) makes them so"
         if names.has_duplicates:
             return f"the {axis} must be unique, but '{printable(names[names.duplicated()][0])}' is duplicated"

@@ -4,6 +4,7 @@
     xgboost: "#D55E00", lightgbm: "#E69F00" };
   const SPARE = ["#56B4E9", "#7A5195", "#8C564B", "#4aa3a3", "#a3a34a"];
   const LOWER_IS_BETTER = new Set(["hamming_loss", "balanced_log_loss"]);
+  const PAGE = { ranking: 50, models: 30, table: 100 };  // what is drawn at once, of however many
   const TIERS = ["calibration", "standard", "advanced", "frontier"];
   const esc = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
   const unique = (values) => [...new Set(values)];
@@ -15,13 +16,27 @@
     const $ = (name) => root.querySelector(`[data-part=${name}]`);
     const form = root.querySelector("form");
     const fields = ["source", "tier", "modality", "metric", "model", "q"];
-    const state = { sort: "task:asc", task: "" };
+    const state = { sort: "task:asc", task: "", at: {} };
+    const spare = new Map(data.models.filter((m) => !COLOURS[m]).map((m, k) => [m, SPARE[k % SPARE.length]]));
 
     const source = () => data.sources.find((s) => s.id === form.elements.source.value) || data.sources[0];
     const metricOf = (task) => form.elements.metric.value || tasks[task].metric;
     const label = (metric) => metrics[metric] || metric;
     const fixed = (value, metric) => value === null || value === undefined ? "–" : value.toFixed(metric === "auprc" && value < 0.1 ? 4 : 3);
-    const colour = (model) => COLOURS[model] || SPARE[data.models.filter((m) => !COLOURS[m]).indexOf(model) % SPARE.length];
+    const colour = (model) => COLOURS[model] || spare.get(model);
+    const byTask = (list) => {
+      const groups = new Map();
+      list.forEach((r) => groups.get(r.task)?.push(r) ?? groups.set(r.task, [r]));
+      return groups;
+    };
+    const modelsOf = (list) => { const present = new Set(list.map((r) => r.model)); return data.models.filter((m) => present.has(m)); };
+    const page = (name, all) => {  // the part of a long list that is drawn, and buttons to the others
+      const size = PAGE[name], first = Math.min(state.at[name] || 0, Math.max(0, Math.ceil(all.length / size) - 1) * size);
+      const button = (to, text) => `<button type="button" data-page="${name}:${to}"${to < 0 || to >= all.length ? " disabled" : ""}>${text}</button>`;
+      const buttons = all.length <= size ? "" : `<p class="soft pages">${button(first - size, "Previous")} ${
+        (first + 1).toLocaleString("en")} to ${Math.min(first + size, all.length).toLocaleString("en")} of ${all.length.toLocaleString("en")} ${button(first + size, "Next")}</p>`;
+      return [all.slice(first, first + size), buttons];
+    };
     const shown = (task) => {
       const t = tasks[task], words = form.elements.q.value.trim().toLowerCase();
       return (!form.elements.tier.value || t.tier === form.elements.tier.value)
@@ -56,7 +71,7 @@
     }
 
     function ranking() {
-      const table = source().composite;
+      const all = source().composite, [table, buttons] = page("ranking", all);
       const groups = unique(table.flatMap((r) => Object.keys(r.groups)));
       $("ranking").innerHTML = !table.length ? "<p class='soft'>No composite: these results hold no scored task.</p>" :
         `<div class="scroll" tabindex="0" role="region" aria-label="Composite score by model"><table><thead><tr>
@@ -65,7 +80,7 @@
           table.map((r) => `<tr><th scope="row">${esc(r.model)}</th><td><span class="bar" aria-hidden="true"><i style="width:${
             (100 * Math.max(0, r.composite)).toFixed(1)}%"></i></span> ${r.composite.toFixed(3)}</td><td class="n">${r.low === null ? "–" : `${r.low.toFixed(3)} to ${r.high.toFixed(3)}`}</td><td class="n">${r.p_best === null ? "–" : r.p_best.toFixed(2)}</td><td class="n">${r.n}</td>${
             groups.map((g) => `<td class="n">${r.groups[g] === undefined || r.groups[g] === null ? "–" : r.groups[g].toFixed(2)}</td>`).join("")
-          }</tr>`).join("")}</tbody></table></div>`;
+          }</tr>`).join("")}</tbody></table></div>${buttons}`;
     }
 
     function submissions() {
@@ -86,7 +101,7 @@
     const interval = (r) => r.low === null || r.low === undefined ? "" : `, 95 % interval ${fixed(r.low, r.metric)} to ${fixed(r.high, r.metric)}`;
 
     function heatmap(list) {
-      const models = data.models.filter((m) => list.some((r) => r.model === m));
+      const [models, buttons] = page("models", modelsOf(list)), groups = byTask(list);
       const ids = Object.keys(tasks).filter(shown);
       const primary = !form.elements.metric.value;
       $("ramp").innerHTML = primary
@@ -95,9 +110,9 @@
       $("heatmap").innerHTML = `<div class="scroll" tabindex="0" role="region" aria-label="Scores, task by model"><table class="heat">
         <thead><tr><th scope="col">task</th><th scope="col">metric</th><th scope="col" class="n">chance</th>${
           models.map((m) => `<th scope="col">${esc(m)}</th>`).join("")}</tr></thead><tbody>${ids.map((id) => {
-          const own = list.filter((r) => r.task === id), top = bestOf(own);
+          const own = groups.get(id) || [], top = bestOf(own), of = new Map(own.map((r) => [r.model, r]));
           const cells = models.map((m) => {
-            const r = own.find((x) => x.model === m);
+            const r = of.get(m);
             if (!r || r.mean === null) return `<td class="v" style="--t:0">–</td>`;
             const value = above(r) === null ? r.mean : above(r);
             const t = Math.round(100 * Math.max(0, Math.min(1, value)) ** 0.75);
@@ -108,7 +123,7 @@
           return `<tr><th scope="row"><button type="button" class="open" data-task="${esc(id)}">${esc(id)}</button> <span>${esc(t.name)}</span></th>
             <td>${esc(label(metricOf(id)))}</td><td class="n">${own.length && own[0].chance !== null ? fixed(own[0].chance, own[0].metric) : "–"}</td>${
             own.length ? cells : `<td class="missing" colspan="${Math.max(1, models.length)}">no score in these results</td>`}</tr>`;
-        }).join("")}</tbody></table></div>`;
+        }).join("")}</tbody></table></div>${buttons}`;
     }
 
     function plot(list, id) {
@@ -141,9 +156,10 @@
     }
 
     function cards(list) {
-      const ids = Object.keys(tasks).filter(shown);
+      const ids = Object.keys(tasks).filter(shown), models = new Set(page("models", modelsOf(list))[0]);
+      const groups = byTask(list.filter((r) => models.has(r.model)));
       $("cards").innerHTML = ids.map((id) => {
-        const t = tasks[id], own = list.filter((r) => r.task === id), chosen = id === state.task;
+        const t = tasks[id], own = groups.get(id) || [], chosen = id === state.task;
         const facts = chosen ? `<p class="soft">${esc(t.rows.toLocaleString("en"))} rows × ${esc(t.features.toLocaleString("en"))} features · ${esc(t.split.toUpperCase())} · ${esc(t.missions.join(", "))} · ${
           Object.entries(t.classes).map(([k, n]) => `${esc(k.replaceAll("_", " "))} ${n.toLocaleString("en")}`).join(", ")}</p>${
           t.notes.map((n) => `<p class="soft">${esc(n)}</p>`).join("")}<p><a href="../book/tasks.html#task-${id.toLowerCase()}">${esc(id)} in the task catalogue</a></p>` : "";
@@ -167,16 +183,18 @@
       const value = (COLUMNS.find(([name]) => name === key) || COLUMNS[0])[2];
       const sign = way === "desc" ? -1 : 1;
       const missing = (v) => v === null || v === undefined;
+      const words = new Intl.Collator();
       const sorted = [...list].sort((a, b) => {
         const u = value(a), v = value(b);
         if (missing(u) || missing(v)) return missing(u) - missing(v);  // missing ones last, either way
-        return sign * (typeof u === "string" ? u.localeCompare(v) : u - v) || (a.task < b.task ? -1 : a.task > b.task ? 1 : 0);
+        return sign * (typeof u === "string" ? words.compare(u, v) : u - v) || (a.task < b.task ? -1 : a.task > b.task ? 1 : 0);
       });
       $("thead").innerHTML = `<tr>${COLUMNS.map(([name, text]) => {
         const sort = name === key ? (way === "desc" ? "descending" : "ascending") : "none";
         return `<th scope="col"${["mean", "sd", "low", "chance", "above", "folds"].includes(name) ? ' class="n"' : ""} aria-sort="${sort}"><button type="button" data-sort="${name}">${text}</button></th>`;
       }).join("")}</tr>`;
-      $("tbody").innerHTML = sorted.map((r) => {
+      const [part, buttons] = page("table", sorted);
+      $("tbody").innerHTML = part.map((r) => {
         const share = above(r), t = tasks[r.task];
         const lost = [r.failed ? `${r.failed} failed` : "", r.undefined ? `${r.undefined} undefined` : ""].filter(Boolean).join(", ");
         return `<tr><td><button type="button" class="open" data-task="${esc(r.task)}">${esc(r.task)}</button></td><td>${t.tier}</td><td>${esc(t.modality)}</td>
@@ -184,6 +202,7 @@
           <td class="n">${r.low === null || r.low === undefined ? "–" : `${fixed(r.low, r.metric)} to ${fixed(r.high, r.metric)}`}</td><td class="n">${fixed(r.chance, r.metric)}</td>
           <td class="n">${share === null ? "–" : `${(100 * share).toFixed(0)} %`}</td><td class="n">${r.folds ?? "–"}${lost ? ` (${lost})` : ""}</td></tr>`;
       }).join("");
+      $("pages").innerHTML = buttons;
       const n = unique(list.map((r) => r.task)).length;
       $("count").textContent = `${list.length} ${list.length === 1 ? "score" : "scores"} of ${n} ${n === 1 ? "task" : "tasks"}, ${source().protocol} protocol`;
     }
@@ -229,16 +248,24 @@
     }
 
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("input", () => { write(); render(); });
-    form.addEventListener("reset", () => setTimeout(() => { state.sort = "task:asc"; state.task = ""; write(); render(); }));
+    form.addEventListener("input", () => { state.at = {}; write(); render(); });
+    form.addEventListener("reset", () => setTimeout(() => { state.sort = "task:asc"; state.task = ""; state.at = {}; write(); render(); }));
     root.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (!button) return;
       if (button.dataset.task) choose(button.dataset.task);
+      if (button.dataset.page) {
+        const [name, to] = button.dataset.page.split(":");
+        state.at[name] = Number(to);
+        const list = rows();
+        if (name === "ranking") ranking(); else if (name === "table") table(list); else { heatmap(list); cards(list); }
+        root.querySelector(`[data-page^="${name}:"]:not(:disabled)`).focus({ preventScroll: true });
+      }
       if (button.dataset.sort) {
         const [key, way] = state.sort.split(":");
         const first = ["mean", "low", "above", "chance"].includes(button.dataset.sort) ? "desc" : "asc";
         state.sort = `${button.dataset.sort}:${key === button.dataset.sort ? (way === "asc" ? "desc" : "asc") : first}`;
+        state.at.table = 0;
         write(); table(rows());
         root.querySelector(`[data-sort=${button.dataset.sort}]`).focus();
       }
