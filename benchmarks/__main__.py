@@ -15,7 +15,7 @@ import bootstrap
 import speed
 
 from somb_utils.paths import replacing
-from somb_utils.runs.cache import LIBRARIES
+from somb_utils.runs.code import LIBRARIES
 from somb_utils.runs.runner import load_tasks
 from somb_utils.tables.sources import resolve_source
 from somb_utils.tasks.definitions import select_tasks, task_tables

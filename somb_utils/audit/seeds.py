@@ -9,7 +9,7 @@ import pandas as pd
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import DATA, replacing
-from somb_utils.runs.cache import LIBRARIES
+from somb_utils.runs.code import LIBRARIES
 from somb_utils.runs.record import KEY
 from somb_utils.runs.runner import run
 from somb_utils.tasks.task_data import TaskData

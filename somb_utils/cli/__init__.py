@@ -73,8 +73,9 @@ def somb(
     """
 
 
-for command in (run, summary, ablate, reproduce, compare, day, evaluate, validate, template, signature, notebook, book, readme):
+for command in (run, summary, ablate, reproduce, compare, day, evaluate, validate, template, signature, notebook):
     app.command()(command)
+app.command()(book)
 app.command()(canonical)
 app.command()(power)
 app.command()(coverage)

@@ -273,11 +273,14 @@ def _controls(tasks: str | None, models: list[str] | None, settings: dict[str, A
 
 def _report(result: "RunResult", tasks: str | None, settings: dict[str, Any]) -> None:
     """Name constant models and the tasks that were left out for want of tables, and fail if any fold has failed."""
-    from somb_utils.runs.constant import constant_models
     from somb_utils.runs.runner import unavailable
     from somb_utils.tasks.definitions import select_tasks
 
-    for task, models in constant_models(result.predictions).items():
+    constant: dict[str, list[str]] = {}
+    for entry in result.provenance["models"]:
+        if entry["constant"]:
+            constant.setdefault(entry["task"], []).append(entry["model"])
+    for task, models in constant.items():
         print(f"constant: {', '.join(models)} on {task}: one prediction for all rows of a fold", file=sys.stderr)
     selected = [task.under(settings["protocol"]) for task in select_tasks(tasks)]
     for message in unavailable(selected, settings["source"]).values():

@@ -74,7 +74,7 @@ def doctor() -> None:
     """
     from somb_utils._extras import missing_extra
     from somb_utils.paths import DATA, cache_dir
-    from somb_utils.runs.cache import library_versions
+    from somb_utils.runs.code import library_versions
     from somb_utils.runs.runner import unavailable
     from somb_utils.tables.sources import resolve_source
     from somb_utils.tasks.definitions import PROTOCOLS, select_tasks

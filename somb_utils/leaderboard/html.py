@@ -72,7 +72,8 @@ def _static(data: Mapping[str, Any]) -> dict[str, str]:
         if row["metric"] == tasks[row["task"]]["metric"]
     ]
     facts = ("composite", "low", "high", "p_best")
-    composite = [(row["model"], *(_fixed(row[fact]) for fact in facts), row["n"]) for row in source["composite"]]
+    ranked = source["composite"][:_WITHOUT_SCRIPT]
+    composite = [(row["model"], *(_fixed(row[fact]) for fact in facts), row["n"]) for row in ranked]
     cards = [
         f"<p><b>{escape(', '.join(card['labels']))}</b> · {escape(', '.join(card['authors']))} · {card['added']}<br>"
         f"{escape(card['description'])}</p>"
@@ -80,7 +81,7 @@ def _static(data: Mapping[str, Any]) -> dict[str, str]:
     ]
     return {
         "source": f"<b>{escape(source['badge'])}</b> {escape(source['note'])}",
-        "ranking": f"<table>{_row(('model', *facts, 'groups'), 'th')}{''.join(map(_row, composite[:_WITHOUT_SCRIPT]))}</table>",
+        "ranking": f"<table>{_row(('model', *facts, 'groups'), 'th')}{''.join(map(_row, composite))}</table>",
         "thead": _row(("task", "model", "metric", *_SHOWN), "th"),
         "tbody": "".join(map(_row, scores[:_WITHOUT_SCRIPT])),
         "pages": f"The first {_WITHOUT_SCRIPT} of {len(scores):,} scores." if len(scores) > _WITHOUT_SCRIPT else "",

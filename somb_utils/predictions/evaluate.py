@@ -28,8 +28,8 @@ from somb_utils.runs.folder import check_folder, load_run, save
 from somb_utils.runs.models import Model
 from somb_utils.runs.record import PREDICTION_COLUMNS, outcome_rows, prediction_rows, provenance
 from somb_utils.runs.results import RunResult, keys_of
-from somb_utils.runs.stored import PREDICTIONS, file_of
 from somb_utils.runs.runner import load_tasks, run
+from somb_utils.runs.stored import PREDICTIONS, file_of
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
 from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, catalogue, select_tasks, task_tables
 from somb_utils.tasks.task_data import TaskData, load_task

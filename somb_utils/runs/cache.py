@@ -6,19 +6,16 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from somb_utils._seeds import SEED
 from somb_utils.paths import replacing
-from somb_utils.runs.code import Code, imported_files
+from somb_utils.runs.code import Code, imported_files, library_versions
 from somb_utils.runs.fit import Outcome
 from somb_utils.runs.models import NAMED, Model
 from somb_utils.tasks.task_data import TaskData
-
-LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "xgboost", "lightgbm")
 
 
 @dataclass(frozen=True)
@@ -79,11 +76,6 @@ def code_fingerprint() -> str:
         digest.update(f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
     digest.update(str(library_versions()).encode())
     return digest.hexdigest()
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that scores depend on."""
-    return {name: version(name) for name in LIBRARIES}
 
 
 def _job_file(folder: Path, key: str) -> Path:

@@ -19,6 +19,7 @@ from typing import Any
 
 from somb_utils.errors import SombError, UsageError
 
+LIBRARIES = ("numpy", "pandas", "scikit-learn", "scipy", "xgboost", "lightgbm")
 PACKAGE = __name__.partition(".")[0]
 
 
@@ -65,6 +66,11 @@ def verify(code: Code) -> None:
                 f"module {name} is not what it was when the run was started: its file was edited during the run, or a "
                 "worker on another machine has another version of it"
             )
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that scores depend on."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def imported_files(name: str) -> dict[str, Path]:

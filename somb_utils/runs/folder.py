@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -13,10 +13,8 @@ from filelock import FileLock
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing, try_writing
-from somb_utils.runs.cache import Job
-from somb_utils.runs.fit import Outcome
 from somb_utils.runs.record import FORMAT, KEY, RESULT_COLUMNS, RESULT_SCHEMA, outcome_rows, prediction_table
-from somb_utils.runs.results import Key, RunResult, keys_of
+from somb_utils.runs.results import Key, keys_of
 from somb_utils.runs.stored import (
     PREDICTIONS,
     StoredRun,
@@ -28,7 +26,11 @@ from somb_utils.runs.stored import (
     with_seeds,
     write_predictions,
 )
-from somb_utils.tasks.task_data import TaskData
+
+if TYPE_CHECKING:
+    from somb_utils.runs.cache import Job
+    from somb_utils.runs.fit import Outcome
+    from somb_utils.tasks.task_data import TaskData
 
 _RESULTS = "results.parquet"
 _PROVENANCE = "provenance.json"
@@ -36,7 +38,7 @@ _CONTROLS = "controls.json"  # apart from the scores
 _PENDING = ".pending"  # files of a save that is under way; complete once its provenance is there
 
 
-def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[str] = ()) -> StoredRun | None:
+def check_folder(folder: Path, loaded: Sequence["TaskData"], models: Collection[str] = ()) -> StoredRun | None:
     """Make the run folder, and refuse one that cannot take the results of these tasks and models.
 
     `models` names those whose stored results will be replaced. Returns what is stored.
@@ -51,7 +53,7 @@ def check_folder(folder: Path, loaded: Sequence[TaskData], models: Collection[st
     return check_content(folder, loaded, models)
 
 
-def check_content(folder: Path, loaded: Sequence[TaskData], models: Collection[str]) -> StoredRun | None:
+def check_content(folder: Path, loaded: Sequence["TaskData"], models: Collection[str]) -> StoredRun | None:
     """Refuse a run folder whose results these tasks and models cannot join; see :func:`check_folder`."""
     if not (folder / _PROVENANCE).is_file() or not loaded:
         return None
@@ -84,7 +86,7 @@ def _check_same_data(folder: Path, before: Mapping[str, Any], now: Mapping[str, 
             )
 
 
-def save(scored: Sequence[tuple[Job, Outcome]], record: Mapping[str, Any], folder: Path) -> None:
+def save(scored: Sequence["tuple[Job, Outcome]"], record: Mapping[str, Any], folder: Path) -> None:
     """Add the outcomes of a run to `folder`, replacing those of the same task, protocol and model.
 
     Predictions are written a model at a time, under new names; then results and provenance, which names those files,
@@ -111,7 +113,8 @@ def save(scored: Sequence[tuple[Job, Outcome]], record: Mapping[str, Any], folde
             name = file_of(files, model)
             if model in of_model or not name.startswith(PREDICTIONS):  # else its file is complete
                 tables = [before.predicted([key for key in kept if key[2] == model])] if before is not None else []
-                written |= write_predictions(pa.concat_tables([*tables, prediction_table(of_model.get(model, []))]), model, folder)
+                tables.append(prediction_table(of_model.get(model, [])))
+                written |= write_predictions(pa.concat_tables(tables), model, folder)
             else:
                 written[name] = files[name]
         _write(results, provenance, written, folder)
@@ -210,7 +213,9 @@ def _read(folder: Path) -> StoredRun:
         provenance = _current(json.loads((folder / _PROVENANCE).read_text(encoding="utf-8")))
         files = provenance.pop("files", {})
         content = read_verified(folder, _RESULTS, files.get(_RESULTS))
-        table = pq.read_table(content, read_dictionary=[name for name in RESULT_COLUMNS if name not in ("seed", "value")])
+        table = pq.read_table(
+            content, read_dictionary=[name for name in RESULT_COLUMNS if name not in ("seed", "value")]
+        )
         scores = groups_of(table if "seed" in table.column_names else with_seeds(table, provenance))
         _check_provenance(scores, provenance)
         return StoredRun(folder, files, scores, provenance)
@@ -264,7 +269,12 @@ def held(before: StoredRun, now: Mapping[str, Any]) -> StoredRun | None:
 
     def made(record: Mapping[str, Any]) -> list[Any]:
         versions = [record["runs"][entry["run"]]["versions"] for entry in record["models"]]
-        return [record["source"], record["tasks"], versions, [{**entry, "run": None} for entry in record["models"]]]
+        return [
+            record["source"],
+            record["tasks"],
+            versions,
+            [{**entry, "run": None, "constant": None} for entry in record["models"]],
+        ]
 
     same = made(json.loads(json.dumps(now))) == made(stored.provenance)
     known = all(entry["jobs_sha256"] for entry in now["models"])

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
@@ -18,11 +18,13 @@ import pandas as pd
 import pyarrow as pa
 
 from somb_utils.paths import DATA
-from somb_utils.runs.cache import Job, library_versions
-from somb_utils.runs.fit import Outcome
-from somb_utils.runs.raw import unwrapped
+from somb_utils.runs.code import library_versions
 from somb_utils.tasks.definitions import task_of
-from somb_utils.tasks.task_data import TaskData
+
+if TYPE_CHECKING:
+    from somb_utils.runs.cache import Job
+    from somb_utils.runs.fit import Outcome
+    from somb_utils.tasks.task_data import TaskData
 
 FORMAT = 2
 RESULT_COLUMNS = ["task", "protocol", "source", "model", "seed", "fold", "metric", "value", "status"]
@@ -33,7 +35,7 @@ RESULT_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.large_string())) for name 
 PREDICTION_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.large_string())) for name in PREDICTION_COLUMNS])
 
 
-def outcome_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
+def outcome_rows(scored: Iterable["tuple[Job, Outcome]"]) -> pd.DataFrame:
     """Return the result rows of fold jobs."""
     rows = []
     for job, outcome in scored:
@@ -47,12 +49,12 @@ def outcome_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=RESULT_COLUMNS)
 
 
-def prediction_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
+def prediction_rows(scored: Iterable["tuple[Job, Outcome]"]) -> pd.DataFrame:
     """Return the prediction rows of fold jobs; a job that failed has none."""
     return prediction_table(scored).to_pandas()
 
 
-def prediction_table(scored: Iterable[tuple[Job, Outcome]]) -> pa.Table:
+def prediction_table(scored: Iterable["tuple[Job, Outcome]"]) -> pa.Table:
     """Return the same as an Arrow table."""
     parts = [_predictions(job, outcome) for job, outcome in scored if not outcome.error]
     return pa.concat_tables(parts or [PREDICTION_SCHEMA.empty_table()]).combine_chunks()
@@ -62,7 +64,7 @@ def _no_scores(n: int) -> np.ndarray:
     return np.full(n, np.nan)
 
 
-def _probabilities(data: TaskData, outcome: Outcome, n: int) -> pa.Array:
+def _probabilities(data: "TaskData", outcome: "Outcome", n: int) -> pa.Array:
     """Return the class probabilities of each row of a multiclass task, in the order of the classes; else nulls."""
     if data.task.type != "multiclass" or not outcome.y_score.size:
         return pa.nulls(n, _TYPES["y_proba"])
@@ -70,7 +72,7 @@ def _probabilities(data: TaskData, outcome: Outcome, n: int) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, outcome.y_score.ravel())
 
 
-def _predictions(job: Job, outcome: Outcome) -> pa.Table:
+def _predictions(job: "Job", outcome: "Outcome") -> pa.Table:
     data, fold = job.data, job.data.folds[job.number]
     ids = pa.array(data.X.index, pa.large_string()).take(fold.test)
     names = pa.array(data.task.classes, pa.large_string())
@@ -98,7 +100,7 @@ def _predictions(job: Job, outcome: Outcome) -> pa.Table:
     return pa.Table.from_pydict({**same, **columns}, PREDICTION_SCHEMA)
 
 
-def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any]:
+def provenance(loaded: Sequence["TaskData"], jobs: Iterable["Job"]) -> dict[str, Any]:
     """Return what a reader needs to trust and repeat every row of a run.
 
     That is ``source`` and ``described`` of the tables; ``tasks`` by ``TASK/PROTOCOL``; ``models``, one record per task,
@@ -145,13 +147,13 @@ def made_with() -> dict[str, Any]:
     }
 
 
-def _definition(data: TaskData) -> dict[str, Any]:
+def _definition(data: "TaskData") -> dict[str, Any]:
     """Return the definition of a user's task, without which its statistics cannot be computed again."""
     known = task_of(data.task.id, data.protocol)
     return {} if data.task == known else {"definition": data.task.model_dump(mode="json")}
 
 
-def _record(jobs: Sequence[Job]) -> dict[str, Any]:
+def _record(jobs: Sequence["Job"]) -> dict[str, Any]:
     """Return how a model was made; `seed` and `random_states` are those of its first seed."""
     model, version = jobs[0].model, jobs[0].version
     code = version.code if version else None
@@ -167,7 +169,7 @@ def _record(jobs: Sequence[Job]) -> dict[str, Any]:
     }
 
 
-def _of_jobs(jobs: Sequence[Job]) -> str | None:
+def _of_jobs(jobs: Sequence["Job"]) -> str | None:
     """Return a hash of all that the outcomes of fold jobs depend on; None if part of it cannot be identified."""
     keys = [job.key for job in jobs]
     return None if None in keys else hashlib.sha256(" ".join(map(str, keys)).encode()).hexdigest()
@@ -176,6 +178,8 @@ def _of_jobs(jobs: Sequence[Job]) -> str | None:
 def _target(target: Any) -> str:
     if isinstance(target, str):
         return target
+    from somb_utils.runs.raw import unwrapped
+
     target, _ = unwrapped(target)
     if isinstance(target, type | FunctionType):
         return f"{target.__module__}:{target.__qualname__}"

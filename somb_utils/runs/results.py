@@ -270,7 +270,8 @@ def summarise(results: pd.DataFrame, provenance: Mapping[str, Any]) -> pd.DataFr
     folds = primary.groupby([*key, "fold"], sort=False)["value"].mean().groupby(key, sort=False)
     of_seeds = primary.groupby([*key, "seed"], sort=False)["value"].mean().groupby(key, sort=False)
     lost = primary.assign(
-        failed=primary["status"].str.startswith("failed").astype(int), undefined=(primary["status"] == "undefined").astype(int)
+        failed=primary["status"].str.startswith("failed").astype(int),
+        undefined=(primary["status"] == "undefined").astype(int),
     ).groupby(key, sort=False)
     table = pd.DataFrame({
         "mean": folds.mean(),

@@ -19,6 +19,7 @@ from somb_utils.runs import cluster as dask_cluster
 from somb_utils.runs import workers
 from somb_utils.runs.cache import Job, ModelVersion, code_fingerprint, restore, store
 from somb_utils.runs.code import Code, code_of, verify
+from somb_utils.runs.constant import constant_models
 from somb_utils.runs.fit import Outcome, PreparedFold, fit_fold, prepare
 from somb_utils.runs.folder import check_folder, held, load_run, replaced, save
 from somb_utils.runs.models import SEED, Model, resolve_models, supports
@@ -164,8 +165,17 @@ def run(
     scored = outcomes(jobs, folder, where, on_start, on_done)
     if folder is None:
         return RunResult(outcome_rows(scored), prediction_rows(scored), record)
+    _note_constant(record, scored)
     save(scored, record, folder)
     return load_run(folder).of(keys_of(record))
+
+
+def _note_constant(record: Mapping[str, Any], scored: Sequence[tuple[Job, Outcome]]) -> None:
+    """Say in the record of each task and model whether it has predicted the same for every row."""
+    for entry in record["models"]:
+        key = entry["task"], entry["protocol"], entry["model"]
+        those = [(job, o) for job, o in scored if (job.data.name, job.data.protocol, job.model.name) == key]
+        entry["constant"] = bool(constant_models(prediction_rows(those)))
 
 
 def outcomes(

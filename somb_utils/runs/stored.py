@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 from somb_utils._seeds import SEED
 from somb_utils.errors import SombError
 from somb_utils.paths import replacing
-from somb_utils.runs.cache import library_versions
-from somb_utils.runs.code import imported_files
+from somb_utils.runs.code import imported_files, library_versions
 from somb_utils.runs.record import KEY, PREDICTION_SCHEMA, RESULT_COLUMNS, RESULT_SCHEMA
 from somb_utils.runs.results import Drawn, Key, RunResult, draw_each_protocol, keys_of, of_keys
 from somb_utils.tasks.definitions import task_of
@@ -78,7 +77,9 @@ class StoredRun(RunResult):
     def scores(self) -> pa.Table:
         """The results as an Arrow table."""
         parts = [self._scores[key] for key in keys_of(self.provenance) if key in self._scores]
-        return pa.concat_tables([RESULT_SCHEMA.empty_table(), *(t.select(RESULT_COLUMNS).cast(RESULT_SCHEMA) for t in parts)])
+        return pa.concat_tables(
+            [RESULT_SCHEMA.empty_table(), *(t.select(RESULT_COLUMNS).cast(RESULT_SCHEMA) for t in parts)]
+        )
 
     @cached_property
     def results(self) -> pd.DataFrame:  # type: ignore[override]

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import UsageError
@@ -226,4 +226,4 @@ def student_factor(n: int) -> float:
 def t_to_normal(n: int) -> float:
     """Return the ratio of the 95 % quantile of Student's t with n - 1 degrees of freedom to the normal one."""
     end = (1 + LEVEL) / 2
-    return float(stats.t.ppf(end, n - 1) / stats.norm.ppf(end))
+    return float(stdtrit(n - 1, end) / ndtri(end))

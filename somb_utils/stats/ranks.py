@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import friedmanchisquare, rankdata, studentized_range
+import scipy
 
 from somb_utils.errors import UsageError
 from somb_utils.stats.bootstrap import Draws, interval
@@ -78,13 +78,13 @@ def ranking(summary: pd.DataFrame, draws: Draws | None = None) -> Ranking:
             f"{len(scores)} common tasks"
         )
     ranks = scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
-    p = float(friedmanchisquare(*(scores[model] for model in scores)).pvalue)
+    p = float(scipy.stats.friedmanchisquare(*(scores[model] for model in scores)).pvalue)
     return Ranking(scores, ranks, p, _nemenyi(scores), _uncertainty(scores, draws or {}).loc[ranks.index])
 
 
 def _uncertainty(scores: pd.DataFrame, draws: Draws) -> pd.DataFrame:
     drawn = drawn_scores(scores, draws)
-    ranks = pd.DataFrame(rankdata(-drawn, axis=1).mean(axis=0), scores.columns)
+    ranks = pd.DataFrame(scipy.stats.rankdata(-drawn, axis=1).mean(axis=0), scores.columns)
     low, high = np.transpose([interval(of_model) for of_model in ranks.to_numpy()])
     return pd.DataFrame({"low": low, "high": high, "p_best": share_best(-ranks)}, index=scores.columns)
 
@@ -108,7 +108,7 @@ def _nemenyi(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the p-value of each pair: mean ranks over their standard error, in the studentized range's upper tail."""
     n, k = scores.shape
     ranks = scores.rank(axis=1).mean().to_numpy()
-    p = studentized_range.sf(np.abs(ranks[:, None] - ranks) * np.sqrt(12 * n / (k * (k + 1))), k, np.inf)
+    p = scipy.stats.studentized_range.sf(np.abs(ranks[:, None] - ranks) * np.sqrt(12 * n / (k * (k + 1))), k, np.inf)
     np.fill_diagonal(p, 1)
     models = scores.columns.rename(None)
     return pd.DataFrame(p, models, models)
