@@ -27,7 +27,7 @@ from somb_utils.predictions.parquet_form import from_parquet, to_parquet
 from somb_utils.predictions.problems import MAX_SEEDS, Problems
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.record import KEY, PREDICTION_COLUMNS, RESULT_COLUMNS
-from somb_utils.runs.results import RunResult
+from somb_utils.runs.results import RunResult, keys_of
 from somb_utils.tables.registry import table_info
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
 from somb_utils.tasks.definitions import PROTOCOLS, catalogue, task_tables
@@ -68,13 +68,11 @@ def pack(
             f"{folder} has results of your own tasks alone, and the leaderboard lists those of the benchmark"
         )
 
-    def selected(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[frame["model"].isin(chosen) & frame["task"].isin(list(catalogue()))].reset_index(drop=True)
-
     tasks = {key: entry for key, entry in provenance["tasks"].items() if key.split("/")[0] in catalogue()}
     records = [entry for entry in provenance["models"] if entry["model"] in chosen and entry["task"] in catalogue()]
     provenance = joined_provenance([{**provenance, "tasks": tasks, "models": records}])
-    packed = Packed(card.sealed(), RunResult(selected(run.results), selected(run.predictions), provenance))
+    part = run.of([key for key in keys_of(run.provenance) if key[2] in chosen and key[0] in catalogue()])
+    packed = Packed(card.sealed(), RunResult(part.results, part.predictions, provenance))
     scores = _score_again(packed, source, str(folder))
     archive.write(
         {

@@ -15,7 +15,7 @@ from somb_utils.errors import UsageError
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.composite import composite_of
 from somb_utils.runs.folder import joined_provenance, load_run
-from somb_utils.runs.results import RunResult, summarise
+from somb_utils.runs.results import RunResult, keys_of, summarise
 from somb_utils.stats.best import marked
 from somb_utils.stats.bootstrap import N_BOOTSTRAP, all_replicates
 from somb_utils.stats.paired import of_draws
@@ -75,27 +75,34 @@ def gather(
     """
     runs = {Path(folder).resolve(): load_run(folder) for folder in folders}
     if protocol is not None:
-        runs = {folder: _of_protocol(run, protocol) for folder, run in runs.items()}
+        runs = {
+            folder: run.of([k for k in keys_of(run.provenance) if k[1] == protocol]) for folder, run in runs.items()
+        }
     _check_alike(runs)
     names = _names(runs)
-    seen: set[tuple[str, str]] = set()
-    parts = []
-    for folder, run in runs.items():
-        part = _renamed(run, {model: name for (owner, model), name in names.items() if owner == folder}, seen)
-        seen.update(part.results[["task", "model"]].itertuples(index=False, name=None))
-        parts.append(part)
-    results = pd.concat([part.results for part in parts], ignore_index=True)
-    predictions = pd.concat([part.predictions for part in parts], ignore_index=True)
-    for column, wanted in (("task", tasks), ("model", models)):
-        known = list(dict.fromkeys(results[column]))
+    held = [(task, names[folder, model]) for folder, run in runs.items() for task, _, model in keys_of(run.provenance)]
+    kept: list[set[str]] = []
+    for what, wanted, of_what in (("task", tasks, 0), ("model", models, 1)):
+        known = list(dict.fromkeys(key[of_what] for key in held))
         chosen = {name: [name] if name in known else named(known, name) for name in wanted}
         unknown = [name for name, those in chosen.items() if not those]
         if unknown:
-            raise UsageError(f"no run holds the {column} {', '.join(unknown)}; they hold {', '.join(sorted(known))}")
-        if wanted:
-            kept = {name for those in chosen.values() for name in those}
-            results, predictions = (frame[frame[column].isin(kept)] for frame in (results, predictions))
-    return RunResult(results, predictions, joined_provenance([part.provenance for part in parts]))
+            raise UsageError(f"no run holds the {what} {', '.join(unknown)}; they hold {', '.join(sorted(known))}")
+        kept.append({name for those in chosen.values() for name in those} or set(known))
+    seen: set[tuple[str, str]] = set()
+    parts = []
+    for folder, run in runs.items():
+        new = {key: (key[0], names[folder, key[2]]) for key in keys_of(run.provenance)}
+        keys = [
+            key for key, (task, name) in new.items() if task in kept[0] and name in kept[1] and new[key] not in seen
+        ]
+        seen.update(new[key] for key in keys)
+        parts.append(_renamed(run.of(keys), {model: names[folder, model] for *_, model in keys}))
+    return RunResult(
+        pd.concat([part.results for part in parts], ignore_index=True),
+        pd.concat([part.predictions for part in parts], ignore_index=True),
+        joined_provenance([part.provenance for part in parts]),
+    )
 
 
 def named(models: Sequence[str], name: str) -> list[str]:
@@ -103,14 +110,8 @@ def named(models: Sequence[str], name: str) -> list[str]:
     return [model for model in models if model.endswith(f":{name}")]
 
 
-def _of_protocol(run: RunResult, protocol: str) -> RunResult:
-    results, predictions = (f[f["protocol"] == protocol] for f in (run.results, run.predictions))
-    entries = [entry for entry in run.provenance["models"] if entry["protocol"] == protocol]
-    return RunResult(results, predictions, {**run.provenance, "models": entries})
-
-
 def _check_alike(runs: Mapping[Path, RunResult]) -> None:
-    _check_one_protocol({name for run in runs.values() for name in run.results["protocol"].unique()})
+    _check_one_protocol({protocol for run in runs.values() for _, protocol, _ in keys_of(run.provenance)})
     sources = {str(run.provenance["source"]) for run in runs.values()}
     if len(sources) > 1:
         raise UsageError(f"runs of one data source compare; these are of {', '.join(sorted(sources))}")
@@ -132,7 +133,7 @@ def _names(runs: Mapping[Path, RunResult]) -> dict[tuple[Path, str], str]:
     """Return the name of each folder's models in the joined run."""
     groups: dict[str, list[list[Path]]] = {}
     for folder, run in runs.items():
-        for model in run.results["model"].unique():
+        for model in dict.fromkeys(model for *_, model in keys_of(run.provenance)):
             known = groups.setdefault(model, [])
             same = next((g for g in known if all(_equal(runs[other], run, model) for other in g)), None)
             known.append([folder]) if same is None else same.append(folder)
@@ -160,7 +161,8 @@ def _tails(folders: Sequence[Path]) -> dict[Path, str]:
 
 def _equal(run: RunResult, other: RunResult, model: str) -> bool:
     """Return whether two runs made a model in the same way and, on the tasks of both, gave it the same scores."""
-    tables = [r.results[r.results["model"] == model].set_index(_SCORE)["value"].sort_index() for r in (run, other)]
+    both = [r.of([key for key in keys_of(r.provenance) if key[2] == model]) for r in (run, other)]
+    tables = [part.results.set_index(_SCORE)["value"].sort_index() for part in both]
     tasks = [table.index.get_level_values("task") for table in tables]
     first, second = tables[0][tasks[0].isin(tasks[1])], tables[1][tasks[1].isin(tasks[0])]
     return first.equals(second) and _records(run, model) == _records(other, model)
@@ -172,16 +174,10 @@ def _records(run: RunResult, model: str) -> set[str]:
     return {json.dumps([entry.get(part) for part in parts], sort_keys=True, default=str) for entry in entries}
 
 
-def _renamed(run: RunResult, names: Mapping[str, str], seen: Collection[tuple[str, str]]) -> RunResult:
-    """Return a run with new names of its models, without the tasks and models that were seen."""
-
-    def part(frame: pd.DataFrame) -> pd.DataFrame:
-        renamed = frame.assign(model=frame["model"].replace(dict(names)))
-        return renamed[~pd.MultiIndex.from_frame(renamed[["task", "model"]]).isin(list(seen))]
-
-    entries = [{**entry, "model": names.get(entry["model"], entry["model"])} for entry in run.provenance["models"]]
-    kept = [entry for entry in entries if (entry["task"], entry["model"]) not in seen]
-    return RunResult(part(run.results), part(run.predictions), {**run.provenance, "models": kept})
+def _renamed(run: RunResult, names: Mapping[str, str]) -> RunResult:
+    results, predictions = (f.assign(model=f["model"].replace(dict(names))) for f in (run.results, run.predictions))
+    entries = [{**entry, "model": names[entry["model"]]} for entry in run.provenance["models"]]
+    return RunResult(results, predictions, {**run.provenance, "models": entries})
 
 
 def compare(
