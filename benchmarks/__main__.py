@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import bootstrap
+import growing
 import speed
 
 from somb_utils.paths import replacing
@@ -39,6 +40,7 @@ Written by `python benchmarks` on {platform.platform()} with {os.cpu_count()} co
 {libraries}. Data: {source.describe().split(" in ")[0]}. The ratios of a section come from one call, on one machine.
 
 {speed.section(tasks, source)}
+{growing.section()}
 {bootstrap.section()}"""
     with replacing(options.out) as temporary:
         temporary.write_text(page, encoding="utf-8")

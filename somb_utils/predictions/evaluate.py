@@ -61,7 +61,8 @@ def evaluate(
     Parameters
     ----------
     folder
-        With one file per task, such as ``A1.json`` or ``A1.csv``; or a run folder, or its ``predictions.parquet``.
+        With one file per task, such as ``A1.json`` or ``A1.csv``; or a run folder, or a table
+        of a run's predictions, ``predictions.parquet``.
     tasks
         Ids, wildcards or paths of definitions; every task of the benchmark with a file when omitted. One named by id or
         path must have a file.

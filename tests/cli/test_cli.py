@@ -30,7 +30,7 @@ def test_run_prints_scores_chance_and_the_simulated_mark(command: Command, tmp_p
     assert code == 0
     assert "SIMULATED" in out and "SIMULATED" in err and "chance" in out and "±" in out and "composite" in out
     folder = tmp_path / "results" / "simulated-rigorous"
-    assert {"results.parquet", "predictions.parquet", "provenance.json"} <= {f.name for f in folder.iterdir()}
+    assert {"results.parquet", "predictions", "provenance.json"} <= {f.name for f in folder.iterdir()}
 
 
 def test_formats_can_be_read_back(command: Command) -> None:

@@ -168,7 +168,7 @@ def test_notebook_runs_with_a_users_own_model_and_parameters(tmp_path, monkeypat
     said = " ".join(str(cell.get("outputs")) for cell in nbformat.read(out, 4).cells)
     assert "16 fold jobs done" in said
     assert "interval" in said
-    assert (tmp_path / "results" / "predictions.parquet").is_file()
+    assert (tmp_path / "results" / "predictions").is_dir()
 
 
 def test_unknown_parameter_fails_before_anything_runs(tmp_path):

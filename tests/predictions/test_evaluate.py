@@ -246,7 +246,8 @@ def test_a_run_folder_is_evaluated_as_it_is(command: Any, tmp_path: Path) -> Non
     words = ("--data", "simulated", "--format", "json")
     code, _, err = command("evaluate", "run", *words)
     assert code == 2 and "has predictions of majority, logreg; name one of them with --model" in err
-    for place in ("run", "run/predictions.parquet"):
+    run.predictions.to_parquet(tmp_path / "predictions.parquet", index=False)
+    for place in ("run", "predictions.parquet"):
         code, out, _ = command("evaluate", place, "--model", "logreg", *words)
         expected = run.summary().query("model == 'logreg'")["mean"]
         assert code == 0 and [row["mean"] for row in json.loads(out)] == pytest.approx(expected.tolist())

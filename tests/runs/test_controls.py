@@ -133,7 +133,8 @@ def test_a_leak_and_a_model_that_cannot_learn_are_warned_of(command: Command, mo
 def test_controls_are_stored_apart_and_resumed(tmp_path: Path, command: Command) -> None:
     somb.run("A1", ["majority", "logreg"], source="simulated", n_jobs=1, out=tmp_path)
     before = {
-        file: (tmp_path / file).read_bytes() for file in ("results.parquet", "predictions.parquet", "provenance.json")
+        file: (tmp_path / file).read_bytes()
+        for file in ("results.parquet", *(tmp_path / "predictions").iterdir(), "provenance.json")
     }
     started: list[int] = []
 

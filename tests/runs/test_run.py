@@ -136,7 +136,7 @@ def test_runs_into_one_folder_add_up(tmp_path: Path) -> None:
 def test_results_and_provenance_carry_the_contract(tmp_path: Path) -> None:
     result = sim("B2,C2,A1", ["logreg"], out=tmp_path)
     assert result.results.columns.tolist() == RESULT_COLUMNS
-    stored = pd.read_parquet(tmp_path / "predictions.parquet")
+    stored = pd.read_parquet(tmp_path / "predictions")
     assert {"task", "model", "fold", "id", "y_true", "y_pred", "y_score", "label"} <= set(stored.columns)
     assert (
         stored[stored["task"] == "B2"]["label"].notna().all() and stored[stored["task"] == "C2"]["label"].isna().all()
