@@ -132,8 +132,6 @@ def test_a_rerun_with_nothing_new_leaves_the_folder_as_it_is(tmp_path: Path) -> 
         pd.testing.assert_frame_equal(result.summary(50), table, check_exact=True)
         composite = result.composite(n_bootstrap=50)
         pd.testing.assert_frame_equal(composite, first.composite(n_bootstrap=50), check_exact=True)
-            result.composite(n_bootstrap=50), first.composite(n_bootstrap=50), check_exact=True
-        )
 
 
 def test_kept_bootstrap_scores_are_made_anew_for_other_predictions_or_settings(tmp_path: Path) -> None:
