@@ -16,7 +16,7 @@ from somb_utils.paths import replacing, try_writing
 from somb_utils.runs.record import FORMAT, KEY, RESULT_COLUMNS, RESULT_SCHEMA, outcome_rows, prediction_table
 from somb_utils.runs.results import Key, keys_of
 from somb_utils.runs.stored import (
-    PREDICTIONS,
+    ONE_TABLE,
     StoredRun,
     file_of,
     forget,
@@ -98,10 +98,14 @@ def save(scored: Sequence["tuple[Job, Outcome]"], record: Mapping[str, Any], fol
         before = _read(folder) if (folder / _PROVENANCE).is_file() else None
         models = list(dict.fromkeys(entry["model"] for entry in record["models"]))
         results = pa.Table.from_pandas(outcome_rows(scored), RESULT_SCHEMA, preserve_index=False)
-        files, kept, provenance = {}, [], record
+        stored: list[Key] = []
+        kept: list[Key] = []
+        files: Mapping[str, str] = {}
+        provenance = record
         if before is not None:
             _check_same_data(folder, before.provenance, record, models)  # another run may have written
-            kept = [key for key in keys_of(before.provenance) if key not in set(keys_of(record))]
+            stored, new = keys_of(before.provenance), set(keys_of(record))
+            kept = [key for key in stored if key not in new]
             files = before.files
             provenance = joined_provenance([before.of(kept).provenance, record])
             results = pa.concat_tables([before.of(kept).scores, results])
@@ -111,14 +115,14 @@ def save(scored: Sequence["tuple[Job, Outcome]"], record: Mapping[str, Any], fol
         written: dict[str, str] = {}
         for model in dict.fromkeys([*(model for *_, model in kept), *models]):
             name = file_of(files, model)
-            if model in of_model or not name.startswith(PREDICTIONS):  # else its file is complete
+            if model in of_model or name == ONE_TABLE:  # else its file is complete
                 tables = [before.predicted([key for key in kept if key[2] == model])] if before is not None else []
                 tables.append(prediction_table(of_model.get(model, [])))
                 written |= write_predictions(pa.concat_tables(tables), model, folder)
             else:
                 written[name] = files[name]
         _write(results, provenance, written, folder)
-        for name in {name for name in files if name != _RESULTS} - set(written):
+        for name in {file_of(files, model) for *_, model in stored} - set(written):
             forget(folder, name)
 
 

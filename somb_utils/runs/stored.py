@@ -23,7 +23,7 @@ from somb_utils.tasks.definitions import task_of
 
 PREDICTIONS = "predictions"
 _DRAWS = "draws"
-_ONE_TABLE = "predictions.parquet"  # of all models, in the folders of earlier versions
+ONE_TABLE = "predictions.parquet"  # of all models, in the folders of earlier versions
 
 
 def write_predictions(table: pa.Table, model: str, folder: Path) -> dict[str, str]:
@@ -39,7 +39,7 @@ def write_predictions(table: pa.Table, model: str, folder: Path) -> dict[str, st
 
 def file_of(files: Iterable[str], model: str) -> str:
     """Return the file that holds a model's predictions."""
-    return next((name for name in files if name.startswith(f"{PREDICTIONS}/{_stem(model)}-")), _ONE_TABLE)
+    return next((name for name in files if name.startswith(f"{PREDICTIONS}/{_stem(model)}-")), ONE_TABLE)
 
 
 def forget(folder: Path, name: str) -> None:
@@ -105,7 +105,7 @@ class StoredRun(RunResult):
 
     def _read(self, name: str, models: list[str]) -> pa.Table:
         content = read_verified(self._folder, name, self.files.get(name))
-        table = pq.read_table(content, filters=[("model", "in", models)] if name == _ONE_TABLE else None)
+        table = pq.read_table(content, filters=[("model", "in", models)] if name == ONE_TABLE else None)
         if "seed" not in table.column_names:  # version 1 had one seed for each model, and no probabilities
             table = with_seeds(table, self.provenance).append_column("y_proba", pa.nulls(len(table)))
         return table.select(PREDICTION_SCHEMA.names).cast(PREDICTION_SCHEMA)

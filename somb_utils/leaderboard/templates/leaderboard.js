@@ -44,8 +44,10 @@
         && (!form.elements.metric.value || t.metrics.includes(form.elements.metric.value))
         && (!words || `${task} ${t.name} ${t.question} ${t.category}`.toLowerCase().includes(words));
     };
-    const rows = () => source().rows.filter((r) => tasks[r.task] && r.metric === metricOf(r.task) && shown(r.task)
-      && (!form.elements.model.value || r.model === form.elements.model.value));
+    const rows = () => {
+      const metric = new Map(Object.keys(tasks).filter(shown).map((id) => [id, metricOf(id)])), model = form.elements.model.value;
+      return source().rows.filter((r) => r.metric === metric.get(r.task) && (!model || r.model === model));
+    };
     const above = (r) => r.mean === null || r.chance === null ? null : (r.mean - r.chance) / (1 - r.chance);
     const bestOf = (list) => {
       const scored = list.filter((r) => r.mean !== null && !["random", "majority"].includes(r.model));
@@ -183,11 +185,13 @@
       const value = (COLUMNS.find(([name]) => name === key) || COLUMNS[0])[2];
       const sign = way === "desc" ? -1 : 1;
       const missing = (v) => v === null || v === undefined;
-      const words = new Intl.Collator();
+      const words = new Intl.Collator();  // compares each text once, not in each of the comparisons of a long list
+      const rank = new Map(unique(list.map(value).filter((v) => typeof v === "string")).sort(words.compare).map((v, k) => [v, k]));
+      const number = (r) => rank.get(value(r)) ?? value(r);
       const sorted = [...list].sort((a, b) => {
-        const u = value(a), v = value(b);
+        const u = number(a), v = number(b);
         if (missing(u) || missing(v)) return missing(u) - missing(v);  // missing ones last, either way
-        return sign * (typeof u === "string" ? words.compare(u, v) : u - v) || (a.task < b.task ? -1 : a.task > b.task ? 1 : 0);
+        return sign * (u - v) || (a.task < b.task ? -1 : a.task > b.task ? 1 : 0);
       });
       $("thead").innerHTML = `<tr>${COLUMNS.map(([name, text]) => {
         const sort = name === key ? (way === "desc" ? "descending" : "ascending") : "none";
