@@ -17,6 +17,7 @@ from somb_utils.runs.record import FORMAT, KEY, RESULT_COLUMNS, RESULT_SCHEMA, o
 from somb_utils.runs.results import Key, keys_of
 from somb_utils.runs.stored import (
     ONE_TABLE,
+    PREDICTIONS,
     StoredRun,
     file_of,
     forget,
@@ -122,7 +123,8 @@ def save(scored: Sequence["tuple[Job, Outcome]"], record: Mapping[str, Any], fol
             else:
                 written[name] = files[name]
         _write(results, provenance, written, folder)
-        for name in {file_of(files, model) for *_, model in stored} - set(written):
+        left = {f"{PREDICTIONS}/{file.name}" for file in (folder / PREDICTIONS).glob(f"{'?' * 16}-{'?' * 16}.parquet")}
+        for name in (left | {file_of(files, model) for *_, model in stored}) - set(written):
             forget(folder, name)
 
 

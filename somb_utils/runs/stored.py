@@ -98,6 +98,9 @@ class StoredRun(RunResult):
             models.setdefault(file_of(self.files, model), []).append(model)
         try:
             parts = [self._read(name, those) for name, those in models.items()]
+        except FileNotFoundError as error:
+            reason = f"{error.filename} is missing (after a later run that replaced it, load the folder again)"
+            raise unreadable(self._folder, reason) from None
         except (OSError, ValueError, KeyError) as error:
             raise unreadable(self._folder, error) from None
         groups = {key: rows for part in parts for key, rows in groups_of(part).items()}

@@ -146,7 +146,8 @@
         const interval = r.low !== null && r.low !== undefined
           ? `<line x1="${x(r.low)}" x2="${x(r.high)}" y1="${y}" y2="${y}" stroke="${c}" stroke-width="4"/>`
           : r.sd !== null ? `<line x1="${x(r.mean - r.sd)}" x2="${x(r.mean + r.sd)}" y1="${y}" y2="${y}" stroke="${c}" stroke-width="1.5"/>` : "";
-        const folds = (r.values || []).map((v) => `<circle cx="${x(v)}" cy="${y + 6}" r="1.6" fill="${c}" opacity=".75"/>`).join("");
+        const points = (r.values || []).map((v) => `M${x(v).toFixed(1)} ${y + 6}h0`).join("");  // one element, not one a fold
+        const folds = points && `<path d="${points}" stroke="${c}" stroke-width="3.2" stroke-linecap="round" opacity=".75"/>`;
         return `<text x="${left - 6}" y="${y + 4}" text-anchor="end"><title>${esc(r.model)}</title>${esc(short(r.model))}</text>${interval}${folds}<circle cx="${x(r.mean)}" cy="${y}" r="4.2" fill="${c}" stroke="var(--page)"/>`;
       }).join("");
       const top1 = bestOf(list);
