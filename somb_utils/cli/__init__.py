@@ -76,6 +76,7 @@ def somb(
 for command in (run, summary, ablate, reproduce, compare, day, evaluate, validate, template, signature, notebook):
     app.command()(command)
 app.command()(book)
+app.command()(readme)
 app.command()(canonical)
 app.command()(power)
 app.command()(coverage)

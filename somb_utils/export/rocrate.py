@@ -11,24 +11,25 @@ try:
 except ImportError as error:
     raise missing_extra("`somb export ro-crate`", "export", error) from None
 
-_FILES = {
-    "results.parquet": ("Scores by task, model, seed, fold and metric", "application/vnd.apache.parquet"),
-    "predictions.parquet": ("Predictions by task, model, seed, fold and row", "application/vnd.apache.parquet"),
-    "provenance.json": ("Tables, hashes, models, versions and commands", "application/json"),
-}
+_RESULTS = "Scores by task, model, seed, fold and metric"
+_PREDICTIONS = "Predictions by task, model, seed, fold and row"
+_PROVENANCE = "Tables, hashes, models, versions and commands"
 
 
 def write(folder: Path) -> Path:
     """Write ``ro-crate-metadata.json`` into a run folder; return its path."""
-    provenance = load_run(folder).provenance
+    run = load_run(folder)
+    provenance = run.provenance
     kind = "SIMULATED tables" if provenance["source"] == "simulated" else f"{provenance['source']} tables"
     crate = ROCrate()
     crate.name = f"Run of SpaceOmicsBench on {kind}"
     tasks = ", ".join(provenance["tasks"])
     models = ", ".join(dict.fromkeys(entry["model"] for entry in provenance["models"]))
     crate.description = f"Tasks: {tasks}. Models: {models}."
-    for name, (text, form) in _FILES.items():
+    texts = {name: _RESULTS if name == "results.parquet" else _PREDICTIONS for name in run.files}
+    for name, text in {**texts, "provenance.json": _PROVENANCE}.items():
         content = (folder / name).read_bytes()
+        form = "application/json" if name.endswith(".json") else "application/vnd.apache.parquet"
         facts = {"contentSize": str(len(content)), "sha256": hashlib.sha256(content).hexdigest()}
         crate.add_file(folder / name, name, properties={"name": text, "encodingFormat": form, **facts})
     crate.metadata.write(folder)

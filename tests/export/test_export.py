@@ -123,6 +123,6 @@ def test_a_run_folder_becomes_a_crate_that_its_library_reads(command, run: Path)
     assert "SIMULATED" in crate.name
     assert {entity.id for entity in crate.data_entities} == {
         "results.parquet",
-        "predictions.parquet",
+        *(f"predictions/{file.name}" for file in (run / "predictions").iterdir()),
         "provenance.json",
     }
