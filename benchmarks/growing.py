@@ -17,7 +17,8 @@ from somb_utils.runs.code import Code
 from somb_utils.runs.fit import Outcome
 from somb_utils.runs.folder import save
 from somb_utils.runs.models import Model, resolve_models
-from somb_utils.runs.record import provenance
+from somb_utils.runs.record import outcome_rows, prediction_rows, provenance
+from somb_utils.runs.results import RunResult
 from somb_utils.runs.runner import Where, fold_jobs, outcomes
 from somb_utils.tables.sources import SimulatedSource
 from somb_utils.tasks.definitions import catalogue
@@ -53,7 +54,8 @@ def fill(folder: Path, loaded: Sequence[TaskData], numbers: range) -> None:
                 (job, _outcome(job, rng)) for job in (Job(data, model, i, version) for i in range(len(data.folds)))
             ]
     folder.mkdir(exist_ok=True)
-    save(scored, provenance(loaded, [job for job, _ in scored]), folder)
+    record = provenance(loaded, [job for job, _ in scored])
+    save(RunResult(outcome_rows(scored), prediction_rows(scored), record), folder)
 
 
 def _outcome(job: Job, rng: np.random.Generator) -> Outcome:

@@ -29,7 +29,7 @@ PATH = [
     *("runs/fit", "runs/runner", "runs/record", "runs/results", "metrics"),
 ]
 # Of models, of the libraries they come from, and of metrics, one of which has the name of a task.
-DEFINITIONS = ("runs/baselines.py", "runs/strong.py", "runs/boosting.py", "runs/cache.py", "labels.py")
+DEFINITIONS = ("runs/baselines.py", "runs/strong.py", "runs/boosting.py", "runs/code.py", "labels.py")
 
 
 def lines(file: Path) -> int:

@@ -225,10 +225,14 @@ def score(submissions: Mapping[str, Submission], out: str | Path | None = None) 
             version = ModelVersion(model, seed, {}, None, False, None) if stated else None
             job = Job(submission.data, model, number, version)
             scored.append((job, _outcome(job, fold, probabilities)))
-    record = provenance(loaded, [job for job, _ in scored])
+    result = RunResult(
+        results=outcome_rows(scored),
+        predictions=prediction_rows(scored),
+        provenance=provenance(loaded, [job for job, _ in scored]),
+    )
     if out is not None:
-        save(scored, record, Path(out))
-    return RunResult(outcome_rows(scored), prediction_rows(scored), record)
+        save(result, Path(out))
+    return result
 
 
 def standing(result: RunResult, n_bootstrap: int = 1000) -> pd.DataFrame:

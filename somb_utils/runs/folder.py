@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing, try_writing
-from somb_utils.runs.record import FORMAT, KEY, RESULT_COLUMNS, RESULT_SCHEMA, outcome_rows, prediction_table
+from somb_utils.runs.record import FORMAT, KEY, PREDICTION_SCHEMA, RESULT_COLUMNS, RESULT_SCHEMA
 from somb_utils.runs.results import Key, keys_of
 from somb_utils.runs.stored import (
     ONE_TABLE,
@@ -29,8 +29,6 @@ from somb_utils.runs.stored import (
 )
 
 if TYPE_CHECKING:
-    from somb_utils.runs.cache import Job
-    from somb_utils.runs.fit import Outcome
     from somb_utils.tasks.task_data import TaskData
 
 _RESULTS = "results.parquet"
@@ -87,8 +85,19 @@ def _check_same_data(folder: Path, before: Mapping[str, Any], now: Mapping[str, 
             )
 
 
-def save(scored: Sequence["tuple[Job, Outcome]"], record: Mapping[str, Any], folder: Path) -> None:
-    """Add the outcomes of a run to `folder`, replacing those of the same task, protocol and model.
+def save(result: RunResult, folder: Path) -> None:
+    """Add a run to `folder`, as :func:`add` does."""
+    rows = dict(iter(result.predictions.groupby("model", sort=False)))
+
+    def predicted(model: str) -> pa.Table:
+        found = rows.get(model, result.predictions.iloc[:0])
+        return pa.Table.from_pandas(found, PREDICTION_SCHEMA, preserve_index=False).replace_schema_metadata()
+
+    add(result.results, predicted, result.provenance, folder)
+
+
+def add(scores: pd.DataFrame, predicted: Callable[[str], pa.Table], record: Mapping[str, Any], folder: Path) -> None:
+    """Add the scores of a run, and the predictions of each model, to `folder`; same tasks and models are replaced.
 
     Predictions are written a model at a time, under new names; then results and provenance, which names those files,
     change together. A save that is interrupted is completed, or has changed nothing, at the next :func:`load_run` or
@@ -98,7 +107,7 @@ def save(scored: Sequence["tuple[Job, Outcome]"], record: Mapping[str, Any], fol
         _complete(folder)
         before = _read(folder) if (folder / _PROVENANCE).is_file() else None
         models = list(dict.fromkeys(entry["model"] for entry in record["models"]))
-        results = pa.Table.from_pandas(outcome_rows(scored), RESULT_SCHEMA, preserve_index=False)
+        results = pa.Table.from_pandas(scores, RESULT_SCHEMA, preserve_index=False).replace_schema_metadata()
         stored: list[Key] = []
         kept: list[Key] = []
         files: Mapping[str, str] = {}
@@ -110,15 +119,12 @@ def save(scored: Sequence["tuple[Job, Outcome]"], record: Mapping[str, Any], fol
             files = before.files
             provenance = joined_provenance([before.of(kept).provenance, record])
             results = pa.concat_tables([before.of(kept).scores, results])
-        of_model: dict[str, list[tuple[Job, Outcome]]] = {}
-        for job, outcome in scored:
-            of_model.setdefault(job.model.name, []).append((job, outcome))
         written: dict[str, str] = {}
         for model in dict.fromkeys([*(model for *_, model in kept), *models]):
             name = file_of(files, model)
-            if model in of_model or name == ONE_TABLE:  # else its file is complete
+            if model in models or name == ONE_TABLE:  # else its file is complete
                 tables = [before.predicted([key for key in kept if key[2] == model])] if before is not None else []
-                tables.append(prediction_table(of_model.get(model, [])))
+                tables += [predicted(model)] if model in models else []
                 written |= write_predictions(pa.concat_tables(tables), model, folder)
             else:
                 written[name] = files[name]

@@ -21,9 +21,9 @@ from somb_utils.runs.cache import Job, ModelVersion, code_fingerprint, restore, 
 from somb_utils.runs.code import Code, code_of, verify
 from somb_utils.runs.constant import constant_models
 from somb_utils.runs.fit import Outcome, PreparedFold, fit_fold, prepare
-from somb_utils.runs.folder import check_folder, held, load_run, replaced, save
+from somb_utils.runs.folder import add, check_folder, held, load_run, replaced
 from somb_utils.runs.models import SEED, Model, resolve_models, supports
-from somb_utils.runs.record import outcome_rows, prediction_rows, provenance
+from somb_utils.runs.record import outcome_rows, prediction_rows, prediction_table, provenance
 from somb_utils.runs.results import RunResult, keys_of
 from somb_utils.tables.sources import Source, SourceLike, missing_tables, resolve_source
 from somb_utils.tasks.definitions import (
@@ -165,17 +165,14 @@ def run(
     scored = outcomes(jobs, folder, where, on_start, on_done)
     if folder is None:
         return RunResult(outcome_rows(scored), prediction_rows(scored), record)
-    _note_constant(record, scored)
-    save(scored, record, folder)
-    return load_run(folder).of(keys_of(record))
-
-
-def _note_constant(record: Mapping[str, Any], scored: Sequence[tuple[Job, Outcome]]) -> None:
-    """Say in the record of each task and model whether it has predicted the same for every row."""
-    for entry in record["models"]:
-        key = entry["task"], entry["protocol"], entry["model"]
-        those = [(job, o) for job, o in scored if (job.data.name, job.data.protocol, job.model.name) == key]
+    of_model: dict[str, list[tuple[Job, Outcome]]] = {}
+    for job, outcome in scored:
+        of_model.setdefault(job.model.name, []).append((job, outcome))
+    for (task, protocol, model), entry in zip(keys_of(record), record["models"], strict=True):
+        those = [pair for pair in of_model[model] if (pair[0].data.name, pair[0].data.protocol) == (task, protocol)]
         entry["constant"] = bool(constant_models(prediction_rows(those)))
+    add(outcome_rows(scored), lambda model: prediction_table(of_model[model]), record, folder)
+    return load_run(folder).of(keys_of(record))
 
 
 def outcomes(

@@ -62,7 +62,7 @@ def test_rows_on_other_data_are_replaced_together_or_not_at_all(tmp_path: Path) 
         run("A2", "majority", tmp_path, source=changed)
     run("A2", "majority,random", tmp_path, source=changed)
     with pytest.raises(UsageError, match="holds A2 of random on other features"):  # as if written meanwhile
-        run_folder.save([], run("A2", "majority", source=tables).provenance, tmp_path)
+        run_folder.save(run("A2", "majority", source=tables), tmp_path)
     assert {entry["run"] for entry in told(tmp_path).values()} == set(somb.load_run(tmp_path).provenance["runs"])
 
 
