@@ -14,7 +14,7 @@ from filelock import FileLock
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing, try_writing
 from somb_utils.runs.record import FORMAT, KEY, PREDICTION_SCHEMA, RESULT_COLUMNS, RESULT_SCHEMA
-from somb_utils.runs.results import Key, keys_of
+from somb_utils.runs.results import Key, RunResult, keys_of
 from somb_utils.runs.stored import (
     ONE_TABLE,
     PREDICTIONS,
