@@ -62,7 +62,7 @@ def canonical_provenance() -> dict[str, Any]:
 
 def canonical_runs(folders: Sequence[Path]) -> list[RunResult]:
     """Read run folders, and refuse those that cannot be canonical."""
-    runs = [load_run(folder) for folder in folders]
+    runs: list[RunResult] = [load_run(folder) for folder in folders]
     for folder, run in zip(folders, runs, strict=True):
         if (kind := run.provenance["source"]) != "open":
             raise UsageError(f"{folder} has results of {kind} tables; only real ones are canonical")

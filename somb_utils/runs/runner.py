@@ -168,8 +168,8 @@ def run(
     of_model: dict[str, list[tuple[Job, Outcome]]] = {}
     for job, outcome in scored:
         of_model.setdefault(job.model.name, []).append((job, outcome))
-    for (task, protocol, model), entry in zip(keys_of(record), record["models"], strict=True):
-        those = [pair for pair in of_model[model] if (pair[0].data.name, pair[0].data.protocol) == (task, protocol)]
+    for (task, under, model), entry in zip(keys_of(record), record["models"], strict=True):
+        those = [pair for pair in of_model[model] if (pair[0].data.name, pair[0].data.protocol) == (task, under)]
         entry["constant"] = bool(constant_models(prediction_rows(those)))
     add(outcome_rows(scored), lambda model: prediction_table(of_model[model]), record, folder)
     return load_run(folder).of(keys_of(record))

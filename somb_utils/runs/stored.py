@@ -68,6 +68,10 @@ def unreadable(folder: Path, reason: object) -> SombError:
 class StoredRun(RunResult):
     """Results of some tasks and models of a run folder."""
 
+    files: Mapping[str, str]  # SHA-256 of each file, by name
+    _folder: Path
+    _scores: Mapping[Key, pa.Table]
+
     def __init__(
         self, folder: Path, files: Mapping[str, str], scores: Mapping[Key, pa.Table], provenance: dict[str, Any]
     ) -> None:
@@ -82,12 +86,12 @@ class StoredRun(RunResult):
         )
 
     @cached_property
-    def results(self) -> pd.DataFrame:  # type: ignore[override]
+    def results(self) -> pd.DataFrame:
         """The scores."""
         return self.scores.to_pandas()
 
     @cached_property
-    def predictions(self) -> pd.DataFrame:  # type: ignore[override]
+    def predictions(self) -> pd.DataFrame:
         """The predictions, each file of them read once."""
         return self.predicted(keys_of(self.provenance)).to_pandas()
 
