@@ -57,8 +57,11 @@ audit: setup  ## Look for known faults of the pinned packages and for weak place
 reproduce: setup  ## Set every score of the published protocol beside the published one (needs the real tables)
 	$(BIN)/somb reproduce
 
+# All extras but `local-llm`: what serves a model on this machine is needed by no other command, and by no test of CI.
+LOCKED := $(foreach extra,book llm signature dask dev,--extra $(extra))
+
 lock: setup  ## Pin the newest versions that pyproject.toml allows, in requirements.lock and environment.yml
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate \
+	$(BIN)/uv pip compile pyproject.toml $(LOCKED) --universal --python-version 3.11 --no-header --no-annotate \
 		--quiet --upgrade --generate-hashes --output-file requirements.lock
 	$(MAKE) environment.yml
 

@@ -1,6 +1,7 @@
 """``somb llm``: put the questions to models, let judges grade the answers, report, look, import."""
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -227,6 +228,31 @@ def view(
 
     bundle_logs(log_dir, bundle)
     typer.echo(f"{bundle / 'index.html'} (works over HTTP: python -m http.server -d {bundle})")
+
+
+@app.command(epilog="Example: `somb llm serve-local --threads 4`, then the line that it prints, in another terminal")
+def serve_local(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On this machine alone; 0 for one that is free.")] = 8765,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="That compute.")] = 1,
+) -> None:
+    """Serve a small real model on this machine (SmolLM2, 135 million parameters), to evaluate without key or network.
+
+    It answers badly, and cannot judge. Needs the extra `local-llm` and the package of the weights.
+    """
+    from threading import Event
+
+    from somb_utils.llm.run.local import MODEL, packaged, serving
+
+    weights = packaged()
+    with serving(weights, port, threads) as address, suppress(KeyboardInterrupt):
+        typer.echo(f"{weights.path.name}, sha256 {weights.sha256}\nServed at {address}; to evaluate it:")
+        typer.echo(
+            f"  LOCAL_BASE_URL={address} LOCAL_API_KEY=none somb llm run --model {MODEL} --set core "
+            "--condition recall --temperature 0 --max-tokens 200 --max-connections 1"
+        )
+        typer.echo("Ctrl-C stops it.")
+        Event().wait()
+    typer.echo("Stopped.")
 
 
 @app.command("import", epilog="Example: `somb llm import scored_eval_gpt-4o.json --out published`")
