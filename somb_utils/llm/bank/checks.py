@@ -1,4 +1,4 @@
-"""The checks of key facts: one named operation on one or two tables, and the value it must give.
+"""Operations on open tables, and the checks of key facts: an operation and the value it must give.
 
 A check is written in YAML: ``{op: count, table: clinical_cbc, where: "phase == 'recovery'", value: 8}``. The
 operations are in `somb_utils.llm.bank.operations`; conditions hold column names, constants, comparisons, arithmetic
@@ -39,15 +39,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 
 
-class Check(BaseModel):
-    """An operation on open tables and the value it must give.
+class Operation(BaseModel):
+    """An operation on open tables.
 
     Parameters
     ----------
     op
         Name of the operation.
-    value
-        What the operation must give: exactly, or rounded to four significant digits if it is a decimal number.
     table, other
         Table stems, such as ``clinical_cbc``; `other` only for operations on two tables (default: `table`).
     where, other_where
@@ -70,7 +68,6 @@ class Check(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     op: Op
-    value: Value
     table: str = ""
     other: str | None = None
     where: str | None = None
@@ -91,7 +88,7 @@ class Check(BaseModel):
         return {"on" if k is True else k: v for k, v in data.items()} if isinstance(data, dict) else data
 
     @model_validator(mode="after")
-    def _complete(self) -> "Check":
+    def _complete(self) -> "Operation":
         try:
             for condition in filter(None, (self.where, self.other_where, self.given)):
                 condition_columns(condition)
@@ -100,10 +97,22 @@ class Check(BaseModel):
             raise ValueError(str(error)) from None
         missing = [name for name in NEEDS[self.op] if not getattr(self, name)]
         if missing:
-            raise ValueError(f"a {self.op} check needs {', '.join(missing)}")
+            raise ValueError(f"the operation {self.op} needs {', '.join(missing)}")
         return self
 
     @property
     def tables(self) -> tuple[str, ...]:
         """Return the stems of the tables read."""
         return tuple(dict.fromkeys(name for name in (self.table, self.other) if name))
+
+
+class Check(Operation):
+    """An operation and the value it must give.
+
+    Parameters
+    ----------
+    value
+        What the operation must give: exactly, or rounded to four significant digits if it is a decimal number.
+    """
+
+    value: Value

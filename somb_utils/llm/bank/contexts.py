@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.bank.checks import Check, Value
+from somb_utils.llm.bank.checks import Operation, Value
 from somb_utils.llm.bank.operations import Loader, evaluate
 from somb_utils.llm.bank.questions import LLM
 from somb_utils.llm.bank.schema import CONTEXTS, GROUND_TRUTH
@@ -62,13 +62,13 @@ def _shown(value: Value, spec: str) -> str:
 
 
 def figure(text: str, load: Loader) -> str:
-    """Return the text of a figure: a check without its value, then an optional format after a bar."""
+    """Return the text of a figure: an operation, then an optional format after a bar."""
     expression, bar, spec = text.rpartition(" | ")
     if not bar:
         expression, spec = text, ""
     try:
-        check = Check.model_validate({**yaml.safe_load("{" + expression + "}"), "value": 0})
-        return _shown(evaluate(check, load), spec.strip())
+        operation = Operation.model_validate(yaml.safe_load("{" + expression + "}"))
+        return _shown(evaluate(operation, load), spec.strip())
     except (yaml.YAMLError, ValidationError, ValueError, TypeError) as error:
         raise SombError(f"Figure {text!r} cannot be computed: {error}") from error
     except SombError as error:

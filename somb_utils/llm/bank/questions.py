@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank.schema import CONTEXTS, DIFFICULTIES, GROUND_TRUTH, KINDS, MODALITIES, Question, Rubric
@@ -18,6 +19,7 @@ from somb_utils.paths import DATA
 
 LLM = DATA / "llm"
 SCHEMA = LLM / "question.schema.json"
+Form = TypeVar("Form", bound=BaseModel)
 
 
 def _read_yaml(path: Path) -> object:
@@ -40,19 +42,19 @@ def _reasons(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'question'}: {e['msg']}" for e in error.errors())
 
 
-def read_questions(path: Path) -> list[Question]:
-    """Return the questions of one YAML file, in file order; an error names the file and the question's id."""
+def read_entries(path: Path, form: type[Form], what: str = "question") -> list[Form]:
+    """Return the entries of one YAML file in their form, in file order; an error names the file and the entry's id."""
     entries = _read_yaml(path)
     if not isinstance(entries, list):
-        raise SombError(f"{path.name} must hold a list of questions")
-    questions = []
+        raise SombError(f"{path.name} must hold a list of {what}s")
+    valid = []
     for number, entry in enumerate(entries, start=1):
         name = entry.get("id", f"number {number}") if isinstance(entry, dict) else f"number {number}"
         try:
-            questions.append(Question.model_validate(entry))
+            valid.append(form.model_validate(entry))
         except ValidationError as error:
-            raise SombError(f"{path.name}, question {name}: {_reasons(error)}") from error
-    return questions
+            raise SombError(f"{path.name}, {what} {name}: {_reasons(error)}") from error
+    return valid
 
 
 @lru_cache(maxsize=8)
@@ -60,7 +62,7 @@ def _bank(folder: Path) -> tuple[Question, ...]:
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise SombError(f"No questions in {folder}")
-    questions = [q for path in files for q in read_questions(path)]
+    questions = [q for path in files for q in read_entries(path, Question)]
     repeated = [i for i, n in Counter(q.id for q in questions).items() if n > 1]
     if repeated:
         raise SombError(f"Duplicated question ids in {folder}: {', '.join(repeated)}")
