@@ -13,7 +13,7 @@ from somb_utils.llm.report.text import TITLES, lead, method, sections
 from somb_utils.llm.run.evaluation import Evaluation
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Return text that neither breaks a Markdown table nor is interpreted as markup."""
     text = " ".join(str(text).split())
     for mark, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;")):
@@ -23,15 +23,15 @@ def _cell(text: str) -> str:
 
 def markdown_table(frame: pd.DataFrame) -> str:
     """Return a frame of texts as a Markdown table."""
-    lines = ["| " + " | ".join(_cell(str(c).replace("_", " ")) for c in frame.columns) + " |"]
+    lines = ["| " + " | ".join(cell(str(c).replace("_", " ")) for c in frame.columns) + " |"]
     lines.append("|" + " --- |" * len(frame.columns))
-    lines += ["| " + " | ".join(_cell(v) for v in row) + " |" for row in frame.itertuples(index=False)]
+    lines += ["| " + " | ".join(cell(v) for v in row) + " |" for row in frame.itertuples(index=False)]
     return "\n".join(lines)
 
 
 def markdown(summary: Summary, evaluation: Evaluation) -> str:
     """Return the report as Markdown."""
-    parts = ["# SpaceOmicsBench: language models", "\n".join(f"- {_cell(x)}" for x in lead(summary, evaluation))]
+    parts = ["# SpaceOmicsBench: language models", "\n".join(f"- {cell(x)}" for x in lead(summary, evaluation))]
     parts.append(method())
     for _, title, frame in sections(summary):
         parts.append(f"## {title}\n\n{markdown_table(frame)}")

@@ -1,0 +1,208 @@
+"""The report of items that code marks: its tables, and the sentences that it begins with."""
+
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+
+from somb_utils.errors import UsageError
+from somb_utils.llm.report import accuracy
+from somb_utils.llm.report.summary import PUBLISHED, Summary
+from somb_utils.llm.report.text import MISSING, shown
+from somb_utils.llm.run.marks import KINDS_OF_DATA, differing_versions
+
+TITLES = {
+    "accuracy": "Accuracy by condition",
+    "gains": "What contexts and tables add (the same model on the same items)",
+    "pairs": "Pairs of models, over their common items",
+    "kind": "Accuracy by kind of item",
+    "modality": "Accuracy by modality",
+    "abstention": "Abstention: items that the data do not answer, and their answerable twins",
+    "counts": "What became of the answers",
+    "costs": "Cost against accuracy",
+    "items": "Items: difficulty (share right) and discrimination, hardest first",
+    "published": "For reference, another bank: the nine published results on 100 open questions, graded by one judge",
+}
+MARKED = " (simulated)"  # after the names of models whose answers are no measurement
+SHARES = ("accuracy", "declined", "over_refusal")  # which have an interval
+PERCENT = (*SHARES, "chance", "constant", "coverage", "difficulty")
+METHOD = (
+    "An answer is right or wrong: code compares it with a key that code computed from the tables; there is no partial "
+    "credit and no judge. Accuracy is over the items that all models of a condition have an answer to that counts, "
+    "repeats averaged first. Declined and invalid answers, and those stopped at a limit, count as not right "
+    "(declining is right where the answer cannot be determined); failed calls and items not asked are left out and "
+    "counted. Chance is the level of blind answers: 1/2 for a direction, 1/n for n choices, else 0. Constant is what "
+    "is reached by always giving, for each form of question, the one answer that fits most items. Brackets are 95 % "
+    "intervals: Wilson's for shares, paired bootstrap over items for differences and ranks; fewer than five items "
+    "have none."
+)
+
+
+def published_nine() -> pd.DataFrame:
+    """Return the published scores of the judge that graded most models; hosts of one model say how much a rerun varies.
+
+    They are means over another bank's questions on a scale from 1 to 5, and compare with nothing else here.
+    """
+    table = pd.read_csv(PUBLISHED, keep_default_na=False)
+    table = table[table["judge"] == table["judge"].value_counts().idxmax()]
+    spread = table.groupby("model")["weighted_score"].agg(["size", lambda scores: scores.max() - scores.min()])
+    notes = {
+        model: f"one model on {n} hosts: {difference:.2f} apart, which is run-to-run noise"
+        for model, n, difference in spread.itertuples(name=None)
+        if n > 1
+    }
+    return table.assign(note=table["model"].map(notes).fillna(""))
+
+
+def _part(marks: pd.DataFrame, compare: bool, n_bootstrap: int, seed: int) -> dict[str, pd.DataFrame]:
+    """Return the tables of answers that may be compared: all real or all simulated."""
+    overall = accuracy.levels(marks, accuracy.CELL)
+    overall = (
+        overall.groupby(accuracy.CELL, sort=False)[overall.columns]
+        .apply(lambda cell: cell.sort_values("accuracy", ascending=False, kind="stable"))
+        .reset_index(drop=True)
+    )
+    ranks = accuracy.ranks(marks, n_bootstrap, seed)
+    return {
+        "accuracy": overall.merge(ranks, on=[*accuracy.CELL, "model"], how="left"),
+        "gains": accuracy.gains(marks, n_bootstrap, seed),
+        "pairs": accuracy.pairs(marks, n_bootstrap, seed) if compare else pd.DataFrame(),
+        "kind": accuracy.levels(marks, [*accuracy.CELL, "kind"]),
+        "modality": accuracy.levels(marks, [*accuracy.CELL, "modality"]),
+        "abstention": accuracy.abstention(marks),
+        "counts": accuracy.counts(marks),
+        "costs": accuracy.costs(marks, overall),
+        "items": accuracy.items(marks),
+    }
+
+
+def _failures(marks: pd.DataFrame) -> str:
+    """Return in one sentence which calls failed, and the most frequent reasons."""
+    failed = marks[marks["status"] == "failed"]
+    where = [f"{len(part)} of {name} ({condition})" for (name, condition), part in failed.groupby(accuracy.CELL)]
+    why = failed["reason"].str.strip().str.rpartition("\n")[2].str.slice(0, 120).value_counts()
+    reasons = "; ".join(f"{n} x {reason}" for reason, n in why.head(3).items())
+    return f"Answers that failed and are in no share: {', '.join(where)}. Most frequent reasons: {reasons}."
+
+
+def _notes(marks: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> list[str]:
+    notes = [_failures(marks)] if (marks["status"] == "failed").any() else []
+    for (name, condition), part in marks.groupby(accuracy.CELL, sort=False):
+        table = accuracy.by_item(part)
+        if table.shape[1] > 1 and table.dropna().empty:
+            notes.append(f"No item of {name} ({condition}) was answered by all models: they are not ranked.")
+        elif len(complete := table.dropna()) < len(table):
+            fewest, number = min(table.notna().sum().items(), key=lambda item: item[1])
+            notes.append(
+                f"{name} ({condition}): shares are over the {len(complete)} items, of {len(table)}, that every model "
+                f"has an answer to that counts; {fewest} has {number}."
+            )
+    if differing := differing_versions(marks):
+        notes.append(f"The logs differ in {'; '.join(differing)}: what they say is not of one evaluation.")
+    unknown = tables["costs"].loc[tables["costs"]["cost"].isna(), "model"].unique()
+    if len(unknown):
+        notes.append(f"The price of {', '.join(unknown)} is unknown, and so is its place in cost against accuracy.")
+    if tables["items"]["models"].max() < accuracy.FEWEST_MODELS:
+        notes.append(f"Fewer than {accuracy.FEWEST_MODELS} models: no discrimination of items is stated.")
+    return notes
+
+
+def summarise_marks(marks: pd.DataFrame, compare: bool = False, n_bootstrap: int = 2000, seed: int = 42) -> Summary:
+    """Compute every table of the report of marked answers.
+
+    Parameters
+    ----------
+    marks
+        As `load_marks` gives them.
+    compare
+        Whether to compare every pair of models.
+    n_bootstrap
+        Resamples of the items, for the intervals of differences and ranks.
+    seed
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    Summary
+        Tables and notes. Answers to simulated keys, and of stand-ins, are marked in the model's name, and compared and
+        ranked among themselves alone.
+
+    Raises
+    ------
+    UsageError
+        If `n_bootstrap` or `seed` is out of bounds.
+    """
+    if n_bootstrap < 1 or seed < 0:
+        raise UsageError(f"n_bootstrap is at least 1 and seed at least 0, not {n_bootstrap} and {seed}")
+    parts, notes = [], []
+    for simulated, part in marks.groupby("simulated", sort=True):
+        named = part.assign(model=part["model"] + MARKED) if simulated else part
+        parts.append(_part(named, compare, n_bootstrap, seed))
+        notes += _notes(named, parts[-1])
+    tables = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
+    tables["published"] = published_nine()
+    if marks["simulated"].any():
+        every = "All" if marks["simulated"].all() else f"{marks['simulated'].sum()} of {len(marks)}"
+        notes.insert(0, f"SIMULATED: {every} answers are of stand-ins or to keys of simulated tables; no real model "
+                     "is ranked with them, and their accuracy says nothing.")  # fmt: skip
+    return Summary(tables, list(dict.fromkeys(notes)), [])
+
+
+def lead(summary: Summary, marks: pd.DataFrame) -> list[str]:
+    """Return the sentences that the report begins with: size, judge, digests, settings, days, notes."""
+    conditions = ", ".join(
+        f"{name} ({condition})" for name, condition in marks.groupby(accuracy.CELL, sort=False).groups
+    )
+    asked = f"Answers: {len(marks)}, models: {marks['model'].nunique()}, items: {marks['item_id'].nunique()}."
+    days = sorted({moment[:10] for moment in marks["completed_at"] if moment})
+    versions = [
+        f"{name}: {' and '.join(dict.fromkeys(part['digests']))}"
+        for name, part in marks[marks["digests"] != ""].groupby("set", sort=False)
+    ]
+    settings = sorted({words for words in marks["settings"] if words})
+    return [
+        f"{asked} Conditions: {conditions}. No judge: code marks the answers.",
+        *([f"Digests of {'; of '.join(versions)}."] if versions else ["No digests are recorded."]),
+        *([f"Answers were asked for at {'; at '.join(settings)}."] if settings else []),
+        *([f"Answers are of {' to '.join(dict.fromkeys([days[0], days[-1]]))}."] if days else []),
+        f"Keys are from {' and '.join(KINDS_OF_DATA[kind] for kind in sorted(set(marks['tables'])))}.",
+        *summary.notes,
+    ]
+
+
+def _percent(value: float) -> str:
+    return MISSING if pd.isna(value) else f"{100 * value:.0f} %"
+
+
+def _interval(low: float, high: float, form: Callable[[float], str]) -> str:
+    return "" if pd.isna(low) else f" ({form(low)} to {form(high)})"
+
+
+def displayed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as text for reading: shares in per cent, intervals in brackets."""
+    frame = table.copy()
+    for name in (*SHARES, "difference"):
+        low, high = (f"{name}_low", f"{name}_high") if f"{name}_low" in frame else ("low", "high")
+        if name in frame and low in frame:
+            form = "{:+.0f}" if name == "difference" else "{:.0f}"
+            ends = zip(frame[name], frame.pop(low), frame.pop(high), strict=True)
+            unit = "" if name == "difference" else " %"
+            frame[name] = [
+                form.format(100 * v) + unit + _interval(a, b, lambda x: form.format(100 * x)) for v, a, b in ends
+            ]
+    if "rank_low" in frame:
+        ends = zip(frame["rank"], frame.pop("rank_low"), frame.pop("rank_high"), strict=True)
+        frame["rank"] = [shown(v, 0) + _interval(a, b, lambda x: f"{x:.0f}") for v, a, b in ends]
+    for name in PERCENT:
+        if name in frame and pd.api.types.is_numeric_dtype(frame[name]):
+            frame[name] = frame[name].map(_percent)
+    if "pareto" in frame:
+        frame["pareto"] = frame["pareto"].map({True: "yes", False: "no"}).fillna("unknown")
+        frame["cost"] = frame["cost"].map(lambda dollars: "unknown" if pd.isna(dollars) else f"${dollars:.4f}")
+    return frame.map(lambda value: shown(value, 2))
+
+
+def sections(summary: Summary) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield (name, title, table as text) of every table that has rows."""
+    for name, title in TITLES.items():
+        if len(summary.tables[name]):
+            yield name, title, displayed(summary.tables[name])
