@@ -5,7 +5,9 @@ too; differences and ranks have paired bootstrap intervals, for which an item th
 models (Efron & Tibshirani 1993).
 """
 
+from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +21,14 @@ CELL = ["set", "condition"]
 FEWEST_MODELS = 5  # that a discrimination needs
 
 
+def cells(marks: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Yield set and condition, with their answers, in the order of the answers."""
+    for names, part in marks.groupby(CELL, sort=False):
+        yield dict(zip(CELL, names, strict=True)), part
+
+
 def share(values: pd.Series) -> dict[str, float]:
-    """Return the mean of one value an item (0 to 1) with its 95 % interval, which needs five items, and their number."""
+    """Return the mean of values from 0 to 1, one an item, with its 95 % interval (from five items on) and number."""
     low, high = wilson_interval(round(values.sum()), len(values)) if len(values) >= FEWEST else (np.nan, np.nan)
     return {"accuracy": values.mean(), "low": low, "high": high, "n": len(values)}
 
@@ -54,7 +62,7 @@ def levels(marks: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     for names, part in marks.groupby(by, sort=False, observed=True):
         table = common(by_item(part))
         about = part.drop_duplicates("item_id").set_index("item_id")
-        for model in table:
+        for model in table.mean().sort_values(ascending=False, kind="stable").index:
             values = table[model].dropna()
             items = about.loc[values.index]
             row = dict(zip(by, names, strict=True)) | {"model": model} | share(values)
@@ -71,17 +79,16 @@ def _draws(table: pd.DataFrame, n_bootstrap: int, seed: int) -> Floats:
 def ranks(marks: pd.DataFrame, n_bootstrap: int, seed: int) -> pd.DataFrame:
     """Return each model's rank and its interval in each set and condition; none without a common item."""
     rows = []
-    for names, part in marks.groupby(CELL, sort=False):
+    for cell, part in cells(marks):
         table = by_item(part).dropna()
         if table.empty or table.shape[1] < 2:
             continue
         draws = _draws(table, n_bootstrap, seed).round(9)
         low, high = interval(stats.rankdata(-draws, axis=1, method="min"), len(table))
         rank = table.mean().round(9).rank(ascending=False, method="min")
-        cell = dict(zip(CELL, names, strict=True))
-        for i, model in enumerate(table):
+        for i, (model, place) in enumerate(rank.items()):
             bounds = {"rank_low": np.floor(low[i]), "rank_high": np.ceil(high[i])}
-            rows.append(cell | {"model": model, "rank": rank[model], **bounds})
+            rows.append(cell | {"model": model, "rank": place, **bounds})
     return pd.DataFrame(rows, columns=[*CELL, "model", "rank", "rank_low", "rank_high"])
 
 
@@ -103,13 +110,12 @@ DIFFERENCES = ["difference", "low", "high", "wins", "ties", "losses", "n"]
 def pairs(marks: pd.DataFrame, n_bootstrap: int, seed: int) -> pd.DataFrame:
     """Return the difference in accuracy of each pair of models over their common items."""
     rows = []
-    for names, part in marks.groupby(CELL, sort=False):
+    for cell, part in cells(marks):
         table = by_item(part)
         for first, second in combinations(table.mean().sort_values(ascending=False, kind="stable").index, 2):
             two = table[[first, second]]
             if len(two.dropna()):
-                cell = dict(zip(CELL, names, strict=True)) | {"model": first, "against": second}
-                rows.append(cell | _difference(two, n_bootstrap, seed))
+                rows.append(cell | {"model": first, "against": second} | _difference(two, n_bootstrap, seed))
     return pd.DataFrame(rows, columns=[*CELL, "model", "against", *DIFFERENCES])
 
 
@@ -133,7 +139,7 @@ def items(marks: pd.DataFrame) -> pd.DataFrame:
     NaN with fewer than five models.
     """
     parts = []
-    for names, part in marks.groupby(CELL, sort=False):
+    for cell, part in cells(marks):
         table = by_item(part)
         rest = (table.sum() - table.fillna(0)).div(table.notna().sum() - table.notna(), axis=1)
         enough = table.notna().sum(axis=1) >= FEWEST_MODELS
@@ -143,7 +149,7 @@ def items(marks: pd.DataFrame) -> pd.DataFrame:
             {"difficulty": table.mean(axis=1), "discrimination": discrimination, "models": table.notna().sum(axis=1)}
         )
         kinds = part.drop_duplicates("item_id").set_index("item_id")[["kind", "modality"]]
-        frame = kinds.join(frame, how="inner").reset_index().assign(**dict(zip(CELL, names, strict=True)))
+        frame = kinds.join(frame, how="inner").reset_index().assign(**cell)
         parts.append(frame.sort_values(["difficulty", "item_id"]))
     columns = [*CELL, "item_id", "kind", "modality", "difficulty", "discrimination", "models"]
     return pd.concat(parts)[columns].reset_index(drop=True) if parts else pd.DataFrame(columns=columns)
@@ -181,13 +187,13 @@ def costs(marks: pd.DataFrame, accuracies: pd.DataFrame) -> pd.DataFrame:
     spent["cost"] = grouped["cost"].agg(lambda dollars: dollars.sum(skipna=False))
     spent["seconds_median"] = grouped["seconds"].median()
     table = accuracies[[*CELL, "model", "accuracy"]].merge(spent.reset_index(), on=[*CELL, "model"])
-    table["pareto"] = pd.array([pd.NA] * len(table), dtype="boolean")
-    for _, part in table[table["cost"].notna()].groupby(CELL):
+    pareto = pd.Series(pd.NA, index=table.index, dtype="boolean")
+    for _, part in cells(table[table["cost"].notna()]):
         cost, accuracy = part["cost"].to_numpy()[:, None], part["accuracy"].to_numpy()[:, None]
         no_worse = (cost <= cost.T) & (accuracy >= accuracy.T)
         better = no_worse & ((cost < cost.T) | (accuracy > accuracy.T))
-        table.loc[part.index, "pareto"] = ~better.any(axis=0)
-    return table
+        pareto[part.index] = ~better.any(axis=0)
+    return table.assign(pareto=pareto)
 
 
 def counts(marks: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The report of items that code marks: its tables, and the sentences that it begins with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pandas as pd
 
@@ -23,8 +23,7 @@ TITLES = {
     "published": "For reference, another bank: the nine published results on 100 open questions, graded by one judge",
 }
 MARKED = " (simulated)"  # after the names of models whose answers are no measurement
-SHARES = ("accuracy", "declined", "over_refusal")  # which have an interval
-PERCENT = (*SHARES, "chance", "constant", "coverage", "difficulty")
+PERCENT = ("accuracy", "chance", "constant", "coverage", "declined", "over_refusal", "difficulty")
 METHOD = (
     "An answer is right or wrong: code compares it with a key that code computed from the tables; there is no partial "
     "credit and no judge. Accuracy is over the items that all models of a condition have an answer to that counts, "
@@ -44,11 +43,10 @@ def published_nine() -> pd.DataFrame:
     """
     table = pd.read_csv(PUBLISHED, keep_default_na=False)
     table = table[table["judge"] == table["judge"].value_counts().idxmax()]
-    spread = table.groupby("model")["weighted_score"].agg(["size", lambda scores: scores.max() - scores.min()])
     notes = {
-        model: f"one model on {n} hosts: {difference:.2f} apart, which is run-to-run noise"
-        for model, n, difference in spread.itertuples(name=None)
-        if n > 1
+        model: f"one model on {len(scores)} hosts: {scores.max() - scores.min():.2f} apart, which is run-to-run noise"
+        for model, scores in table.groupby("model")["weighted_score"]
+        if len(scores) > 1
     }
     return table.assign(note=table["model"].map(notes).fillna(""))
 
@@ -56,11 +54,6 @@ def published_nine() -> pd.DataFrame:
 def _part(marks: pd.DataFrame, compare: bool, n_bootstrap: int, seed: int) -> dict[str, pd.DataFrame]:
     """Return the tables of answers that may be compared: all real or all simulated."""
     overall = accuracy.levels(marks, accuracy.CELL)
-    overall = (
-        overall.groupby(accuracy.CELL, sort=False)[overall.columns]
-        .apply(lambda cell: cell.sort_values("accuracy", ascending=False, kind="stable"))
-        .reset_index(drop=True)
-    )
     ranks = accuracy.ranks(marks, n_bootstrap, seed)
     return {
         "accuracy": overall.merge(ranks, on=[*accuracy.CELL, "model"], how="left"),
@@ -75,10 +68,14 @@ def _part(marks: pd.DataFrame, compare: bool, n_bootstrap: int, seed: int) -> di
     }
 
 
+def _named(cell: dict[str, str]) -> str:
+    return f"{cell['set']} ({cell['condition']})"
+
+
 def _failures(marks: pd.DataFrame) -> str:
     """Return in one sentence which calls failed, and the most frequent reasons."""
     failed = marks[marks["status"] == "failed"]
-    where = [f"{len(part)} of {name} ({condition})" for (name, condition), part in failed.groupby(accuracy.CELL)]
+    where = [f"{len(part)} of {_named(cell)}" for cell, part in accuracy.cells(failed)]
     why = failed["reason"].str.strip().str.rpartition("\n")[2].str.slice(0, 120).value_counts()
     reasons = "; ".join(f"{n} x {reason}" for reason, n in why.head(3).items())
     return f"Answers that failed and are in no share: {', '.join(where)}. Most frequent reasons: {reasons}."
@@ -86,15 +83,16 @@ def _failures(marks: pd.DataFrame) -> str:
 
 def _notes(marks: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> list[str]:
     notes = [_failures(marks)] if (marks["status"] == "failed").any() else []
-    for (name, condition), part in marks.groupby(accuracy.CELL, sort=False):
+    for cell, part in accuracy.cells(marks):
         table = accuracy.by_item(part)
-        if table.shape[1] > 1 and table.dropna().empty:
-            notes.append(f"No item of {name} ({condition}) was answered by all models: they are not ranked.")
-        elif len(complete := table.dropna()) < len(table):
+        complete = table.dropna()
+        if table.shape[1] > 1 and complete.empty:
+            notes.append(f"{_named(cell)}: no item has an answer that counts by every model; they are not ranked.")
+        elif len(complete) < len(table):
             fewest, number = min(table.notna().sum().items(), key=lambda item: item[1])
             notes.append(
-                f"{name} ({condition}): shares are over the {len(complete)} items, of {len(table)}, that every model "
-                f"has an answer to that counts; {fewest} has {number}."
+                f"{_named(cell)}: shares are over the {len(complete)} items, of {len(table)}, that every model has an "
+                f"answer to that counts; {fewest} has {number}."
             )
     if differing := differing_versions(marks):
         notes.append(f"The logs differ in {'; '.join(differing)}: what they say is not of one evaluation.")
@@ -149,9 +147,7 @@ def summarise_marks(marks: pd.DataFrame, compare: bool = False, n_bootstrap: int
 
 def lead(summary: Summary, marks: pd.DataFrame) -> list[str]:
     """Return the sentences that the report begins with: size, judge, digests, settings, days, notes."""
-    conditions = ", ".join(
-        f"{name} ({condition})" for name, condition in marks.groupby(accuracy.CELL, sort=False).groups
-    )
+    conditions = ", ".join(_named(cell) for cell, _ in accuracy.cells(marks))
     asked = f"Answers: {len(marks)}, models: {marks['model'].nunique()}, items: {marks['item_id'].nunique()}."
     days = sorted({moment[:10] for moment in marks["completed_at"] if moment})
     versions = [
@@ -169,36 +165,34 @@ def lead(summary: Summary, marks: pd.DataFrame) -> list[str]:
     ]
 
 
-def _percent(value: float) -> str:
-    return MISSING if pd.isna(value) else f"{100 * value:.0f} %"
+def _percent(value: float, form: str = "{:.0f} %") -> str:
+    return MISSING if pd.isna(value) else form.format(100 * value)
 
 
-def _interval(low: float, high: float, form: Callable[[float], str]) -> str:
-    return "" if pd.isna(low) else f" ({form(low)} to {form(high)})"
+def _interval(frame: pd.DataFrame, name: str, form: str, scale: float = 100) -> pd.Series:
+    """Return a column's intervals in brackets, taking their ends from the frame."""
+    low, high = (f"{name}_low", f"{name}_high") if f"{name}_low" in frame else ("low", "high")
+    ends = zip(frame.pop(low) * scale, frame.pop(high) * scale, strict=True)
+    texts = ["" if pd.isna(a) else f" ({form.format(a)} to {form.format(b)})" for a, b in ends]
+    return pd.Series(texts, index=frame.index, dtype=str)
 
 
 def displayed(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table as text for reading: shares in per cent, intervals in brackets."""
+    """Return a table as text for reading: shares in per cent, differences in points, intervals in brackets."""
     frame = table.copy()
-    for name in (*SHARES, "difference"):
-        low, high = (f"{name}_low", f"{name}_high") if f"{name}_low" in frame else ("low", "high")
-        if name in frame and low in frame:
-            form = "{:+.0f}" if name == "difference" else "{:.0f}"
-            ends = zip(frame[name], frame.pop(low), frame.pop(high), strict=True)
-            unit = "" if name == "difference" else " %"
-            frame[name] = [
-                form.format(100 * v) + unit + _interval(a, b, lambda x: form.format(100 * x)) for v, a, b in ends
-            ]
-    if "rank_low" in frame:
-        ends = zip(frame["rank"], frame.pop("rank_low"), frame.pop("rank_high"), strict=True)
-        frame["rank"] = [shown(v, 0) + _interval(a, b, lambda x: f"{x:.0f}") for v, a, b in ends]
-    for name in PERCENT:
-        if name in frame and pd.api.types.is_numeric_dtype(frame[name]):
-            frame[name] = frame[name].map(_percent)
+    if "rank" in frame:
+        frame["rank"] = frame["rank"].map(lambda rank: shown(float(rank), 0)) + _interval(frame, "rank", "{:.0f}", 1)
+    if "difference" in frame:
+        points = frame["difference"].map(lambda value: _percent(value, "{:+.0f}"))
+        frame["difference"] = points + _interval(frame, "difference", "{:+.0f}")
+    for name in [name for name in PERCENT if name in frame]:
+        bounded = f"{name}_low" in frame or (name == "accuracy" and "low" in frame)
+        intervals = _interval(frame, name, "{:.0f}") if bounded else ""
+        frame[name] = frame[name].map(_percent) + intervals
     if "pareto" in frame:
         frame["pareto"] = frame["pareto"].map({True: "yes", False: "no"}).fillna("unknown")
         frame["cost"] = frame["cost"].map(lambda dollars: "unknown" if pd.isna(dollars) else f"${dollars:.4f}")
-    return frame.map(lambda value: shown(value, 2))
+    return frame.rename(columns={"difference": "difference in points"}).map(shown)
 
 
 def sections(summary: Summary) -> Iterator[tuple[str, str, pd.DataFrame]]:

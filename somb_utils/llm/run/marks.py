@@ -1,8 +1,5 @@
 """Logs of items that code marked, read as one tidy table."""
 
-from collections.abc import Iterable
-from pathlib import Path
-
 import pandas as pd
 
 MARKS = [
