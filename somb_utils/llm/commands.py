@@ -241,14 +241,13 @@ def serve_local(
     """
     from threading import Event
 
-    from somb_utils.llm.run.local import MODEL, packaged, serving
+    from somb_utils.llm.run.local import MODEL, serving
 
-    weights = packaged()
-    with serving(weights, port, threads) as address, suppress(KeyboardInterrupt):
-        typer.echo(f"{weights.path.name}, sha256 {weights.sha256}\nServed at {address}; to evaluate it:")
+    with serving(port, threads) as served, suppress(KeyboardInterrupt):
+        typer.echo(f"{served.weights.name}, sha256 {served.sha256}\nServed at {served.address}; to evaluate it:")
         typer.echo(
-            f"  LOCAL_BASE_URL={address} LOCAL_API_KEY=none somb llm run --model {MODEL} --set core "
-            "--condition recall --temperature 0 --max-tokens 200 --max-connections 1"
+            f"  LOCAL_BASE_URL={served.address} LOCAL_API_KEY=none somb llm run --model {MODEL} --set core "
+            "--condition recall --full --temperature 0 --max-tokens 200 --max-connections 1"
         )
         typer.echo("Ctrl-C stops it.")
         Event().wait()

@@ -123,8 +123,9 @@ def gains(marks: pd.DataFrame, n_bootstrap: int, seed: int) -> pd.DataFrame:
     """Return the difference in accuracy of each pair of conditions, for each model over the items asked in both."""
     rows = []
     for (name, model), part in marks.groupby(["set", "model"], sort=False):
-        table = by_item(part.assign(model=part["condition"]))[list(dict.fromkeys(part["condition"]))]
-        for first, second in combinations(reversed(table.columns), 2):
+        table = by_item(part.assign(model=part["condition"]))
+        order = [condition for condition in dict.fromkeys(part["condition"]) if condition in table]
+        for first, second in combinations(reversed(order), 2):
             two = table[[first, second]]
             if len(two.dropna()):
                 cell = {"set": name, "model": model, "condition": first, "against": second}

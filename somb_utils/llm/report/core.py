@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from somb_utils.errors import UsageError
@@ -9,6 +10,7 @@ from somb_utils.llm.report import accuracy
 from somb_utils.llm.report.summary import PUBLISHED, Summary
 from somb_utils.llm.report.text import MISSING, shown
 from somb_utils.llm.run.marks import KINDS_OF_DATA, differing_versions
+from somb_utils.llm.run.providers import SIMULATED
 
 TITLES = {
     "accuracy": "Accuracy by condition",
@@ -22,7 +24,9 @@ TITLES = {
     "items": "Items: difficulty (share right) and discrimination, hardest first",
     "published": "For reference, another bank: the nine published results on 100 open questions, graded by one judge",
 }
+STAND_INS = ("offline/", "mockllm/", SIMULATED)  # models that are none
 MARKED = " (simulated)"  # after the names of models whose answers are no measurement
+RANKS = ("rank", "rank_low", "rank_high")
 PERCENT = ("accuracy", "chance", "constant", "coverage", "declined", "over_refusal", "difficulty")
 METHOD = (
     "An answer is right or wrong: code compares it with a key that code computed from the tables; there is no partial "
@@ -68,14 +72,20 @@ def _part(marks: pd.DataFrame, compare: bool, n_bootstrap: int, seed: int) -> di
     }
 
 
-def _named(cell: dict[str, str]) -> str:
+def with_stand_ins(marks: pd.DataFrame) -> pd.DataFrame:
+    """Return marks with the answers of stand-ins taken as simulated, as those to keys of simulated tables are."""
+    return marks.assign(simulated=marks["simulated"] | marks["model"].str.startswith(STAND_INS))
+
+
+def named(cell: dict[str, str]) -> str:
+    """Return set and condition in words."""
     return f"{cell['set']} ({cell['condition']})"
 
 
 def _failures(marks: pd.DataFrame) -> str:
     """Return in one sentence which calls failed, and the most frequent reasons."""
     failed = marks[marks["status"] == "failed"]
-    where = [f"{len(part)} of {_named(cell)}" for cell, part in accuracy.cells(failed)]
+    where = [f"{len(part)} of {named(cell)}" for cell, part in accuracy.cells(failed)]
     why = failed["reason"].str.strip().str.rpartition("\n")[2].str.slice(0, 120).value_counts()
     reasons = "; ".join(f"{n} x {reason}" for reason, n in why.head(3).items())
     return f"Answers that failed and are in no share: {', '.join(where)}. Most frequent reasons: {reasons}."
@@ -87,11 +97,11 @@ def _notes(marks: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> list[str]:
         table = accuracy.by_item(part)
         complete = table.dropna()
         if table.shape[1] > 1 and complete.empty:
-            notes.append(f"{_named(cell)}: no item has an answer that counts by every model; they are not ranked.")
+            notes.append(f"{named(cell)}: no item has an answer that counts by every model; they are not ranked.")
         elif len(complete) < len(table):
             fewest, number = min(table.notna().sum().items(), key=lambda item: item[1])
             notes.append(
-                f"{_named(cell)}: shares are over the {len(complete)} items, of {len(table)}, that every model has an "
+                f"{named(cell)}: shares are over the {len(complete)} items, of {len(table)}, that every model has an "
                 f"answer to that counts; {fewest} has {number}."
             )
     if differing := differing_versions(marks):
@@ -137,6 +147,8 @@ def summarise_marks(marks: pd.DataFrame, compare: bool = False, n_bootstrap: int
         parts.append(_part(named, compare, n_bootstrap, seed))
         notes += _notes(named, parts[-1])
     tables = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
+    if len(parts) > 1:
+        tables["accuracy"].loc[tables["accuracy"]["model"].str.endswith(MARKED), list(RANKS)] = np.nan
     tables["published"] = published_nine()
     if marks["simulated"].any():
         every = "All" if marks["simulated"].all() else f"{marks['simulated'].sum()} of {len(marks)}"
@@ -147,7 +159,7 @@ def summarise_marks(marks: pd.DataFrame, compare: bool = False, n_bootstrap: int
 
 def lead(summary: Summary, marks: pd.DataFrame) -> list[str]:
     """Return the sentences that the report begins with: size, judge, digests, settings, days, notes."""
-    conditions = ", ".join(_named(cell) for cell, _ in accuracy.cells(marks))
+    conditions = ", ".join(named(cell) for cell, _ in accuracy.cells(marks))
     asked = f"Answers: {len(marks)}, models: {marks['model'].nunique()}, items: {marks['item_id'].nunique()}."
     days = sorted({moment[:10] for moment in marks["completed_at"] if moment})
     versions = [

