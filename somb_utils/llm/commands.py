@@ -1,7 +1,6 @@
 """``somb llm``: put the questions to models, let judges grade the answers, report, look, import."""
 
 import shlex
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +26,7 @@ from somb_utils.llm.console import (
     prices_in,
     show,
 )
+from somb_utils.llm.serve_local import EXAMPLE, serve_local
 
 app = typer.Typer(
     help="Evaluate language models on the 100 questions: run, judge, report.",
@@ -231,16 +231,15 @@ def report(
         bool, typer.Option("--mixed", help="Even if the logs rest on different banks, contexts, rubrics or prompts.")
     ] = False,
 ) -> None:
-    """Write report.md, report.html and the tables (CSV, Parquet) from logs and published scored files."""
+    """Write report.html (open questions), core.html (items that code marks), the same as Markdown, and the tables."""
     need_extra()
-    from somb_utils.llm.report.files import write_report
-    from somb_utils.llm.run.logs import load
+    from somb_utils.llm.report.reports import write_reports
 
-    evaluation = load(logs, prices_in(prices))
-    if not mixed:
-        evaluation.need_one_version()
-    for path in write_report(evaluation, out, compare=compare, n_bootstrap=n_bootstrap, seed=seed):
+    for path in write_reports(logs, out, prices_in(prices), mixed, compare, n_bootstrap, seed):
         typer.echo(path)
+
+
+app.command(epilog=EXAMPLE)(serve_local)
 
 
 @app.command(epilog="Example: `somb llm view logs/llm`")
@@ -262,30 +261,6 @@ def view(
 
     bundle_logs(log_dir, bundle)
     typer.echo(f"{bundle / 'index.html'} (works over HTTP: python -m http.server -d {bundle})")
-
-
-@app.command(epilog="Example: `somb llm serve-local --threads 4`, then the line that it prints, in another terminal")
-def serve_local(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="On this machine alone; 0 for one that is free.")] = 8765,
-    threads: Annotated[int, typer.Option(min=1, max=256, help="That compute.")] = 1,
-) -> None:
-    """Serve a small real model on this machine (SmolLM2, 135 million parameters), to evaluate without key or network.
-
-    It answers badly, and cannot judge. Needs the extra `local-llm` and the package of the weights.
-    """
-    from threading import Event
-
-    from somb_utils.llm.run.local import MODEL, serving
-
-    with serving(port, threads) as served, suppress(KeyboardInterrupt):
-        typer.echo(f"{served.weights.name}, sha256 {served.sha256}\nServed at {served.address}; to evaluate it:")
-        typer.echo(
-            f"  LOCAL_BASE_URL={served.address} LOCAL_API_KEY=none somb llm run --model {MODEL} --set core "
-            "--condition recall --full --temperature 0 --max-tokens 200 --max-connections 1"
-        )
-        typer.echo("Ctrl-C stops it.")
-        Event().wait()
-    typer.echo("Stopped.")
 
 
 @app.command("import", epilog="Example: `somb llm import scored_eval_gpt-4o.json --out published`")

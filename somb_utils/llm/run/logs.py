@@ -208,7 +208,7 @@ def load(paths: Iterable[Path], prices: dict[str, Any] | None = None) -> Evaluat
     SombError
         If a file is neither a log nor a scored file, or has no answer to a question of this benchmark.
     """
-    found = _load(find(paths), prices)
+    found = read(find(paths), prices)
     if found.answers.empty and found.judgements.empty:
         raise SombError("There is no answer to a question of this benchmark in the logs")
     return found
@@ -228,10 +228,11 @@ def in_folder(folder: Path) -> list[Path]:
 
 def load_folder(folder: Path) -> Evaluation:
     """Read whatever logs a run's folder has."""
-    return _load(in_folder(folder), None)
+    return read(in_folder(folder), None)
 
 
-def _load(paths: Iterable[Path], prices: dict[str, Any] | None) -> Evaluation:
+def read(paths: Iterable[Path], prices: dict[str, Any] | None) -> Evaluation:
+    """Return the answers to open questions, and the verdicts, in files; files without any are passed over."""
     prices = prices if prices is not None else load_prices()
     answers: list[dict[str, Any]] = []
     judgements: list[dict[str, Any]] = []

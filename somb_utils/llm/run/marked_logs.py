@@ -69,7 +69,8 @@ def _rows(log: "EvalLog", prices: dict[str, Any], source: str) -> list[dict[str,
     return [_row(sample, log.eval.model, prices, source) | shared for sample in samples]
 
 
-def _load(paths: Iterable[Path], prices: dict[str, Any] | None) -> pd.DataFrame:
+def read(paths: Iterable[Path], prices: dict[str, Any] | None) -> pd.DataFrame:
+    """Return the marked answers in logs; logs without items are passed over."""
     prices = prices if prices is not None else cost.load_prices()
     rows: list[dict[str, Any]] = []
     for path in paths:
@@ -105,7 +106,7 @@ def load_marks(paths: Iterable[Path], prices: dict[str, Any] | None = None) -> p
     SombError
         If a log cannot be read.
     """
-    table = _load(logs.find(paths), prices)
+    table = read(logs.find(paths), prices)
     if table.empty:
         raise UsageError("There is no item in these logs. `somb llm run --set core` puts some to a model")
     return table
@@ -113,4 +114,4 @@ def load_marks(paths: Iterable[Path], prices: dict[str, Any] | None = None) -> p
 
 def load_folder_marks(folder: Path) -> pd.DataFrame:
     """Read the marks in whatever logs a run's folder has; a new folder has none."""
-    return _load(logs.in_folder(folder), None)
+    return read(logs.in_folder(folder), None)
