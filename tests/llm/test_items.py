@@ -58,6 +58,13 @@ def test_the_sets_are_whole() -> None:
         assert len(asked) >= 30 and {i.twin for i in asked} == {i.id for i in part} - {i.id for i in asked}
 
 
+def test_the_book_states_their_sizes() -> None:
+    text = (Path(__file__).parents[2] / "book" / "llm.md").read_text(encoding="utf-8")
+    unknown = {group: sum(i.kind == "undetermined" for i in load_items(group)) for group in ("abstain", "premise")}
+    assert f"{len(load_items('core'))} core items" in text
+    assert f"{unknown['abstain']} questions that the data do not answer and {unknown['premise']} that assume" in text
+
+
 def test_items_and_their_twins_ask_for_the_same_form() -> None:
     for item in ITEMS:
         if item.twin:
