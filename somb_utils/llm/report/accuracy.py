@@ -66,7 +66,8 @@ def levels(marks: pd.DataFrame, by: list[str]) -> pd.DataFrame:
             values = table[model].dropna()
             items = about.loc[values.index]
             row = dict(zip(by, names, strict=True)) | {"model": model} | share(values)
-            rows.append(row | {"chance": items["chance"].mean(), "constant": constant(items)})
+            best = constant(items) if len(items) >= FEWEST else np.nan
+            rows.append(row | {"chance": items["chance"].mean(), "constant": best})
     columns = [*by, "model", "accuracy", "low", "high", "n", "chance", "constant"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -163,8 +163,8 @@ def lead(summary: Summary, marks: pd.DataFrame) -> list[str]:
     asked = f"Answers: {len(marks)}, models: {marks['model'].nunique()}, items: {marks['item_id'].nunique()}."
     days = sorted({moment[:10] for moment in marks["completed_at"] if moment})
     versions = [
-        f"{name}: {' and '.join(dict.fromkeys(part['digests']))}"
-        for name, part in marks[marks["digests"] != ""].groupby("set", sort=False)
+        f"{named(cell)}: {' and '.join(dict.fromkeys(part['digests']))}"
+        for cell, part in accuracy.cells(marks[marks["digests"] != ""])
     ]
     settings = sorted({words for words in marks["settings"] if words})
     return [
