@@ -43,6 +43,7 @@ CHOICE = Item.model_validate(
         ("ANSWER: 56.1% (32 of 57)", 56.14, "%"),
         ("ANSWER: r = 0.4", 0.43, "correlation"),
         ("First ANSWER: 3\nANSWER: 14.4", 14.38, "g/dL"),
+        ("The answer is: 14.4 g/dL.", 14.38, "g/dL"),
     ],
 )
 def test_numbers_are_read_in_every_usual_form(reply: str, value: float, unit: str) -> None:
@@ -111,7 +112,14 @@ def test_a_choice_is_named_by_its_letter() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["cannot be determined", "Cannot be determined from these data.", "can't be determined"]
+    "text",
+    [
+        "cannot be determined",
+        "Cannot be determined from these data.",
+        "can't be determined",
+        "not enough information to determine the answer",
+        "Insufficient data",
+    ],  # fmt: skip
 )
 def test_declining_is_right_only_where_the_answer_cannot_be_determined(text: str) -> None:
     unknown = Item.model_validate(BASE | {"id": "CLIN-C005", "kind": "undetermined", "asks": "sign", "answer": OP})

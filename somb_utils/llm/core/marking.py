@@ -9,7 +9,9 @@ from somb_utils.llm.core.keys import Key, places
 from somb_utils.llm.core.units import UNITS, factor
 
 LONGEST = 2000  # characters of an answer that are read
-_ANSWER = re.compile(r"^[\s>#*_`-]*(?:final\s+)?answer[\s*_`]*[:=][\s*_`]*(.*)$", re.IGNORECASE)
+_ANSWER = re.compile(
+    r"^[\s>#*_`-]*(?:the\s+)?(?:final\s+)?answer[\s*_`]*(?:is\b[\s*_`]*:?|[:=])[\s*_`]*(.*)$", re.IGNORECASE
+)
 _NUMBER = re.compile(r"([+-]?)(\d[\d,' ]*(?:\.\d+)?|\.\d+)(?:\s*(?:[x×·*]\s*10\s*\^?|e)\s*([+-]?\d+))?", re.IGNORECASE)
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _WORDS = {"thousand": 1e3, "million": 1e6, "billion": 1e9}
@@ -19,7 +21,7 @@ _DOWN = re.compile(
 )
 _DECLINED = re.compile(
     r"^(?:it |this |the answer )?(?:can(?:not|'t| not) be (?:determined|answered|known)|cannot determine|undetermined|"
-    r"not determinable|false premise)\b",
+    r"not determin(?:able|ed)|(?:not enough|insufficient) (?:information|data)|false premise)\b",
     re.IGNORECASE,
 )
 
@@ -74,7 +76,7 @@ def _plain(text: str) -> str:
 
 
 def stated(text: str) -> str | None:
-    """Return what the last line ``ANSWER: ...`` of a reply says; None if there is no such line."""
+    """Return what the last line ``ANSWER: ...`` or ``The answer is ...`` of a reply says; None without such a line."""
     for line in reversed(text.splitlines()):
         if match := _ANSWER.match(line):
             return _plain(match[1])[:LONGEST] or None
