@@ -1,10 +1,12 @@
 """The report of items that code marks: shares, intervals, chance, comparisons, cost, abstention, and its files."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from marked import marks
 from scipy import stats
 
@@ -143,6 +145,29 @@ def test_texts_of_models_are_escaped(tmp_path: Path) -> None:
     write_core_report(table, tmp_path / "out", n_bootstrap=100)
     page, text = (tmp_path / "out/core.html").read_text(), (tmp_path / "out/core.md").read_text()
     assert "<script>alert" not in page and "<script>" not in text and " [a](" not in text
+
+
+def test_one_command_reports_items_and_questions_and_clears_what_is_no_more(somb_llm: Any, world: Path) -> None:
+    draws = ("L-92", "L-44", "L-3", "R+1", "R+45", "R+82")
+    entries = [
+        {
+            "id": f"CLIN-S{number:03d}", "question": f"Mean hemoglobin of the draw {draw}?", "kind": "numeric",
+            "modality": "clinical", "contexts": ["clinical"], "group": "private", "unit": "g/dL",
+            "tolerance": {"decimals": 1}, "answer": {"op": "mean", "table": "clinical_cbc", "column": "cbc_hemoglobin",
+                                                     "where": f"timepoint == '{draw}'"},
+        } for number, draw in enumerate(draws)
+    ]  # fmt: skip
+    (world / "mine.yaml").write_text(yaml.safe_dump(entries))
+    asked = ("run", "-m", "offline/demo", "--log-dir")
+    assert somb_llm(*asked, "items", "--set", "mine.yaml", "--condition", "reading", "--full").code == 0
+    assert somb_llm(*asked, "open", "--sample", 2).code == 0
+    result = somb_llm("report", "items", "open", "--out", "out", "--n-bootstrap", 100)
+    assert result.code == 0 and (world / "out/report.html").exists()
+    text = (world / "out/core.md").read_text()
+    assert "private (reading)" in text and "SIMULATED tables" in text and "offline/demo (simulated)" in text
+    assert somb_llm("report", "open", "--out", "out", "--n-bootstrap", 100).code == 0
+    assert not (world / "out/core.md").exists() and not (world / "out/marks.csv").exists()
+    assert not list((world / "out/tables").glob("core_*"))
 
 
 def test_bounds() -> None:

@@ -119,7 +119,7 @@ def test_a_choice_is_named_by_its_letter() -> None:
         "can't be determined",
         "not enough information to determine the answer",
         "Insufficient data",
-    ],  # fmt: skip
+    ],
 )
 def test_declining_is_right_only_where_the_answer_cannot_be_determined(text: str) -> None:
     unknown = Item.model_validate(BASE | {"id": "CLIN-C005", "kind": "undetermined", "asks": "sign", "answer": OP})

@@ -143,9 +143,9 @@ def summarise_marks(marks: pd.DataFrame, compare: bool = False, n_bootstrap: int
         raise UsageError(f"n_bootstrap is at least 1 and seed at least 0, not {n_bootstrap} and {seed}")
     parts, notes = [], []
     for simulated, part in marks.groupby("simulated", sort=True):
-        named = part.assign(model=part["model"] + MARKED) if simulated else part
-        parts.append(_part(named, compare, n_bootstrap, seed))
-        notes += _notes(named, parts[-1])
+        labelled = part.assign(model=part["model"] + MARKED) if simulated else part
+        parts.append(_part(labelled, compare, n_bootstrap, seed))
+        notes += _notes(labelled, parts[-1])
     tables = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
     if len(parts) > 1:
         tables["accuracy"].loc[tables["accuracy"]["model"].str.endswith(MARKED), list(RANKS)] = np.nan
@@ -172,7 +172,7 @@ def lead(summary: Summary, marks: pd.DataFrame) -> list[str]:
         *([f"Digests of {'; of '.join(versions)}."] if versions else ["No digests are recorded."]),
         *([f"Answers were asked for at {'; at '.join(settings)}."] if settings else []),
         *([f"Answers are of {' to '.join(dict.fromkeys([days[0], days[-1]]))}."] if days else []),
-        f"Keys are from {' and '.join(KINDS_OF_DATA[kind] for kind in sorted(set(marks['tables'])))}.",
+        f"Keys are from {' and '.join(KINDS_OF_DATA.get(kind, 'other tables') for kind in marks['tables'].unique())}.",
         *summary.notes,
     ]
 
