@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from somb_utils.llm.console import (
     Judges,
     Logs,
     MaxCost,
+    Mode,
     Models,
     Prices,
     Retries,
@@ -22,11 +23,12 @@ from somb_utils.llm.console import (
     Timeout,
     Wait,
     finish,
+    modes,
     need_extra,
     prices_in,
     show,
 )
-from somb_utils.llm.serve_local import EXAMPLE, serve_local
+from somb_utils.llm.servers import serve_local, view
 
 app = typer.Typer(
     help="Evaluate language models on open questions and on items that code marks: run, judge, report.",
@@ -129,13 +131,15 @@ def run(
 
 @app.command(
     epilog="Examples: `somb llm judge logs/llm --judge anthropic/claude-sonnet-4-6 --judge openai/gpt-4o` · "
-    "`somb llm judge logs/llm -j openai/gpt-4o --per-dimension --dry-run`"
+    "`somb llm judge logs/llm -j openai/gpt-4o --per-dimension --dry-run` · "
+    "`somb llm judge logs/llm -j openai/gpt-4o --mode both --dry-run`"
 )
 def judge(
     logs: Logs,
     judge: Judges,
+    mode: Mode = "holistic",
     per_dimension: Annotated[
-        bool, typer.Option("--per-dimension", help="Six calls per answer: one per dimension, one for the flags.")
+        bool, typer.Option("--per-dimension", help="Holistic in six calls: one per dimension, one for the flags.")
     ] = False,
     log_dir: Annotated[Path | None, typer.Option(help="Default: `judged` beside the answers' logs.")] = None,
     dry_run: DryRun = False,
@@ -154,18 +158,15 @@ def judge(
     from somb_utils.llm.run.models import Settings
 
     settings = Settings(0.0, None, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
-    known = prices_in(prices)
+    known, asked = prices_in(prices), modes(mode, per_dimension)
     answers = engine.judged_answers(logs)
     first = logs[0] if logs[0].is_dir() else logs[0].parent
     target = log_dir or first / "judged"
     if dry_run:
-        show(
-            plan.plan_judging(judge, answers, per_dimension, target, known, settings),
-            f"judging {len(answers)} answers",
-        )
+        show(plan.plan_judging(judge, answers, asked, target, known, settings), f"judging {len(answers)} answers")
         return
-    typer.echo(f"{len(answers)} answers x {len(judge)} judges", err=True)
-    outcome = engine.run_judges(answers, judge, target, settings, per_dimension, max_cost, known)
+    typer.echo(f"{len(answers)} answers x {len(judge)} judges x {len(asked)} modes", err=True)
+    outcome = engine.run_judges(answers, judge, target, settings, asked, max_cost, known)
     searched = any(target.resolve().is_relative_to(folder.resolve()) for folder in logs if folder.is_dir())
     finish(
         outcome,
@@ -175,10 +176,14 @@ def judge(
     )
 
 
-@app.command(epilog="Example: `somb llm exam --judge anthropic/claude-sonnet-4-6 --judge openai/gpt-4o --dry-run`")
+@app.command(
+    epilog="Examples: `somb llm exam --judge anthropic/claude-sonnet-4-6 --judge openai/gpt-4o --dry-run` · "
+    "`somb llm exam -j openai/gpt-4o --mode both --max-cost 10`"
+)
 def exam(
     judge: Judges,
     sample: Annotated[int, typer.Option(min=1, help="Number of questions; each has up to nine answers.")] = 10,
+    mode: Mode = "holistic",
     log_dir: Annotated[Path, typer.Option(help="Where logs are written, and found again.")] = Path("logs/exam"),
     dry_run: DryRun = False,
     max_cost: MaxCost = None,
@@ -199,14 +204,14 @@ def exam(
     from somb_utils.llm.run.models import Settings
 
     settings = Settings(0.0, None, False, max_connections, max_retries, retry_wait, timeout)
-    known = prices_in(prices)
+    known, asked = prices_in(prices), modes(mode)
     answers = planted.planted_answers(load_bank(sample=sample))
     if dry_run:
-        show(plan.plan_judging(judge, answers, False, log_dir, known, settings), f"an exam of {len(answers)} answers")
+        show(plan.plan_judging(judge, answers, asked, log_dir, known, settings), f"an exam of {len(answers)} answers")
         return
-    typer.echo(f"{len(answers)} planted answers x {len(judge)} judges", err=True)
-    outcome = engine.run_judges(answers, judge, log_dir, settings, max_cost=max_cost, prices=known)
-    for name, checks in planted.results(log_dir, answers, judge).groupby("judge", sort=False):
+    typer.echo(f"{len(answers)} planted answers x {len(judge)} judges x {len(asked)} modes", err=True)
+    outcome = engine.run_judges(answers, judge, log_dir, settings, asked, max_cost, known)
+    for name, checks in planted.results(log_dir, answers, judge, asked).groupby("judge", sort=False):
         typer.echo(f"Judge {printable(str(name))} (questions, with 95 % intervals):")
         for row in checks.itertuples():
             interval = f"{row.low:.0%} to {row.high:.0%}" if row.n else "no verdicts"
@@ -227,40 +232,32 @@ def report(
     n_bootstrap: Annotated[int, typer.Option(min=100, help="Resamples of the questions.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 42,
     prices: Prices = None,
+    mode: Annotated[
+        Literal["holistic", "criteria"] | None,
+        typer.Option(help="Verdicts that means are over (default: holistic ones where there are any)."),
+    ] = None,
     mixed: Annotated[
-        bool, typer.Option("--mixed", help="Even if the logs rest on different banks, contexts, rubrics or prompts.")
+        bool,
+        typer.Option(
+            "--mixed",
+            help="Even if the logs rest on different banks, contexts, rubrics or prompts; means are over both modes.",
+        ),
     ] = False,
 ) -> None:
     """Write report.html (open questions), core.html (items that code marks), the same as Markdown, and the tables."""
     need_extra()
     from somb_utils.llm.report.reports import write_reports
 
-    for path in write_reports(logs, out, prices_in(prices), mixed, compare, n_bootstrap, seed):
+    if mixed and mode:
+        raise UsageError("--mixed means over verdicts of both modes; leave --mode out")
+    for path in write_reports(logs, out, prices_in(prices), "mixed" if mixed else mode, compare, n_bootstrap, seed):
         typer.echo(path)
 
 
-app.command(epilog=EXAMPLE)(serve_local)
-
-
-@app.command(epilog="Example: `somb llm view logs/llm`")
-def view(
-    log_dir: Annotated[Path, typer.Argument(help="Folder of logs.")] = Path("logs/llm"),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine alone.")] = 7575,
-    bundle: Annotated[Path | None, typer.Option(help="Write a static viewer here instead.")] = None,
-) -> None:
-    """Open Inspect's log viewer, or write it as static pages."""
-    need_extra()
-    if not log_dir.is_dir():
-        raise UsageError(f"{log_dir} is not a folder of logs. `somb llm run` says where it writes its logs")
-    if bundle is None:
-        from inspect_ai._view.view import view as serve
-
-        serve(log_dir=str(log_dir), host="127.0.0.1", port=port)
-        return
-    from somb_utils.llm.report.bundle import bundle_logs
-
-    bundle_logs(log_dir, bundle)
-    typer.echo(f"{bundle / 'index.html'} (works over HTTP: python -m http.server -d {bundle})")
+app.command(epilog="Example: `somb llm view logs/llm`")(view)
+app.command(epilog="Example: `somb llm serve-local --threads 4`, then the line that it prints, in another terminal")(
+    serve_local
+)
 
 
 @app.command("import", epilog="Example: `somb llm import scored_eval_gpt-4o.json --out published`")

@@ -1,12 +1,34 @@
-"""``somb llm serve-local``: a small real model on this machine."""
+"""Commands that serve something on this machine: the log viewer, and a small real model."""
 
 from contextlib import suppress
+from pathlib import Path
 from threading import Event
 from typing import Annotated
 
 import typer
 
-EXAMPLE = "Example: `somb llm serve-local --threads 4`, then the line that it prints, in another terminal"
+from somb_utils.errors import UsageError
+from somb_utils.llm.console import need_extra
+
+
+def view(
+    log_dir: Annotated[Path, typer.Argument(help="Folder of logs.")] = Path("logs/llm"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine alone.")] = 7575,
+    bundle: Annotated[Path | None, typer.Option(help="Write a static viewer here instead.")] = None,
+) -> None:
+    """Open Inspect's log viewer, or write it as static pages."""
+    need_extra()
+    if not log_dir.is_dir():
+        raise UsageError(f"{log_dir} is not a folder of logs. `somb llm run` says where it writes its logs")
+    if bundle is None:
+        from inspect_ai._view.view import view as serve
+
+        serve(log_dir=str(log_dir), host="127.0.0.1", port=port)
+        return
+    from somb_utils.llm.report.bundle import bundle_logs
+
+    bundle_logs(log_dir, bundle)
+    typer.echo(f"{bundle / 'index.html'} (works over HTTP: python -m http.server -d {bundle})")
 
 
 def serve_local(
