@@ -19,7 +19,8 @@ TWENTY = {"openai/good": "+" * 15 + "-" * 5, "meta/poor": "+" * 6 + "----------d
 
 
 def test_accuracy_is_over_common_items_and_counts_what_was_not_right() -> None:
-    tables = core.summarise_marks(marks(TWENTY)).tables
+    summary = core.summarise_marks(marks(TWENTY))
+    tables = summary.tables
     good, poor = tables["accuracy"].set_index("model").loc[["openai/good", "meta/poor"]].to_dict("records")
     assert (good["n"], poor["n"]) == (19, 19), "an item that failed for one model is in neither share"
     assert (good["accuracy"], poor["accuracy"]) == (15 / 19, 6 / 19)
@@ -27,6 +28,8 @@ def test_accuracy_is_over_common_items_and_counts_what_was_not_right() -> None:
     assert (good["rank"], poor["rank"]) == (1, 2)
     counts = tables["counts"].set_index("model").loc["meta/poor"]
     assert counts[["correct", "answered", "declined", "invalid", "limit", "failed"]].tolist() == [6, 15, 2, 2, 0, 1]
+    shown = {name: frame for name, _, frame in core.sections(summary)}["counts"]
+    assert shown.set_index("model").loc["meta/poor", "declined"] == "2", "a count, not a share"
 
 
 def test_repeats_are_averaged_before_items() -> None:

@@ -197,7 +197,7 @@ def displayed(table: pd.DataFrame) -> pd.DataFrame:
     if "difference" in frame:
         points = frame["difference"].map(lambda value: _percent(value, "{:+.0f}"))
         frame["difference"] = points + _interval(frame, "difference", "{:+.0f}")
-    for name in [name for name in PERCENT if name in frame]:
+    for name in [name for name in PERCENT if name in frame and pd.api.types.is_float_dtype(frame[name])]:
         bounded = f"{name}_low" in frame or (name == "accuracy" and "low" in frame)
         intervals = _interval(frame, name, "{:.0f}") if bounded else ""
         frame[name] = frame[name].map(_percent) + intervals
