@@ -54,13 +54,12 @@ def test_the_stored_levels_follow_from_the_stored_answers() -> None:
                 assert row[["low", "high"]].tolist() == pytest.approx(interval, abs=1e-6)
 
 
-def test_the_stored_result_is_shown_as_what_it_is() -> None:
-    from IPython.utils.capture import capture_output
-
-    with capture_output() as captured:
-        stored.show_stored()
-    text = captured.outputs[0].data["text/markdown"]
-    assert "No judge" in text and local.NAME in text and "| recall | all |" in text
+def test_the_stored_result_is_shown_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    stored.show_stored()
+    text = shown[0].data
+    assert "No judge" in text and local.NAME in text and "| recall | all | 2 % (1 to 5) | 189 |" in text
 
 
 @pytest.mark.skipif(settings.default.max_examples <= 100, reason="slow: make explore runs it every night")
