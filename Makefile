@@ -28,7 +28,8 @@ book: setup  ## Execute the notebooks on the data at hand and build the site
 
 # Stored outputs are of simulated tables, so tests and notebooks must find no real ones; fitted folds stay in _build.
 # Notebooks come first and in order: the leaderboard and the audit read folds that the categories have fitted.
-SIMULATED := SOMB_DATA= SOMB_FETCHED=$(SOMB_CACHE) SOMB_CACHE=$(CURDIR)/_build/cache
+# Two test processes fill two cores: notebooks, which ask for a worker per core, get one, and start no process for it.
+SIMULATED := SOMB_DATA= SOMB_FETCHED=$(SOMB_CACHE) SOMB_CACHE=$(CURDIR)/_build/cache LOKY_MAX_CPU_COUNT=1
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
