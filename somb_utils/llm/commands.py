@@ -28,6 +28,7 @@ from somb_utils.llm.console import (
     prices_in,
     show,
 )
+from somb_utils.llm.item_commands import generate_items, run_set
 from somb_utils.llm.servers import serve_local, view
 
 app = typer.Typer(
@@ -100,21 +101,10 @@ def run(
     settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
     known = prices_in(prices)
     if set_ != "open":
-        from somb_utils.llm.run import item_runs
-        from somb_utils.llm.run.items import select
-
         if difficulty or kind:
             raise UsageError("--difficulty and --kind are of the open questions")
-        selection = select(set_, condition, modality, sample, seed, data)
-        for line in selection.remarks:
-            typer.echo(line, err=True)
-        said = f"{len(selection.asked)} items ({selection.condition})"
-        if dry_run:
-            show(item_runs.plan_items(model, selection, repeats, log_dir, known, settings), said)
-            return
-        typer.echo(f"{said} x {len(model)} models, {repeats} time(s)", err=True)
-        outcome = item_runs.run_items(model, selection, log_dir, settings, max_cost, known, repeats)
-        finish(outcome, "answers", max_cost, f"somb llm report {log_dir}")
+        selected = (set_, condition, modality, sample, seed, data)
+        run_set(model, selected, repeats, log_dir, settings, known, dry_run, max_cost)
         return
     if condition:
         raise UsageError("--condition is of the items that code marks: --set core, abstain or perturbed")
@@ -284,26 +274,7 @@ def import_(
     typer.echo(f"{len(differing)} weighted scores differ from the judge's own by more than rounding")
 
 
-@app.command(
-    "items", epilog="Example: `somb llm items --seed 4711 --out private.yaml`, then `somb llm run --set private.yaml`"
-)
-def items_(
-    seed: Annotated[int, typer.Option(min=0, help="Whoever knows it can make the same items: keep it.")],
-    out: Annotated[Path, typer.Option(help="A new YAML file.")],
-    count: Annotated[int, typer.Option(min=1, max=200, help="Number of items.")] = 35,
-    data: Annotated[str, typer.Option(help="Tables, as elsewhere.")] = "auto",
-) -> None:
-    """Generate private items from the tables: no model can have seen them, and the same seed gives the same.
-
-    They show whether a model does worse on items that were never published. The file holds no keys.
-    """
-    need_extra()
-    from somb_utils.llm.core.private import generate, write
-
-    write(generate(seed, data, count), out)
-    typer.echo(
-        f"{count} items in {out}. Next: somb llm run --model PROVIDER/MODEL --set {out} --condition recall --full"
-    )
+app.command("items", epilog="Example: `somb llm items --seed 4711 --out private.yaml`")(generate_items)
 
 
 @app.command("contexts", epilog="Examples: `somb llm contexts --check` · `somb llm contexts --data FOLDER`")
