@@ -1,5 +1,6 @@
 """The report of items that code marks: shares, intervals, chance, comparisons, cost, abstention, and its files."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from somb_utils.llm.report import core
 from somb_utils.llm.report.core_files import write_core_report
 from somb_utils.stats.reliability import wilson_interval
 
+summarised = partial(core.summarise_marks, n_bootstrap=100)
 TWENTY = {"openai/good": "+" * 15 + "-" * 5, "meta/poor": "+" * 6 + "----------diif"}
 
 
 def test_accuracy_is_over_common_items_and_counts_what_was_not_right() -> None:
-    summary = core.summarise_marks(marks(TWENTY))
+    summary = summarised(marks(TWENTY))
     tables = summary.tables
     good, poor = tables["accuracy"].set_index("model").loc[["openai/good", "meta/poor"]].to_dict("records")
     assert (good["n"], poor["n"]) == (19, 19), "an item that failed for one model is in neither share"
@@ -34,18 +36,18 @@ def test_accuracy_is_over_common_items_and_counts_what_was_not_right() -> None:
 
 def test_repeats_are_averaged_before_items() -> None:
     once, again = marks({"m/a": "+-------"}), marks({"m/a": "--------"}, epoch=2)
-    row = core.summarise_marks(pd.concat([once, again])).tables["accuracy"].iloc[0]
+    row = summarised(pd.concat([once, again])).tables["accuracy"].iloc[0]
     assert (row["accuracy"], row["n"]) == (0.5 / 8, 8)
 
 
 def test_chance_and_constant_answers() -> None:
-    row = core.summarise_marks(marks({"m/a": "+" * 16})).tables["accuracy"].iloc[0]
+    row = summarised(marks({"m/a": "+" * 16})).tables["accuracy"].iloc[0]
     assert row["chance"] == (4 * 0.5 + 4 * 0.25) / 16
     assert row["constant"] == (4 + 1 + 1) / 16, "always 'increase', always one letter, always one number"
 
 
 def test_fewer_than_five_items_have_no_interval_and_fewer_than_five_models_no_discrimination() -> None:
-    summary = core.summarise_marks(marks({"m/a": "+-+-", "m/b": "--+-"}))
+    summary = summarised(marks({"m/a": "+-+-", "m/b": "--+-"}))
     assert summary.tables["accuracy"][["low", "high", "rank_low"]].isna().all(axis=None)
     assert summary.tables["items"]["discrimination"].isna().all()
     assert any("Fewer than 5 models" in note for note in summary.notes)
@@ -56,7 +58,7 @@ def test_fewer_than_five_items_have_no_interval_and_fewer_than_five_models_no_di
 def test_discrimination_is_the_correlation_with_the_rest() -> None:
     rows = ("+++++-", "++++--", "+++---", "++----", "+-----", "-++---")
     right = {f"m/{number}": row for number, row in enumerate(rows)}
-    items = core.summarise_marks(marks(right)).tables["items"].set_index("item_id")
+    items = summarised(marks(right)).tables["items"].set_index("item_id")
     table = np.array([[letter == "+" for letter in row] for row in right.values()], dtype=float)
     for k in range(5):
         rest = np.delete(table, k, axis=1).mean(axis=1)
@@ -69,7 +71,7 @@ def test_discrimination_is_the_correlation_with_the_rest() -> None:
 
 def test_a_model_gains_from_reading_over_the_same_items() -> None:
     both = pd.concat([marks({"m/a": "++------f"}), marks({"m/a": "-+++++--+"}, condition="reading")])
-    gain = core.summarise_marks(both).tables["gains"].iloc[0]
+    gain = summarised(both).tables["gains"].iloc[0]
     assert (gain["condition"], gain["against"], gain["n"]) == ("reading", "recall", 8)
     assert (gain["wins"], gain["ties"], gain["losses"], gain["difference"]) == (4, 3, 1, 3 / 8)
     assert gain["low"] < 3 / 8 < gain["high"]
@@ -80,7 +82,7 @@ def test_pareto_set_leaves_unknown_prices_unknown() -> None:
     table = pd.concat(
         [marks({name: right}, cost=cost) for name, cost, right in [*parts, ("m/own", np.nan, "++++++++")]]
     )
-    summary = core.summarise_marks(table)
+    summary = summarised(table)
     found = summary.tables["costs"].set_index("model")["pareto"]
     assert found["m/cheap"] and found["m/dear"] and not found["m/worse"] and found["m/own"] is pd.NA
     shown = {name: frame for name, _, frame in core.sections(summary)}["costs"].set_index("model")
@@ -92,7 +94,7 @@ def test_abstention_counts_refusals_of_answerable_twins() -> None:
     asked = marks({"m/a": "+-d+d--d++-+---+-+-i"}, set="abstain")
     unknown = asked["kind"] == "undetermined"
     asked.loc[unknown, "twin"] = "CLIN-A001"
-    row = core.summarise_marks(asked).tables["abstention"].iloc[0]
+    row = summarised(asked).tables["abstention"].iloc[0]
     assert row["declined"] == 4 / 5 and row["over_refusal"] == 2 / 15
     assert row["coverage"] == 13 / 20 and row["accuracy"] == asked["correct"].mean()
 
@@ -111,7 +113,7 @@ def test_simulated_answers_are_marked_and_never_ranked_with_real_ones(tmp_path: 
 
 def test_without_a_common_item_nothing_is_ranked() -> None:
     apart = pd.concat([marks({"m/a": "+++fff"}), marks({"m/b": "fff---"})])
-    summary = core.summarise_marks(apart)
+    summary = summarised(apart)
     assert summary.tables["accuracy"]["rank"].isna().all()
     assert any("not ranked" in note for note in summary.notes)
 
@@ -126,7 +128,7 @@ def test_only_failures_are_reported_and_not_scored(tmp_path: Path) -> None:
 
 def test_the_lead_names_digests_settings_and_days_and_the_published_are_a_reference() -> None:
     table = marks(TWENTY)
-    lines = "\n".join(core.lead(core.summarise_marks(table), table))
+    lines = "\n".join(core.lead(summarised(table), table))
     for expected in ("No judge", "items 12345678", "temperature 0", "2026-11-26", "the published tables"):
         assert expected in lines
     nine = core.published_nine()
@@ -138,7 +140,7 @@ def test_the_lead_names_digests_settings_and_days_and_the_published_are_a_refere
 
 def test_differing_versions_are_named() -> None:
     other = marks({"m/b": "+---"}, digests="items 00000000", source="b.eval")
-    notes = core.summarise_marks(pd.concat([marks({"m/a": "++--"}), other])).notes
+    notes = summarised(pd.concat([marks({"m/a": "++--"}), other])).notes
     assert any("items 12345678" in note and "items 00000000 (b.eval)" in note for note in notes)
 
 
