@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run book test explore lint audit check-notebooks reproduce benchmarks lock clean
+.PHONY: help setup run book test explore lint audit check-notebooks reproduce benchmarks pictures lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,7 +28,8 @@ book: setup  ## Execute the notebooks on the data at hand and build the site
 
 # Stored outputs are of simulated tables, so tests and notebooks must find no real ones; fitted folds stay in _build.
 # Notebooks come first and in order: the leaderboard and the audit read folds that the categories have fitted.
-SIMULATED := SOMB_DATA= SOMB_FETCHED=$(SOMB_CACHE) SOMB_CACHE=$(CURDIR)/_build/cache
+# Two test processes fill two cores: notebooks, which ask for a worker per core, get one, and start no process for it.
+SIMULATED := SOMB_DATA= SOMB_FETCHED=$(SOMB_CACHE) SOMB_CACHE=$(CURDIR)/_build/cache LOKY_MAX_CPU_COUNT=1
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -43,6 +44,9 @@ check-notebooks: setup  ## Run every notebook anew on simulated tables and compa
 
 benchmarks: setup  ## Measure speed on the data at hand and write book/benchmarks.md (leave the machine alone meanwhile)
 	$(BIN)/python benchmarks
+
+pictures: setup  ## Draw the pictures of the README and of the book's first page anew (needs the real tables)
+	cd notebooks && $(CURDIR)/$(BIN)/python -m figures.first_page
 
 lint: setup
 	$(BIN)/ruff check .

@@ -28,11 +28,11 @@ ROOT = Path(__file__).parent.parent
 # A worker takes a file at a time. The longest come first, so that both workers end together; the audit and the
 # leaderboard come after the categories, whose fitted folds they read.
 LONGEST = [
-    "F_microbiome", "B_cfrna", "J_missions", "E_spatial", "I_cross_mission", "G_multimodal", "A_clinical",
-    "C_proteomics", "test_evaluate", "test_submission", "test_cluster", "test_engine", "audit", "test_features",
-    "test_published", "test_day", "test_run", "test_controls", "test_own", "test_reuse", "test_audit_findings",
-    "test_strong", "test_workers", "test_cli", "test_exam", "test_panel", "test_query", "test_tiers", "test_power",
-    "leaderboard",
+    "F_microbiome", "E_spatial", "J_missions", "I_cross_mission", "B_cfrna", "G_multimodal", "A_clinical",
+    "C_proteomics", "D_metabolomics", "H_cross_tissue", "test_submission", "test_evaluate", "test_engine",
+    "leaderboard", "audit", "test_cluster", "test_cli", "test_day", "test_reuse", "test_published", "test_strong",
+    "test_audit_findings", "test_features", "test_workers", "test_controls", "test_power", "test_book", "test_tiers",
+    "test_exam", "test_panel", "test_run", "test_raw_fold", "test_own", "test_query",
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from audit_checks import evidence, leaks, measure
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
 import somb_utils as somb
@@ -233,7 +234,8 @@ def test_relatives_together_take_away_what_a_twin_gives() -> None:
     twins = replace(data, X=X.set_axis(index) * 0 + np.vstack([noise, noise]), y=y.set_axis(index))
     twins = replace(twins, folds=tuple(splits.complete(twins.codes, None)), annotations=pd.DataFrame(index=index))
     genes = pd.Series(index.str.partition("#").get_level_values(0), index)
-    table = measure.by_folds(twins, "rf", {"genes together": genes})
+    forest = {"rf": RandomForestClassifier(10, random_state=0)}
+    table = measure.by_folds(twins, forest, {"genes together": genes})
     assert table.loc[("H1", "rf"), "all folds"] > 0.8 > 0.4 > table.loc[("H1", "rf"), "genes together"]
 
 

@@ -195,8 +195,8 @@ def in_terminal(columns: int, *words: object, **environment: str) -> str:
 def test_no_number_is_cut_in_a_narrow_terminal(tmp_path: Path) -> None:
     models = ["random", "majority", "logreg"]
     words = ("--tasks", "A1", "--data", "simulated", "--jobs", 1, "--out", tmp_path / "run")
+    table = somb.run("A1", models, source="simulated", n_jobs=1, out=tmp_path / "run").summary()
     shown = in_terminal(80, "run", *words, "--models", ",".join(models))
-    table = somb.load_run(tmp_path / "run").summary()
     for row in table.itertuples():
         assert row.model in shown and f"{row.mean:.3f} ± {row.sd:.3f}" in shown
         assert f"[{row.low:.3f}, {row.high:.3f}]" in shown

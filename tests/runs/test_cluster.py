@@ -27,7 +27,7 @@ import somb_utils as somb
 from somb_utils.errors import SombError, UsageError
 from somb_utils.runs.runner import _survived
 
-TASKS, MODELS = "A1,A2,C1,C2,D1,H1,I2", "majority,logreg,rf"
+TASKS, MODELS = "A1,A2,C1,C2", "logreg,rf"  # 34 fold jobs, the slow ones first
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 90) -> None:
@@ -72,19 +72,19 @@ def test_killed_worker_and_killed_client_lose_nothing(
         return {file: file.stat().st_mtime_ns for file in (out / "jobs").glob("*.npz")}
 
     client = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: len(finished()) >= 10)
+    wait_until(lambda: len(finished()) >= 3)
     workers[0].kill()
     at_kill = len(finished())
-    wait_until(lambda: len(finished()) >= at_kill + 10)
+    wait_until(lambda: len(finished()) >= at_kill + 3)
     client.kill()
     client.wait()
     kept = finished()
-    assert len(kept) < 31 * 3
+    assert len(kept) < 34
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert {file: time for file, time in finished().items() if file in kept} == kept
-    here = somb.run(TASKS, MODELS, source="simulated", n_jobs=2)
+    here = somb.run(TASKS, MODELS, source="simulated", n_jobs=1)
     there = somb.load_run(out)
     pd.testing.assert_frame_equal(there.results, here.results, check_exact=True)
     pd.testing.assert_frame_equal(there.predictions, here.predictions, check_exact=True)
@@ -295,7 +295,7 @@ def test_a_full_disk_is_told_and_earlier_results_stay_readable(small_disk: Path)
 
 
 def test_an_interrupted_local_run_says_how_to_go_on(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "somb_utils.cli", "run", "--data", "simulated", "--tasks", "A1,A2,C1,C2,D1,H1"]
+    command = [sys.executable, "-m", "somb_utils.cli", "run", "--data", "simulated", "--tasks", "A1,A2,C2"]
     command += ["--models", "logreg,rf", "--jobs", "1", "--out", str(tmp_path), "--format", "csv"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: len(list((tmp_path / "jobs").glob("*.npz"))) >= 4)
@@ -307,4 +307,4 @@ def test_an_interrupted_local_run_says_how_to_go_on(tmp_path: Path) -> None:
     assert len(kept) >= 4 and not list(tmp_path.rglob("*.tmp"))
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
-    assert set(somb.load_run(tmp_path).results["task"]) == {"A1", "A2", "C1", "C2", "D1", "H1"}
+    assert set(somb.load_run(tmp_path).results["task"]) == {"A1", "A2", "C2"}

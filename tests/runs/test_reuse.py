@@ -104,7 +104,7 @@ def test_an_edit_before_the_first_run_is_noticed_and_a_reloaded_module_is_as_goo
         score(net.build, tmp_path / "run")
     importlib.reload(net)
     expected = score(LogisticRegression(C=float(STRONG)), None)
-    assert score(net.build, tmp_path / "run", n_jobs=2) == expected
+    assert score(net.build, tmp_path / "run") == expected
     for n_jobs in (1, 2):  # the function of the first text runs on the constants of the second, and is not kept
         assert score(before, tmp_path / "run", n_jobs=n_jobs) == expected
 
@@ -125,17 +125,14 @@ TYPED = """
         def fit(self, X, y):
             self.C = 1e-6
             return super().fit(X, y)
-    def score(model, **options):
-        run = somb.run("A1", {"mine": model}, source="simulated", **options)
-        print(round(run.summary(20)["mean"][0], 6))
+    def scores(n_jobs):
+        models = {"function": make, "class": Model, "object": Model(), "lambda": lambda: make()}
+        run = somb.run("A1", models, source="simulated", n_jobs=n_jobs, out="run")
+        print(*run.summary(20).set_index("model")["mean"][list(models)].round(6))
     for n_jobs in (1, 2):
-        score(make, n_jobs=n_jobs, out="run")
-        score(Model, n_jobs=n_jobs, out="run")
-        score(Model(), n_jobs=n_jobs, out="run")
-        score(lambda: make(), n_jobs=n_jobs, out="run")
+        scores(n_jobs)
         exec(TEXT)
-        for model in (make, Model, Model(), lambda: make()):
-            score(model, n_jobs=n_jobs, out="run")
+        scores(n_jobs)
         exec(TEXT.replace("1.0", "1e-6"))
 """
 RETYPED = """

@@ -119,7 +119,7 @@ def test_words_of_the_power_page() -> None:
 
 
 def test_a_day_test_has_the_power_of_its_days() -> None:
-    days = replace(SMALL, features=20, missions=4, test="days")
+    days = replace(SMALL, features=20, missions=2, test="days")
     strong, none = (power.power_of(replace(days, effect=effect)) for effect in (2.0, 0.0))
     assert strong["power"] == 1.0 > none["power"]
     assert power.mission(replace(days, effect=2.0), 0)["p"] == 1 / (1 + power.N_RELABELLINGS)

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from full_size import FULL, full_table
 from scipy import stats
 
 from somb_utils.errors import UsageError
@@ -33,9 +35,13 @@ SAMPLE_TABLES = (
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"no open tables at {REAL} (set SOMB_OPEN_DATA)")
 
 
+table = cache(full_table)
+
+
 @cache
-def table(name: str, effect: float = 1.0) -> pd.DataFrame:
-    return simulate_table(name, effect=effect)
+def smaller(name: str) -> pd.DataFrame:
+    """Simulate a table with as many genes or taxa as by default."""
+    return simulate_table(name)
 
 
 @cache
@@ -64,20 +70,22 @@ def ids(name: str) -> set[str]:
     ],
 )
 def test_bytes_are_these(name: str, digest: str) -> None:
-    assert csv_hash(simulate_table(name)) == digest
+    assert csv_hash(table(name)) == digest
 
 
 @pytest.mark.parametrize("name", [*HUMAN, *MOUSE])
 def test_same_seed_same_table_other_seed_another(name: str) -> None:
-    pd.testing.assert_frame_equal(simulate_table(name), table(name), check_exact=True)
+    once = simulate_table(name)
+    pd.testing.assert_frame_equal(simulate_table(name), once, check_exact=True)
     if not name.endswith(("metadata", "samples")):
-        assert not simulate_table(name, seed=7).equals(table(name))
+        assert not simulate_table(name, seed=7).equals(once)
 
 
 def test_order_of_calls_does_not_matter() -> None:
+    before = simulate_table("cfrna_466drr")
     simulate_table("cfrna_466drr", seed=1)
     simulate_table("cfrna_466drr", n_features=500)
-    assert table("cfrna_466drr").equals(simulate_table("cfrna_466drr"))
+    assert before.equals(simulate_table("cfrna_466drr"))
 
 
 @pytest.mark.parametrize("name", ["clinical_cmp", "gt_spatial_de_epidermis", "metabolomics_anppos_matrix"])
@@ -223,7 +231,8 @@ def test_invented_columns_and_taxa() -> None:
 # One world
 
 
-def test_tables_agree_with_each_other() -> None:
+@pytest.mark.parametrize(("table", "both"), [(table, 391), (smaller, 98)], ids=["full", "smaller"])
+def test_tables_agree_with_each_other(table: Callable[[str], pd.DataFrame], both: int) -> None:
     genes = table("cfrna_3group_de_noleak").set_index("gene")
     drr = table("cfrna_466drr").set_index("gene")
     shared = [c for c in drr if c in genes]
@@ -235,7 +244,7 @@ def test_tables_agree_with_each_other() -> None:
         assert list(table(name)["gene"]) == list(drr.index)
     twins = table("cross_mission_gene_de").set_index("gene")["label"]
     assert set(twins.index) <= set(genes.index)
-    assert len(twins.index.intersection(drr.index)) == 391
+    assert len(twins.index.intersection(drr.index)) == both
     assert twins.reindex(drr.index).dropna().eq(1).all()
     pathways, rows = table("cross_mission_pathway_features"), table("gt_conserved_pathways_i4_pbmc")
     assert list(rows["pathway"].value_counts(sort=False)) == list(pathways["n_celltypes"])
@@ -292,6 +301,16 @@ def test_genes_stand_sorted() -> None:
 
 
 # Effect, crew, features
+
+
+def test_by_default_there_are_a_quarter_of_the_genes_and_a_tenth_of_the_taxa() -> None:
+    for name, size in FULL.items():
+        share = 0.1 if name.startswith("microbiome") else 0.25
+        here = {"microbiome_env_taxonomy_cpm": 685, "cfrna_466drr": 116}.get(name, share * size)
+        assert len(smaller(name)) == pytest.approx(here, abs=1), name
+    assert smaller("gt_cfrna_cluster_labels").sum(numeric_only=True).between(4, 18).all()
+    positives = [smaller(f"cross_mission_{of}_de")["label"].sum() for of in ("gene", "hemoglobin")]
+    assert positives == [204, 14]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Simulated tables: the schema, shapes and difficulty of the real ones, and nothing of their content.
+"""Simulated tables: the schema and difficulty of the real ones, and nothing of their content.
+
+Shapes and class counts are the real ones too, but for a quarter of the genes of cell-free RNA and a tenth of the taxa.
 
 Identifiers are invented (`SYN00001`); crew and timepoints keep the real schema, the mission reads `SIM`.
 Numbers are drawn from distributions whose summary figures are in the modules of this package and ``data/simulate/``.
@@ -63,7 +65,7 @@ def simulate_table(
 ) -> pd.DataFrame:
     """Simulate one table, as if read from the real file; equal seeds give equal bytes of CSV on every machine.
 
-    `n_features` replaces the real number of columns of a sample table, or of rows of a table of genes, proteins,
+    `n_features` replaces the number of columns of a sample table, or of rows of a table of genes, proteins,
     compounds, taxa or pathways; tables that only accompany another keep their proportion to it. `effect` scales every
     planted effect, up to `MOST_EFFECT`; 0 makes labels independent of features. More than seven `n_timepoints` (of the
     clinical tables) repeat the phases of the seven on the days after them.

@@ -85,9 +85,9 @@ def twins_features(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 
 def modules(seed: int, n: int) -> pd.DataFrame:
-    """Assign the 16 labels to the n genes of the 466: real counts per label, half the genes labelled."""
+    """Assign the 16 labels to the n genes of the 466: counts per label in proportion, half the genes labelled."""
     rng = core.stream(seed, "cfrna", "labels")
-    counts = [core.scaled(count, n, DRR) for count in LABELS["genes"]]
+    counts = [core.positives(count, n, DRR) for count in LABELS["genes"]]
     labelled = rng.permutation(n)[: min(core.scaled(LABELLED, n, DRR), sum(counts))]
     slots = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     member = np.zeros((n, len(counts)), dtype=np.int64)
@@ -170,7 +170,7 @@ def _widest(means: dict[str, core.Floats]) -> tuple[core.Floats, core.Floats]:
 
 
 def _profile(spec: core.Spec, published: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return profile(spec.seed, spec.size(GENES, published), spec.effect)
+    return profile(spec.seed, spec.size(GENES, published, core.GENES_SHARE), spec.effect)
 
 
 def cfrna_3group_de_noleak(name: str, spec: core.Spec) -> pd.DataFrame:
@@ -214,7 +214,7 @@ def cross_mission_hemoglobin_de(name: str, spec: core.Spec) -> pd.DataFrame:
 
 def cross_mission_gene_de(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate I3: Twins features, labelled with the cell-free RNA ANOVA."""
-    chosen = panel(spec.seed, spec.size(GENES, TWINS), spec.effect)
+    chosen = panel(spec.seed, spec.size(GENES, TWINS, core.GENES_SHARE), spec.effect)
     frame = core.rounded(chosen.twins_features)
     frame.insert(0, "gene", core.gene_ids(chosen.twins))
     return frame.assign(label=chosen.anova[chosen.twins].astype(np.int64))

@@ -16,6 +16,7 @@ Bools = npt.NDArray[np.bool_]
 
 MISSION = "SIM"
 UNIVERSE = 26_845  # genes that identifiers are drawn from
+GENES_SHARE, TAXA_SHARE = 0.25, 0.1  # of the genes of cell-free RNA and of the taxa, unless a number is asked for
 # Plasma samples of the real mission, by day.
 MONTHS = {"June_Pre": -92, "Aug_Pre": -44, "Sept_Pre": -3, "Sept_Post": 1, "Nov_Post": 45, "Dec_Post": 82}
 _DIGITS = 6
@@ -32,9 +33,14 @@ class Spec:
     effect: float = 1.0
     n_timepoints: int = 7
 
-    def size(self, published: int, rows: int | None = None) -> int:
-        """Return the size of a set with `published` members where the table has `rows` (default: as many)."""
-        return published if self.n_features is None else scaled(published, self.n_features, rows or published)
+    def size(self, published: int, rows: int | None = None, share: float = 1.0) -> int:
+        """Return the size of a set with `published` members where the table has `rows` (default: as many).
+
+        Without `n_features` it is `share` of the real one.
+        """
+        if self.n_features is None:
+            return round(share * published)
+        return scaled(published, self.n_features, rows or published)
 
     @property
     def crew(self) -> list[str]:

@@ -30,7 +30,8 @@ FIRST_TAXID = 9_900_000_000  # NCBI's have at most seven digits
 # Of microbiome_env_taxonomy_cpm: 92.4 % zeros; log of the others: mean 4.39, deviation 1.82.
 # Detection is a logistic of these terms: mean, deviations over taxa, over samples, of crew and of site.
 PREVALENCE, PREVALENCE_SD, DEPTH_SD, CREW_SD = -4.0, 1.6, 0.9, 0.7
-SITE_SD, PHASE_SD, CAPSULE_SD = 0.45, 0.08, 0.45
+SITE_SD, PHASE_SD = 0.45, 0.08
+CAPSULE_SD = 1.0  # makes F3 as easy with a tenth of the taxa as 0.45 does with all
 ABUNDANCE_SD, DOMINANCE = 1.4, 2.5  # the second for the 2 % most common taxa
 SHARED_CPM = 800_000  # of a sample, in the taxa that both tables have
 UNCLASSIFIED_LOGIT = -1.5  # of microbiome_human_metaphlan: a fifth of the reads
@@ -142,7 +143,7 @@ def microbiome_human_taxonomy_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
     """Simulate the crew's taxa: crew offsets, site effects, hardly any phase effect."""
     samples = microbiome_metadata("", spec)
     samples = samples[samples["source"] == "human"].sort_values("sample_id")
-    known = taxa(spec.seed, spec.size(HUMAN), spec.n_crew)
+    known = taxa(spec.seed, spec.size(HUMAN, share=core.TAXA_SHARE), spec.n_crew)
     rng = core.stream(spec.seed, name)
     site = spec.effect * SITE_SD * rng.standard_normal((len(SITES), len(known.human)))
     phase = spec.effect * PHASE_SD * rng.standard_normal((4, len(known.human)))
@@ -156,7 +157,7 @@ def microbiome_env_taxonomy_cpm(name: str, spec: core.Spec) -> pd.DataFrame:
     samples = microbiome_metadata("", spec)
     samples = samples[samples["source"] == "environmental"]
     columns = "I4_Capsule_" + samples["timepoint"].str.replace("L-", "LM") + "_" + samples["sample_id"].str[-1]
-    known = taxa(spec.seed, spec.size(HUMAN), spec.n_crew)
+    known = taxa(spec.seed, spec.size(HUMAN, share=core.TAXA_SHARE), spec.n_crew)
     rng = core.stream(spec.seed, name)
     crew = rng.integers(spec.n_crew, size=len(samples))
     shift = spec.effect * CAPSULE_SD * rng.standard_normal(len(known.capsule))
