@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run book test explore lint audit check-notebooks reproduce benchmarks lock clean
+.PHONY: help setup run book test explore lint audit check-notebooks reproduce benchmarks pictures lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ check-notebooks: setup  ## Run every notebook anew on simulated tables and compa
 benchmarks: setup  ## Measure speed on the data at hand and write book/benchmarks.md (leave the machine alone meanwhile)
 	$(BIN)/python benchmarks
 
+pictures: setup  ## Draw the pictures of the README and of the book's first page anew (needs the real tables)
+	cd notebooks && $(CURDIR)/$(BIN)/python -m figures.first_page
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -59,7 +62,7 @@ reproduce: setup  ## Set every score of the published protocol beside the publis
 	$(BIN)/somb reproduce
 
 # All extras but `local-llm`: what serves a model on this machine is needed by no other command, and by no test of CI.
-LOCKED := $(foreach extra,book llm signature dask dev,--extra $(extra))
+LOCKED := $(foreach extra,book llm signature cluster export dev,--extra $(extra))
 
 lock: setup  ## Pin the newest versions that pyproject.toml allows, in requirements.lock and environment.yml
 	$(BIN)/uv pip compile pyproject.toml $(LOCKED) --universal --python-version 3.11 --no-header --no-annotate \

@@ -1,5 +1,6 @@
 from . import plots, stats
 from .errors import SombError, UsageError
+from .predictions.canonical import canonical_run
 from .predictions.evaluate import evaluate
 from .runs.compare import Comparison, compare
 from .runs.controls import controls
@@ -26,6 +27,7 @@ __all__ = [
     "Task",
     "TaskData",
     "UsageError",
+    "canonical_run",
     "compare",
     "controls",
     "day_accuracy",

@@ -1,6 +1,8 @@
 """The examples in docstrings run, and the README's tables follow from the canonical run."""
 
 import doctest
+import re
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -11,9 +13,12 @@ from pkgutil import walk_packages
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from conftest import Command
 
 import somb_utils as somb
-from somb_utils.cli.readme import filled
+from somb_utils.address import declared
+from somb_utils.cli.readme import filled, parts
 from somb_utils.errors import UsageError
 from somb_utils.reference import canonical
 from somb_utils.tasks.definitions import PROTOCOLS
@@ -45,9 +50,50 @@ def test_docstring_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.M
     assert found.attempted > 0 and found.failed == 0
 
 
-def test_readme_tables_follow_from_the_canonical_run() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert filled(text) == text, "run: somb readme --update"
+@pytest.mark.parametrize("name", ["README.md", "CITATION.cff", "eval.yaml"])
+def test_generated_parts_follow_from_the_canonical_run_and_the_address(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SOMB_REPOSITORY", raising=False)
+    text = (README.parent / name).read_text(encoding="utf-8")
+    assert filled(name, text) == text, "run: somb readme --update"
+
+
+def test_every_file_names_the_address_once_it_is_set_and_none_before(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in parts():
+        shutil.copy(README.parent / name, tmp_path)
+    monkeypatch.setenv("SOMB_REPOSITORY", "")
+    command("readme", "--update")
+    before = {name: (tmp_path / name).read_text(encoding="utf-8") for name in parts()}
+    needs_one = re.compile("git clone|mybinder|actions/workflows|repository[-_]|0{40}")
+    assert not [name for name, text in before.items() if needs_one.search(text)]
+    monkeypatch.setenv("SOMB_REPOSITORY", "https://github.com/someone/bench")
+    assert command("readme")[0] == 1
+    assert command("readme", "--update")[0] == command("readme")[0] == 0
+    after = {name: (tmp_path / name).read_text(encoding="utf-8") for name in parts()}
+    assert "git clone https://github.com/someone/bench && cd bench" in after["README.md"]
+    assert "https://github.com/someone/bench/actions/workflows/tests.yml/badge.svg" in after["README.md"]
+    assert yaml.safe_load(after["CITATION.cff"])["repository-code"] == "https://github.com/someone/bench"
+    listing = yaml.safe_load(after["eval.yaml"])
+    assert listing["source"] == {"repository_url": "https://github.com/someone/bench"}
+    assert listing["contributors"] == ["someone"]
+
+
+def test_no_file_sends_readers_to_a_clone_of_another_repository() -> None:
+    root = README.parent
+    files = [*root.glob("*.md"), *root.glob("*.y*ml"), *root.glob("book/*.md"), *root.glob("notebooks/*.md")]
+    texts = {file: file.read_text(encoding="utf-8") for file in [*files, *root.glob(".github/**/*.*")]}
+    needs_one = re.compile(r"git clone (https\S+)|git\+(https\S+)|mybinder\.org/v2/gh/(\S+)|(\S+/security/advisories)")
+    found = {match[0] for text in texts.values() for match in needs_one.finditer(text)}
+    own = declared().removeprefix("https://github.com/")
+    assert not [command for command in found if not own or own not in command]
+
+
+def test_command_names_a_folder_that_is_no_checkout(command: Command) -> None:
+    code, _, said = command("readme")
+    assert code == 2 and "README.md does not exist" in said and "--folder" in said
 
 
 def test_canonical_scores_are_real_and_complete() -> None:

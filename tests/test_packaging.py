@@ -1,8 +1,10 @@
 """The environment, the lock and the wheel agree with pyproject.toml."""
 
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -33,7 +35,11 @@ def locked() -> dict[str, list[Requirement]]:
 
 def test_the_lock_pins_every_requirement_within_its_bounds() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    extras = dict(project["optional-dependencies"])
+    listed = re.search(r"^LOCKED := .*foreach extra,([^,]+),", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert listed and {*listed[1].split(), "local-llm"} == extras.keys(), "make lock leaves an extra out"
+    del extras["local-llm"]  # what serves a model on this machine is needed by no other command
+    groups = [project["dependencies"], *extras.values()]
     pins = locked()
     for requirement in (Requirement(text) for group in groups for text in group):
         found = pins.get(re.sub(r"[-_.]+", "-", requirement.name).lower())
@@ -69,9 +75,9 @@ def test_workflows_use_actions_by_commit_and_keep_no_credentials(file: Path) -> 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that holds the built wheel's content and nothing of the checkout."""
+    """Return a folder that holds the content of the wheel that the sdist gives, and nothing of the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
         wheel.extractall(folder / "site")
@@ -88,9 +94,48 @@ def test_an_installed_wheel_runs_outside_the_checkout(installed: Path, tmp_path:
         [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith(str(installed)) and "A1,rigorous,majority,simulated,macro_auroc" in done.stdout
-    assert (installed / "somb_utils" / "data" / "tables.csv").is_file() and (
-        installed / "somb_utils" / "py.typed"
-    ).is_file()
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_its_data(installed: Path) -> None:
+    def files(folder: Path) -> set[str]:
+        found = (file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+        return {file.relative_to(folder).as_posix() for file in found}
+
+    package = files(ROOT / "somb_utils") | {f"data/{name}" for name in files(ROOT / "data")}
+    assert files(installed / "somb_utils") == package and {"py.typed", "data/tables.csv"} <= package
+
+
+def test_the_sdist_holds_what_make_test_needs(installed: Path) -> None:
+    with tarfile.open(next(installed.parent.glob("*.tar.gz"))) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    roots = {"Makefile", "requirements.lock", "environment.yml", "_toc.yml", "_config.yml", "CITATION.cff", "eval.yaml"}
+    pages = {"book/index.md", "book/_static/chance.svg", "notebooks/leaderboard.ipynb", "examples/README.md"}
+    assert roots | pages | {"tests/conftest.py", "leaderboard/README.md"} <= names
+
+
+def test_repo2docker_accepts_the_repository() -> None:
+    if (program := shutil.which("repo2docker")) is None:
+        pytest.skip("repo2docker is not installed: pip install jupyter-repo2docker")
+    command = [program, "--no-build", "--debug", str(ROOT)]
+    made = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert '--file "environment.yml"' in made.stdout + made.stderr
+
+
+def test_extras_are_named_by_what_they_are_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    libraries = {Requirement(text).name.lower() for group in extras.values() for text in group}
+    assert extras and not libraries & set(extras)
+
+
+def test_the_release_publishes_what_was_built_without_a_password() -> None:
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    build, publish = workflow["jobs"]["build"], workflow["jobs"]["publish"]
+    assert "permissions" not in build and publish["permissions"]["id-token"] == "write"
+    used = [step["uses"].partition("@")[0] for step in publish["steps"]]
+    assert used == ["actions/download-artifact", "actions/attest-build-provenance", "pypa/gh-action-pypi-publish"]
+    assert "secrets." not in text and "password" not in yaml.safe_dump(workflow["jobs"]["publish"]["steps"][-1])
 
 
 def test_importing_the_package_loads_no_heavy_library() -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from somb_utils.address import published
+from somb_utils.book import web
 from somb_utils.labels import markdown, metric_name
 from somb_utils.tables.registry import COMMITS, TableInfo, registry
 from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
@@ -142,7 +144,7 @@ def fill(text: str) -> str:
     from somb_utils.audit import figures
     from somb_utils.book import audit_parts
 
-    for name, make in (MARKERS | audit_parts.MARKERS).items():
+    for name, make in (MARKERS | web.MARKERS | audit_parts.MARKERS).items():
         marker = f"<!-- somb:{name} -->"
         if marker in text:
             text = text.replace(marker, make())
@@ -163,6 +165,9 @@ def _on_config(app: "Sphinx", config: "Config") -> None:
     # Without this, the theme draws a second search field in an extra bar.
     no_bar: dict[str, list[str]] = {f"navbar_{part}": [] for part in ("start", "center", "end", "persistent")}
     config.html_theme_options = {**config.html_theme_options, **no_bar, "announcement": banner(config.somb_source)}
+    if address := published():
+        config.html_baseurl = web.site(address)
+        config.html_theme_options |= web.buttons(address)
 
 
 def _on_page(app: "Sphinx", page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -172,14 +177,18 @@ def _on_page(app: "Sphinx", page: str, template: str, context: dict[str, Any], d
         for file in context.get("script_files", [])
         if "thebe" not in f"{getattr(file, 'filename', file)} {getattr(file, 'attributes', {}).get('body', '')}"
     ]
+    if doctree:
+        context["metatags"] += web.meta_tags(page, context["title"], doctree, app.config.html_baseurl)
 
 
 def _on_finish(app: "Sphinx", error: Exception | None) -> None:
-    """Serve plotly.js, which the interactive figures load, from the site itself."""
+    """Serve plotly.js, which the interactive figures load, from the site itself; list the pages of a public site."""
     from plotly.offline import get_plotlyjs
 
     if error is None and app.builder.format == "html":
         (Path(app.outdir) / "_static" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+        if site := app.config.html_baseurl:
+            (Path(app.outdir) / "sitemap.xml").write_text(web.sitemap(app.env.found_docs, site), encoding="utf-8")
 
 
 def setup(app: "Sphinx") -> dict[str, Any]:

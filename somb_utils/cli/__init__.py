@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from somb_utils.cli import audit, data, task, tasks
+from somb_utils.cli import audit, data, export, task, tasks
 from somb_utils.cli.book import book
+from somb_utils.cli.canonical import canonical
 from somb_utils.cli.compare import compare
 from somb_utils.cli.console import write_anything
 from somb_utils.cli.day import day
@@ -74,6 +75,7 @@ def somb(
 
 for command in (run, ablate, reproduce, compare, day, evaluate, validate, template, signature, notebook, book, readme):
     app.command()(command)
+app.command()(canonical)
 app.command()(power)
 app.command()(coverage)
 app.command()(leaderboard)
@@ -82,6 +84,7 @@ app.command()(tasks.tasks)
 app.command()(tasks.doctor)
 app.add_typer(task.app, name="task")
 app.add_typer(data.app, name="data")
+app.add_typer(export.app, name="export")
 app.add_typer(audit.app, name="audit")
 app.add_typer(submit_app, name="submit")
 app.add_typer(llm_app, name="llm")

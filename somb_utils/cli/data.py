@@ -7,7 +7,7 @@ import typer
 
 from somb_utils.cli.console import print_frame
 from somb_utils.cli.options import Data, Tasks
-from somb_utils.errors import SombError
+from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing
 from somb_utils.tables.registry import file_problem, open_folder, registry, table_info
 
@@ -18,11 +18,24 @@ app = typer.Typer(help="Get, check, simulate and rebuild the tables.", no_args_i
 
 
 @app.command()
-def fetch(tasks: Tasks = None) -> None:
+def fetch(
+    tasks: Tasks = None,
+    predictions: Annotated[
+        bool, typer.Option("--predictions", help="Fetch the canonical run's predictions, and no table.")
+    ] = False,
+    copy: Annotated[Path | None, typer.Option("--from", help="A copy of the file of predictions.")] = None,
+) -> None:
     """Download the open tables into the user cache and verify each; resumes an interrupted download.
 
-    Examples: `somb data fetch`, `somb data fetch --tasks A1,F*`
+    Examples: `somb data fetch`, `somb data fetch --tasks A1,F*`, `somb data fetch --predictions`
     """
+    if predictions:
+        from somb_utils.predictions.released import fetch as fetch_predictions
+
+        print(f"{fetch_predictions(copy)} is as stored (licence: CC BY-NC 4.0); `somb canonical DIR` scores it again")
+        return
+    if copy is not None:
+        raise UsageError("--from names a copy of the file of predictions; add --predictions")
     from somb_utils.tables.fetch import fetch as fetch_tables
 
     names = _names(tasks)

@@ -88,7 +88,7 @@ def doctor() -> None:
             continue
         problems = _unmet(extra)
         advice = missing_extra("this", extra, ImportError()).args[0].partition("; ")[2]
-        print(f"extra {extra:5}" + ("; ".join([*problems, advice]) if problems else "ready"))
+        print(f"extra {extra:10}" + ("; ".join([*problems, advice]) if problems else "ready"))
     print(f"definitions {DATA}")
     print(f"cache      {cache_dir()}")
     source = resolve_source("auto")

@@ -140,7 +140,7 @@ def encode(predictions: pd.DataFrame, data: TaskData, form: Form) -> bytes:
     for number, fold in enumerate(data.folds):
         rows = predictions[predictions["fold"] == fold.label]
         for seed in rows["seed"].unique().tolist() or [SEED]:
-            parts[seed, number] = _ordered(rows[rows["seed"] == seed], data, fold)
+            parts[seed, number] = ordered(rows[rows["seed"] == seed], data, fold)
     several = {seed for seed, _ in parts} != {SEED}
     if form == "json":
         entries = [
@@ -198,7 +198,8 @@ def _values(data: TaskData, is_json: bool) -> str:
     return f"`y_pred` is one of {classes}; class probabilities ({need}) are {where}."
 
 
-def _ordered(rows: pd.DataFrame, data: TaskData, fold: Fold) -> pd.DataFrame:
+def ordered(rows: pd.DataFrame, data: TaskData, fold: Fold) -> pd.DataFrame:
+    """Return the prediction rows of one model, seed and fold in the order of the fold's test rows (and labels)."""
     names, keys = ["id"], data.X.index[fold.test]
     if data.task.type == "multilabel":
         names, keys = ["id", "label"], pd.MultiIndex.from_product([keys, data.task.classes])

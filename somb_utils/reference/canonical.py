@@ -1,7 +1,7 @@
 """The canonical run: the project's own scores on the real tables, kept as small text under ``data/reference``."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from somb_utils.reference.published import published_primary
 from somb_utils.runs.compare import compare
 from somb_utils.runs.day_tests import DAY_TESTS, stored_day_tests
 from somb_utils.runs.folder import joined_provenance, load_run
+from somb_utils.runs.results import RunResult
 from somb_utils.stats import above_chance
 from somb_utils.tasks.definitions import PROTOCOLS, Task, select_tasks
 
@@ -53,8 +54,14 @@ def canonical_pairs() -> pd.DataFrame:
     return pd.read_csv(PAIRS)
 
 
-def store(folders: list[Path]) -> pd.DataFrame:
-    """Store the comparisons and provenance of run folders, one protocol each, as the canonical run."""
+def canonical_provenance() -> dict[str, Any]:
+    """Return the provenance of the canonical run, under every protocol."""
+    stored: dict[str, Any] = json.loads(PROVENANCE.read_text(encoding="utf-8"))
+    return stored
+
+
+def canonical_runs(folders: Sequence[Path]) -> list[RunResult]:
+    """Read run folders, and refuse those that cannot be canonical."""
     runs = [load_run(folder) for folder in folders]
     for folder, run in zip(folders, runs, strict=True):
         if (kind := run.provenance["source"]) != "open":
@@ -65,6 +72,12 @@ def store(folders: list[Path]) -> pd.DataFrame:
             )
         if n_failed := len(run.failures()):
             raise UsageError(f"{folder} has {n_failed} failed fold jobs; a canonical run has none")
+    return runs
+
+
+def store(folders: Sequence[Path]) -> pd.DataFrame:
+    """Store the comparisons and provenance of run folders, one protocol each, as the canonical run."""
+    runs = canonical_runs(folders)
     compared = [compare(run, n_jobs=-1) for run in runs]
     scores, pairs = (
         pd.concat(tables, ignore_index=True).sort_values(["protocol", "task"], kind="stable").round(6)

@@ -35,7 +35,7 @@ def connect(cluster: str) -> "Client":
             importlib.import_module("cryptography")  # which makes the certificate
             return Client(_local_cluster(int(rest), Security.temporary()))
     except ImportError as error:
-        raise missing_extra("a cluster", "dask", error) from None
+        raise missing_extra("a cluster", "cluster", error) from None
     if kind not in ("tcp", "tls", "ucx", "ws", "wss"):
         raise UsageError(f"cluster '{cluster}' is neither local:N nor a scheduler's address such as tls://host:8786")
     configured = Security()

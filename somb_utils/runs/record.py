@@ -28,7 +28,7 @@ RESULT_COLUMNS = ["task", "protocol", "source", "model", "seed", "fold", "metric
 KEY = ["task", "protocol", "model"]
 PREDICTION_COLUMNS = [*KEY, "seed", "fold", "id", "label", "y_true", "y_pred", "y_score", "y_proba"]
 _TYPES = {"seed": pa.int64(), "y_score": pa.float64(), "y_proba": pa.list_(pa.float64())}
-_PREDICTION_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.large_string())) for name in PREDICTION_COLUMNS])
+PREDICTION_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.large_string())) for name in PREDICTION_COLUMNS])
 
 
 def outcome_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def outcome_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
 def prediction_rows(scored: Iterable[tuple[Job, Outcome]]) -> pd.DataFrame:
     """Return the prediction rows of fold jobs; a job that failed has none."""
     parts = [_predictions(job, outcome) for job, outcome in scored if not outcome.error]
-    return pa.concat_tables(parts or [_PREDICTION_SCHEMA.empty_table()]).combine_chunks().to_pandas()
+    return pa.concat_tables(parts or [PREDICTION_SCHEMA.empty_table()]).combine_chunks().to_pandas()
 
 
 def _no_scores(n: int) -> np.ndarray:
@@ -88,7 +88,7 @@ def _predictions(job: Job, outcome: Outcome) -> pa.Table:
     columns["y_proba"] = _probabilities(data, outcome, len(columns["id"]))
     keys = {"task": data.name, "protocol": data.protocol, "model": job.model.name, "fold": fold.label}
     same = {key: pa.repeat(pa.scalar(value, pa.large_string()), len(columns["id"])) for key, value in keys.items()}
-    return pa.Table.from_pydict({**same, **columns}, _PREDICTION_SCHEMA)
+    return pa.Table.from_pydict({**same, **columns}, PREDICTION_SCHEMA)
 
 
 def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Every page of the built book in a real browser: nothing fails, all is drawn, nothing scrolls sideways."""
 
+import html
 import os
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from somb_utils.address import published
 from somb_utils.book import build as book
 
 PAGES = [*book.chapters(), "search", "genindex"]
@@ -81,6 +83,34 @@ def test_no_page_names_another_host_as_a_source(site: Path) -> None:
             assert not found, f"{file}: {found[:3]}"
         if file.suffix == ".css":
             assert not styles.search(file.read_text(encoding="utf-8")), file
+
+
+def test_every_command_and_button_that_needs_the_repository_names_the_public_one(site: Path) -> None:
+    named = re.compile(
+        r"git clone (\S+)|git\+(https://[^\s\"']+)|mybinder\.org/v2/gh/([\w-]+/[\w.-]+)/|"
+        r"colab\.research\.google\.com/github/([\w-]+/[\w.-]+)/|github\.com/([\w-]+/[\w.-]+)/(?:issues|blob|tree|edit)/"
+    )
+    own = published().removeprefix("https://github.com/")
+    for file in site.rglob("*.html"):
+        text = file.read_text(encoding="utf-8")
+        text += html.unescape(re.sub("<[^>]+>", "", text))  # code is cut up by its highlighting
+        found = {"".join(groups).removeprefix("https://github.com/") for groups in named.findall(text)}
+        assert found <= ({own} if own else set()), file
+        assert not own or "_sources" in file.parts or f"github.com/{own}" in text, file
+    assert (site / "sitemap.xml").is_file() == bool(own)
+
+
+def test_pages_of_notebooks_show_no_cell_of_parameters_or_set_up(page: Any) -> None:
+    for name in (chapter for chapter in book.chapters() if chapter.startswith("notebooks/")):
+        page.goto(f"{name}.html")
+        shown = [text for text in page.locator(".cell_input").all_inner_texts() if text]
+        assert not [text for text in shown if "seed = 42" in text or ".start(" in text], name
+
+
+def test_leaderboard_page_begins_with_the_board(page: Any) -> None:
+    page.goto(LEADERBOARD)
+    first = page.locator("article .cell").first
+    assert first.locator(".somb-lb").count() == 1 and first.bounding_box()["y"] < 400
 
 
 def test_index_leads_to_the_start_page(page: Any) -> None:

@@ -235,7 +235,9 @@ def test_brackets_that_end_inspects_display_are_refused_beforehand(somb_llm: Any
 def test_a_missing_extra_comes_with_advice_that_works(somb_llm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     result = somb_llm("report", "logs")
-    assert result.code == 2 and "pip install -e '.[llm]'" in result.text and "git+https://" in result.text
+    assert result.code == 2 and "pip install -e '.[llm]'" in result.text and "git+" not in result.text
+    monkeypatch.setenv("SOMB_REPOSITORY", "https://github.com/someone/bench")
+    assert "pip install 'somb-utils[llm] @ git+https://github.com/someone/bench'" in somb_llm("report", "logs").text
 
 
 @pytest.mark.parametrize(
