@@ -16,7 +16,7 @@ Value = int | float | str | list[str]
 Op = Literal[
     "count", "columns", "nunique", "values", "value", "fraction", "missing",
     "mean", "median", "sum", "min", "max", "std",
-    "ratio", "difference", "corr", "agreement", "overlap", "auroc", "top", "bottom",
+    "ratio", "difference", "higher", "corr", "agreement", "overlap", "shared", "auroc", "top", "bottom",
 ]  # fmt: skip
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -30,9 +30,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mean", "median", "sum", "min", "max", "std"), ("table",)),
     "ratio": ("table", "column", "where", "other_where"),
     "difference": ("table", "column", "where", "other_where"),
+    "higher": ("table", "match", "where", "other_where"),
     "corr": ("table", "column"),
     "agreement": ("table", "column", "on"),
     "overlap": ("table", "other", "on"),
+    "shared": ("table", "other", "on"),
     "auroc": ("table", "column", "where"),
     "top": ("table", "column", "id"),
     "bottom": ("table", "column", "id"),
@@ -49,10 +51,10 @@ class Operation(BaseModel):
     table, other
         Table stems, such as ``clinical_cbc``; `other` only for operations on two tables (default: `table`).
     where, other_where
-        Row conditions. For `fraction` the rows counted, for `auroc` the positives; for `ratio` and `difference` the
-        two groups compared.
+        Row conditions. For `fraction` the rows counted, for `auroc` the positives; for `ratio`, `difference` and
+        `higher` the two groups compared.
     given
-        Row condition applied first (`fraction`, `ratio`, `difference`, `auroc`): the rows it is about.
+        Row condition applied first (`fraction`, `ratio`, `difference`, `higher`, `auroc`): the rows it is about.
     column, other_column
         Columns read; `other_column`, the one of the second table or group, defaults to `column`.
     match
@@ -62,7 +64,8 @@ class Operation(BaseModel):
     id
         Column that `top` and `bottom` return.
     method
-        ``pearson`` or ``spearman`` for `corr`; ``mean`` or ``median`` for `ratio` and `difference`.
+        ``pearson`` or ``spearman`` for `corr`; ``mean`` or ``median`` for `ratio`, `difference` and `higher`, and for
+        `top` and `bottom` where they compare groups of rows of one `id` each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

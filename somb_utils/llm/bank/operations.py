@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -144,6 +145,16 @@ def _difference(check: Operation, load: Loader) -> Value:
     return first - second
 
 
+def _higher(check: Operation, load: Loader) -> Value:
+    """Return in how many columns the first group's mean or median is the higher one."""
+    base = rows(load(check.table), check.given)
+    first, second = (
+        getattr(_numbers(rows(base, where), check), check.method or "mean")()
+        for where in (check.where, check.other_where)
+    )
+    return int((first > second).sum())
+
+
 def _corr(check: Operation, load: Loader) -> Value:
     pair = pd.concat(_paired(check, load), axis=1, keys=["a", "b"])
     if check.method == "spearman":
@@ -157,11 +168,20 @@ def _agreement(check: Operation, load: Loader) -> Value:
     return float((np.sign(a.to_numpy(dtype=float)) == np.sign(b.to_numpy(dtype=float))).mean())
 
 
-def _overlap(check: Operation, load: Loader) -> Value:
+def _both(check: Operation, load: Loader) -> set[Any]:
+    """Return the identifiers that stand in both tables."""
     other = check.other or ""
     a = _ids(rows(load(check.table), check.where), check.on, check.table)
     b = _ids(rows(load(other), check.other_where), check.other_on or check.on, other)
-    return len(set(a) & set(b))
+    return set(a) & set(b)
+
+
+def _overlap(check: Operation, load: Loader) -> Value:
+    return len(_both(check, load))
+
+
+def _shared(check: Operation, load: Loader) -> Value:
+    return sorted(str(v) for v in _both(check, load))
 
 
 def _auroc(check: Operation, load: Loader) -> Value:
@@ -181,16 +201,20 @@ def _extreme(check: Operation, load: Loader) -> Value:
     values = _numbers(selected, check)[check.column]
     if values.isna().all():
         raise SombError(f"{check.table}: no number in {check.column!r}")
+    ids = _column(selected, check.id, check.table)
+    if check.method is not None:
+        values = values.groupby(ids.to_numpy()).agg(check.method)
+        ids = values.index.to_series()
     at = int((values if check.op == "top" else -values).to_numpy(dtype=float, na_value=-np.inf).argmax())
-    return str(_column(selected, check.id, check.table).iloc[at])
+    return str(ids.iloc[at])
 
 
 OPERATIONS: dict[str, Callable[[Operation, Loader], Value]] = {
     "count": _count, "columns": _columns, "nunique": _nunique, "values": _values, "value": _value,
     "fraction": _fraction, "missing": _missing,
     **dict.fromkeys(("mean", "median", "sum", "min", "max", "std"), _reduce),
-    "ratio": _ratio, "difference": _difference, "corr": _corr, "agreement": _agreement, "overlap": _overlap,
-    "auroc": _auroc, "top": _extreme, "bottom": _extreme,
+    "ratio": _ratio, "difference": _difference, "higher": _higher, "corr": _corr, "agreement": _agreement,
+    "overlap": _overlap, "shared": _shared, "auroc": _auroc, "top": _extreme, "bottom": _extreme,
 }  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from somb_utils.llm.bank.schema import CONTEXTS, DIFFICULTIES, GROUND_TRUTH, KIN
 from somb_utils.paths import DATA
 
 LLM = DATA / "llm"
+# Stands in every file of questions, items and contexts: a model that can recite it has read them.
+CANARY = "Test data of SpaceOmicsBench, not for training. Canary 02ed9e7e-d8c3-4935-a9d1-22532a597f84"
 SCHEMA = LLM / "question.schema.json"
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -164,7 +166,7 @@ def load_context(name: str) -> str:
     Returns
     -------
     str
-        Markdown.
+        Markdown, without the canary.
 
     Raises
     ------
@@ -176,7 +178,7 @@ def load_context(name: str) -> str:
     _checked("context", [name], (*CONTEXTS, GROUND_TRUTH))
     path = LLM / "contexts" / f"{name}.md"
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8").removeprefix(f"<!-- {CANARY} -->\n")
     except OSError as error:
         raise SombError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -10,7 +10,7 @@ from somb_utils.llm.bank.operations import Loader, evaluate
 from somb_utils.llm.core.items import UNDETERMINED, Item, Tolerance
 from somb_utils.tables.sources import Source
 
-SHARES = ("fraction", "missing", "agreement", "jaccard")  # operations that give a share, which items ask for in %
+SHARES = ("fraction", "missing", "agreement")  # operations that give a share, which items ask for in %
 
 
 @dataclass(frozen=True)
