@@ -1,5 +1,6 @@
 """The condition ``analysis``: a model works on the tables with Python and a shell, within limits; code marks it."""
 
+import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,11 +20,12 @@ from inspect_ai.tool import Tool, bash, python
 from inspect_ai.util import SandboxEnvironmentSpec
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.core.items import Item
-from somb_utils.llm.core.keys import Key, compute_keys
+from somb_utils.llm.core.items import Group, Item, load_items
+from somb_utils.llm.core.keys import Key, compute_keys, tables_of
 from somb_utils.llm.core.marking import mark, stated
 from somb_utils.llm.core.prompts import SYSTEM, item_prompt
 from somb_utils.llm.run.sandbox import FOLDER, Staged, need_unchanged, sandbox_spec, stage
+from somb_utils.tables.sources import resolve_source
 
 INSTRUCTIONS = f"""{SYSTEM}
 
@@ -165,3 +167,36 @@ def analysing(
         cost_limit=limits.dollars,
         version=1,
     )
+
+
+@task
+def spaceomics_analysis(
+    sandbox: str = "docker",
+    group: Group = "core",
+    sample: int | None = None,
+    seed: int = 42,
+    data: str = "auto",
+    seconds: int = Limits.seconds,
+    call_seconds: int = Limits.call_seconds,
+    memory_gb: float = Limits.memory / 2**30,
+    tokens: int = Limits.tokens,
+    messages: int = Limits.messages,
+    dollars: float | None = None,
+) -> Task:
+    """SpaceOmicsBench's items, answered by analysing the tables with Python and a shell in a sandbox.
+
+    ``inspect eval somb_utils/spaceomics_analysis --model PROVIDER/MODEL``; options by ``-T sandbox=local -T sample=10``,
+    another agent or solver by ``--solver``. `data` is where the tables come from; `dollars` needs Inspect to know the
+    model's price.
+    """
+    try:
+        limits = Limits(seconds, call_seconds, int(memory_gb * 2**30), tokens, messages, dollars)
+        items = list(load_items(group))
+        random.Random(seed).shuffle(items)
+        source = resolve_source(data, dict.fromkeys(name for item in items for name in tables_of(item)))
+        keys = compute_keys(items, source)
+        samples = [analysis_sample(item, keys[item.id]) for item in items if item.id in keys][:sample]
+        staged = stage(source)
+        return analysing(samples, limits, sandbox_spec(sandbox, staged, limits.memory), staged)
+    except SombError as error:  # inspect's command shows this one without a traceback
+        raise PrerequisiteError(str(error)) from None
