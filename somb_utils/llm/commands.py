@@ -41,15 +41,30 @@ app = typer.Typer(
     epilog="Examples: `somb llm run --model anthropic/claude-sonnet-4-6 --sample 10 --dry-run` · "
     "`somb llm run -m openai/gpt-4o -m anthropic/claude-haiku-4-5 --full --max-cost 5` · "
     "`somb llm run -m openai-api/local/llama3 --modality clinical` (LOCAL_BASE_URL, LOCAL_API_KEY) · "
+    "`somb llm run -m openai/gpt-4o --set core --condition reading --full` (marked by code, without a judge) · "
     "`somb llm run -m offline/demo --sample 5` (no key, no network)"
 )
 def run(
     model: Models,
+    set_: Annotated[
+        str,
+        typer.Option(
+            "--set",
+            help="`open` (100 questions for a judge), `core` (marked by code), `abstain` (what the data do not answer "
+            "or contradict), `perturbed` (changed figures in the contexts), or a file of `somb llm items`.",
+        ),
+    ] = "open",
+    condition: Annotated[
+        str | None, typer.Option(help="`recall` (the question alone) or `reading` (with contexts); not of `open`.")
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="Tables that keys are computed from, as elsewhere; not of `open`.")
+    ] = "auto",
     sample: Annotated[int | None, typer.Option(min=1, help="Number of questions, drawn evenly.")] = None,
     modality: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
-    difficulty: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="All 100 questions.")] = False,
+    difficulty: Annotated[list[str] | None, typer.Option(help="Of `open`: only these; may be repeated.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Of `open`: only these; may be repeated.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="All questions of the set.")] = False,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 42,
     repeats: Annotated[int, typer.Option(min=1, help="How often each question is asked.")] = 1,
     log_dir: Annotated[Path, typer.Option(help="Where logs are written, and found again.")] = Path("logs/llm"),
@@ -81,6 +96,25 @@ def run(
         raise UsageError("--full means all questions; leave it out to choose some of them")
     settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
     known = prices_in(prices)
+    if set_ != "open":
+        from somb_utils.llm.run import item_runs
+        from somb_utils.llm.run.items import select
+
+        if difficulty or kind:
+            raise UsageError("--difficulty and --kind are of the open questions")
+        selection = select(set_, condition, modality, sample, seed, data)
+        for line in selection.remarks:
+            typer.echo(line, err=True)
+        said = f"{len(selection.asked)} items ({selection.condition})"
+        if dry_run:
+            show(item_runs.plan_items(model, selection, repeats, log_dir, known, settings), said)
+            return
+        typer.echo(f"{said} x {len(model)} models, {repeats} time(s)", err=True)
+        outcome = item_runs.run_items(model, selection, log_dir, settings, max_cost, known, repeats)
+        finish(outcome, "answers", max_cost, f"somb llm report {log_dir}")
+        return
+    if condition:
+        raise UsageError("--condition is of the items that code marks: --set core, abstain or perturbed")
     filters: dict[str, Any] = {"modality": modality, "difficulty": difficulty, "kind": kind}
     filters |= {"sample": sample, "seed": seed}
     questions = load_bank(**filters)
@@ -251,6 +285,28 @@ def import_(
             typer.echo(f"  {row.name}: stated {row.stated}, computed {row.computed}")
     differing = differing_scores(evaluation.judgements)
     typer.echo(f"{len(differing)} weighted scores differ from the judge's own by more than rounding")
+
+
+@app.command(
+    "items", epilog="Example: `somb llm items --seed 4711 --out private.yaml`, then `somb llm run --set private.yaml`"
+)
+def items_(
+    seed: Annotated[int, typer.Option(min=0, help="Whoever knows it can make the same items: keep it.")],
+    out: Annotated[Path, typer.Option(help="A new YAML file.")],
+    count: Annotated[int, typer.Option(min=1, max=200, help="Number of items.")] = 35,
+    data: Annotated[str, typer.Option(help="Tables, as elsewhere.")] = "auto",
+) -> None:
+    """Generate private items from the tables: no model can have seen them, and the same seed gives the same.
+
+    They show whether a model does worse on items that were never published. The file holds no keys.
+    """
+    need_extra()
+    from somb_utils.llm.core.private import generate, write
+
+    write(generate(seed, data, count), out)
+    typer.echo(
+        f"{count} items in {out}. Next: somb llm run --model PROVIDER/MODEL --set {out} --condition recall --full"
+    )
 
 
 @app.command("contexts", epilog="Examples: `somb llm contexts --check` · `somb llm contexts --data FOLDER`")

@@ -26,7 +26,7 @@ from somb_utils.tables.sources import resolve_source
 NAMES = (*CONTEXTS, GROUND_TRUTH)
 FOLDER = LLM / "contexts"
 TEMPLATES = FOLDER / "templates"
-_FIGURE = re.compile(r"\{\{(.+?)\}\}")
+FIGURE = re.compile(r"\{\{(.+?)\}\}")
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ def figure(text: str, load: Loader) -> str:
 
 def render(load: Loader, templates: Path = TEMPLATES) -> dict[str, str]:
     """Return the text of every context, its figures computed from the tables of `load`."""
-    return {name: _FIGURE.sub(lambda match: figure(match[1], load), template(name, templates)) for name in NAMES}
+    return {name: FIGURE.sub(lambda match: figure(match[1], load), template(name, templates)) for name in NAMES}
 
 
-def _between(prose: list[str], line: str) -> list[str] | None:
+def between(prose: list[str], line: str) -> list[str] | None:
     """Return the texts between the pieces of prose in a line, or None if the prose itself differs."""
     if not (line.startswith(prose[0]) and line.endswith(prose[-1])):
         return None
@@ -96,12 +96,12 @@ def _between(prose: list[str], line: str) -> list[str] | None:
 
 
 def _line_drifts(place: str, pattern: str, line: str, load: Loader) -> list[Drift]:
-    pieces = _FIGURE.split(pattern)
+    pieces = FIGURE.split(pattern)
     prose, figures = pieces[::2], pieces[1::2]
     computed = [figure(text, load) for text in figures]
-    committed = _between(prose, line)
+    committed = between(prose, line)
     if committed is None:
-        return [Drift(place, "", line, _FIGURE.sub(lambda _: computed.pop(0), pattern))]
+        return [Drift(place, "", line, FIGURE.sub(lambda _: computed.pop(0), pattern))]
     return [Drift(place, f, old, new) for f, old, new in zip(figures, committed, computed, strict=True) if old != new]
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -71,7 +71,7 @@ def _bank(folder: Path) -> tuple[Question, ...]:
     return tuple(sorted(questions, key=lambda q: q.id))
 
 
-def _checked(name: str, values: Sequence[str] | None, valid: tuple[str, ...]) -> tuple[str, ...]:
+def checked(name: str, values: Sequence[str] | None, valid: tuple[str, ...]) -> tuple[str, ...]:
     """Return the values of a filter, by default all valid ones; refuse an unknown value."""
     if values is None:
         return valid
@@ -81,26 +81,26 @@ def _checked(name: str, values: Sequence[str] | None, valid: tuple[str, ...]) ->
     return tuple(values)
 
 
-def _stratified(questions: list[Question], size: int, seed: int) -> list[Question]:
-    """Return `size` questions in which modalities and difficulties keep their shares as closely as possible.
+def stratified(questions: Sequence[Any], size: int, seed: int, second: str = "difficulty") -> list[Any]:
+    """Return `size` questions in which modality and `second` keep their shares as closely as possible.
 
     The first of any larger sample are the smaller ones.
     """
     pool = list(questions)
     random.Random(seed).shuffle(pool)
-    shares = Counter(stratum for q in pool for stratum in (q.modality, q.difficulty))
-    picked: list[Question] = []
+    shares = Counter(stratum for q in pool for stratum in (q.modality, getattr(q, second)))
+    picked: list[Any] = []
     drawn: Counter[str] = Counter()
 
-    def missing(q: Question) -> float:
-        expected = (shares[q.modality] + shares[q.difficulty]) * (len(picked) + 1) / len(questions)
-        return expected - drawn[q.modality] - drawn[q.difficulty]
+    def missing(q: Any) -> float:
+        expected = (shares[q.modality] + shares[getattr(q, second)]) * (len(picked) + 1) / len(questions)
+        return expected - drawn[q.modality] - drawn[getattr(q, second)]
 
     for _ in range(size):
         best = max(pool, key=missing)
         pool.remove(best)
         picked.append(best)
-        drawn.update([best.modality, best.difficulty])
+        drawn.update([best.modality, getattr(best, second)])
     return picked
 
 
@@ -138,9 +138,9 @@ def load_bank(
     >>> [question.id for question in load_bank(modality=["clinical"], difficulty=["hard"])]
     ['CLIN-H01', 'CLIN-H02', 'CLIN-H03']
     """
-    modalities = _checked("modality", modality, MODALITIES)
-    difficulties = _checked("difficulty", difficulty, DIFFICULTIES)
-    kinds = _checked("kind", kind, KINDS)
+    modalities = checked("modality", modality, MODALITIES)
+    difficulties = checked("difficulty", difficulty, DIFFICULTIES)
+    kinds = checked("kind", kind, KINDS)
     questions = [
         q
         for q in _bank(LLM / "questions")
@@ -152,7 +152,7 @@ def load_bank(
         return questions
     if not 1 <= sample <= len(questions):
         raise UsageError(f"A sample of {sample} cannot be drawn from {len(questions)} questions")
-    return sorted(_stratified(questions, sample, seed), key=lambda q: q.id)
+    return sorted(stratified(questions, sample, seed), key=lambda q: q.id)
 
 
 def load_context(name: str) -> str:
@@ -175,7 +175,7 @@ def load_context(name: str) -> str:
     SombError
         If the file cannot be read.
     """
-    _checked("context", [name], (*CONTEXTS, GROUND_TRUTH))
+    checked("context", [name], (*CONTEXTS, GROUND_TRUTH))
     path = LLM / "contexts" / f"{name}.md"
     try:
         return path.read_text(encoding="utf-8").removeprefix(f"<!-- {CANARY} -->\n")

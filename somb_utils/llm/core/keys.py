@@ -30,9 +30,11 @@ class Key:
     text: str
 
 
-def rounded(value: float, tolerance: Tolerance) -> float:
-    """Return a number with the digits that an answer states."""
-    return round(value, places(value, tolerance))
+def key_text(item: Item, value: float) -> str:
+    """Return a number as an answer to the item states it, with its unit."""
+    assert item.tolerance
+    digits = places(value, item.tolerance)
+    return f"{round(value, digits):.{max(0, digits)}f} {item.unit}"
 
 
 def places(value: float, tolerance: Tolerance) -> int:
@@ -86,9 +88,7 @@ def _key(item: Item, load: Loader) -> Key:
                 raise SombError("the change is 0, which has no sign")
             word = "increase" if value > 0 else "decrease"
             return Key(word, word)
-        assert item.tolerance
-        shown = f"{rounded(value, item.tolerance):.{max(0, places(value, item.tolerance))}f}"
-        return Key(value, f"{shown} {item.unit}")
+        return Key(value, key_text(item, value))
     result = evaluate(item.answer, load)
     if item.kind == "choice":
         (label,) = _labels(item, result)
