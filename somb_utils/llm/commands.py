@@ -7,22 +7,26 @@ from typing import Annotated, Any
 import typer
 
 from somb_utils.errors import SombError, UsageError, printable
+from somb_utils.llm.bank_commands import CONTEXTS_EXAMPLES, contexts_
 from somb_utils.llm.console import (
     OUT,
     Batch,
     Connections,
     DryRun,
     Judges,
+    Limit,
     Logs,
     MaxCost,
     Models,
     Prices,
     Retries,
+    Sandbox,
     Tick,
     Timeout,
     Wait,
     finish,
     need_extra,
+    prepared,
     prices_in,
     show,
 )
@@ -42,6 +46,7 @@ app = typer.Typer(
     "`somb llm run -m openai/gpt-4o -m anthropic/claude-haiku-4-5 --full --max-cost 5` · "
     "`somb llm run -m openai-api/local/llama3 --modality clinical` (LOCAL_BASE_URL, LOCAL_API_KEY) · "
     "`somb llm run -m openai/gpt-4o --set core --condition reading --full` (marked by code, without a judge) · "
+    "`somb llm run -m openai/gpt-4o --set core --condition analysis --sample 20 --limit tokens=100000` · "
     "`somb llm run -m offline/demo --sample 5` (no key, no network)"
 )
 def run(
@@ -55,8 +60,14 @@ def run(
         ),
     ] = "open",
     condition: Annotated[
-        str | None, typer.Option(help="`recall` (the question alone) or `reading` (with contexts); not of `open`.")
+        str | None,
+        typer.Option(
+            help="`recall` (the question alone), `reading` (with contexts) or `analysis` (with the tables, Python and "
+            "a shell in a sandbox); not of `open`."
+        ),
     ] = None,
+    sandbox: Sandbox = "docker",
+    limit: Limit = None,
     data: Annotated[
         str, typer.Option(help="Tables that keys are computed from, as elsewhere; not of `open`.")
     ] = "auto",
@@ -105,12 +116,15 @@ def run(
         selection = select(set_, condition, modality, sample, seed, data)
         for line in selection.remarks:
             typer.echo(line, err=True)
+        ready = prepared(selection, sandbox, limit, model, known)
+        selection = ready.selection if ready else selection
         said = f"{len(selection.asked)} items ({selection.condition})"
         if dry_run:
-            show(item_runs.plan_items(model, selection, repeats, log_dir, known, settings), said)
+            plans = item_runs.plan_items(model, selection, repeats, log_dir, known, settings)
+            show(ready.estimates(plans, known) if ready else plans, said)
             return
         typer.echo(f"{said} x {len(model)} models, {repeats} time(s)", err=True)
-        outcome = item_runs.run_items(model, selection, log_dir, settings, max_cost, known, repeats)
+        outcome = item_runs.run_items(model, selection, log_dir, settings, max_cost, known, repeats, ready)
         finish(outcome, "answers", max_cost, f"somb llm report {log_dir}")
         return
     if condition:
@@ -309,30 +323,7 @@ def items_(
     )
 
 
-@app.command("contexts", epilog="Examples: `somb llm contexts --check` · `somb llm contexts --data FOLDER`")
-def contexts_(
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail if a text differs from what the tables give.")
-    ] = False,
-    data: Annotated[
-        str | None, typer.Option(help="Folder of the real tables (default: SOMB_DATA, else the cache).")
-    ] = None,
-) -> None:
-    """Render the context files from the open tables, or check that they agree with the tables."""
-    need_extra()
-    from somb_utils.llm.bank import contexts
-
-    load = contexts.open_loader(data)
-    if not check:
-        contexts.write(load)
-        typer.echo(f"{len(contexts.NAMES)} contexts written to {contexts.FOLDER}")
-        return
-    drifts = contexts.check(load, contexts.FOLDER, contexts.TEMPLATES)
-    for drift in drifts:
-        typer.echo(str(drift))
-    if drifts:
-        raise SombError(f"{len(drifts)} differences; `somb llm contexts` renders the texts again")
-    typer.echo(f"{len(contexts.NAMES)} contexts agree with the tables")
+app.command("contexts", epilog=CONTEXTS_EXAMPLES)(contexts_)
 
 
 def main() -> None:

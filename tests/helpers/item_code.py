@@ -5,7 +5,7 @@ import json
 from somb_utils.llm.bank.checks import Operation
 from somb_utils.llm.core.items import UNDETERMINED, Item
 
-ANALYST = '''
+ANALYST = """
 import json, re, string
 import numpy as np, pandas as pd
 
@@ -29,7 +29,8 @@ def pair(o):
     second = table(o["other"], o.get("other_where"))
     a = ids(first, o["on"])[o["column"]]
     b = ids(second, o.get("other_on", o["on"]))[o.get("other_column", o["column"])]
-    both = pd.concat([s[~s.index.duplicated(keep=False)].rename(n) for s, n in ((a, "a"), (b, "b"))], axis=1, join="inner")
+    once = [side[~side.index.duplicated(keep=False)].rename(name) for side, name in ((a, "a"), (b, "b"))]
+    both = pd.concat(once, axis=1, join="inner")
     return both["a"], both["b"]
 
 def calculate(o):
@@ -78,9 +79,9 @@ def calculate(o):
         values = values.groupby(level=0).agg(o["method"]) if "method" in o else values
         return values.idxmax() if op == "top" else values.idxmin()
     return getattr(chosen(frame, o).stack(), op)()
-'''
+"""
 
-TELL = '''
+TELL = """
 item = json.loads(ITEM)
 choices = item["choices"]
 if item["answer"] is None:
@@ -107,7 +108,7 @@ elif item["kind"] == "set":
 elif item["share"]:
     result = 100 * float(result)
 print(result)
-'''
+"""
 
 
 def code(item: Item) -> str:

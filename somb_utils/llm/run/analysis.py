@@ -1,10 +1,9 @@
 """The condition ``analysis``: a model works on the tables with Python and a shell, within limits; code marks it."""
 
-import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from inspect_ai import Task, task
@@ -13,25 +12,27 @@ from inspect_ai.agent import Agent, AgentState, react
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.event import Event, SampleLimitEvent, ToolEvent
 from inspect_ai.log import transcript
-from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig, Model
+from inspect_ai.model import ChatMessageSystem, GenerateConfig, Model, ModelInfo, get_model_info, set_model_info
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState, use_tools
 from inspect_ai.tool import Tool, bash, python
 from inspect_ai.util import SandboxEnvironmentSpec
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.core.items import Group, Item, load_items
-from somb_utils.llm.core.keys import Key, compute_keys, tables_of
-from somb_utils.llm.core.marking import mark, stated
-from somb_utils.llm.core.prompts import SYSTEM, item_prompt
+from somb_utils.llm.core.marking import stated
+from somb_utils.llm.core.prompts import SYSTEM
+from somb_utils.llm.run import cost
+from somb_utils.llm.run.evaluation import digest
+from somb_utils.llm.run.items import Selection, item_sample, log_metadata, marked, select
+from somb_utils.llm.run.plan import Estimate
 from somb_utils.llm.run.sandbox import FOLDER, Staged, need_unchanged, sandbox_spec, stage
-from somb_utils.tables.sources import resolve_source
 
 INSTRUCTIONS = f"""{SYSTEM}
 
 The data are CSV files in the folder {FOLDER} of your working directory; {FOLDER}/README.md names the study of each. \
 Work out the answer from them with the tools python and bash: pandas, numpy, scipy and scikit-learn are installed. \
 Each call starts anew: print what you need."""
+CALLS, STEP = 6, 400  # calls that an analysis is expected to take, and tokens that each adds
 CONTINUE = "Go on with the tools, or end with the line ANSWER: your answer"
 _MEMORY = re.compile(r"MemoryError|out of memory|cannot allocate memory|bad_alloc|\bKilled\b", re.IGNORECASE)
 
@@ -73,9 +74,24 @@ class Limits:
         least = {"seconds": 1, "call_seconds": 1, "memory": 2**28, "tokens": 1, "messages": 3}
         for name, low in least.items():
             if not getattr(self, name) >= low:
-                raise UsageError(f"The limit on {name.replace('_', ' ')} is at least {low:,}, not {getattr(self, name):,}")
+                raise UsageError(f"--limit {name}: give {low:,} or more, not {getattr(self, name):,}")
         if self.dollars is not None and not self.dollars > 0:
-            raise UsageError(f"The limit on dollars is more than 0, not {self.dollars:g}")
+            raise UsageError(f"--limit dollars: give more than 0, not {self.dollars:g}")
+
+    @classmethod
+    def of(cls, stated: Iterable[str]) -> "Limits":
+        """Return the limits in texts such as ``tokens=100000``, the others as by default."""
+        values: dict[str, Any] = {}
+        known = [field.name for field in fields(cls)]
+        for text in stated:
+            name, _, value = text.partition("=")
+            try:
+                values[name] = float(value) if name == "dollars" else int(value)
+            except ValueError:
+                raise UsageError(f"--limit {text}: give a number, as in tokens=100000") from None
+            if name not in known:
+                raise UsageError(f"--limit {text}: no such limit; there are {', '.join(known)}")
+        return cls(**values)
 
 
 async def _until_answered(state: AgentState) -> bool | str:
@@ -108,95 +124,141 @@ def _stopped_calls(events: Iterable[Event]) -> Counter[str]:
 
 
 @scorer(metrics={"*": [mean(), stderr()]})
-def marked(staged: Staged) -> Scorer:
+def marked_within(staged: Staged) -> Scorer:
     """Mark the answer against the key; one that a limit prevented is not correct, and counted as ``limit``.
 
     A sample whose tables changed fails: it has no score.
     """
+    mark_answer = marked()
 
-    async def score(state: TaskState, target: Target) -> Score:
+    async def score(state: TaskState, target: Target) -> Score | None:
         await need_unchanged(staged)
+        result = await mark_answer(state, target)
+        assert result is not None and isinstance(result.value, dict)
         events = transcript().events
-        reached = [event.type for event in events if isinstance(event, SampleLimitEvent)]
+        reached: list[str] = [event.type for event in events if isinstance(event, SampleLimitEvent)]
         stopped = _stopped_calls(events)
-        item, key = Item(**state.metadata["item"]), state.metadata["key"]
-        value = tuple(key) if isinstance(key, list) else key
-        result = mark(item, Key(value, target.text), state.output.completion)
-        if not reached and result.invalid and stopped:
+        if not reached and result.value["invalid"] and stopped:
             reached = [stopped.most_common(1)[0][0]]
-        counted = {
-            "correct": float(result.correct and not reached),
-            "limit": float(bool(reached)),
-            "invalid": float(result.invalid and not reached),
-            "declined": float(not result.answered and not result.invalid and not reached),
-        }
-        about = {"limit": reached[0] if reached else "", "stopped_calls": dict(stopped), "key": result.key}
-        return Score(value=counted, answer=result.given, explanation=about["limit"] or None, metadata=about)
+        counted = dict.fromkeys(result.value, 0.0) if reached else result.value
+        about = {"limit": reached[0] if reached else "", "stopped_calls": dict(stopped)}
+        value = counted | {"limit": float(bool(reached))}
+        return Score(value=value, answer=result.answer, explanation=result.explanation, metadata=about)
 
     return score
 
 
-def analysis_sample(item: Item, key: Key) -> Sample:
-    """Return the Inspect sample of an item."""
-    about: dict[str, Any] = {"item_id": item.id, "group": item.group, "condition": "analysis"}
-    about |= item.model_dump(include={"modality", "kind", "question"})
-    about |= {"item": item.model_dump(mode="json", exclude_none=True), "key": key.value}
-    messages = [ChatMessageSystem(content=INSTRUCTIONS), ChatMessageUser(content=item_prompt(item, "analysis"))]
-    return Sample(id=item.id, input=messages, target=key.text, metadata=about)
+@dataclass(frozen=True)
+class Analysis:
+    """Items to be analysed, ready to be put to models: it makes the Inspect task of `run_items`.
 
-
-def analysing(
-    samples: Sequence[Sample], limits: Limits, spec: SandboxEnvironmentSpec, staged: Staged, model: Model | None = None
-) -> Task:
-    """Return the task in which a model answers items by analysing the tables.
-
-    Another solver in the place of the agent finds the tools in its state.
+    Parameters
+    ----------
+    selection
+        The items; its digests include instructions and limits, which answers depend on.
+    limits
+        What a model may use for one item.
+    staged, spec
+        The tables, and the sandbox that has them.
     """
-    return Task(
-        name="analysis",
-        dataset=MemoryDataset(list(samples), name="SpaceOmicsBench core"),
-        setup=use_tools(*_tools(limits)),
-        solver=analyst(limits),
-        scorer=marked(staged),
-        sandbox=spec,
-        model=model,
-        config=GenerateConfig(temperature=0.3),
-        time_limit=limits.seconds,
-        token_limit=limits.tokens,
-        message_limit=limits.messages,
-        cost_limit=limits.dollars,
-        version=1,
-    )
+
+    selection: Selection
+    limits: Limits
+    staged: Staged
+    spec: SandboxEnvironmentSpec
+
+    def __call__(self, selection: Selection, samples: Sequence[Sample], model: Model | None = None) -> Task:
+        """Return the task; another solver in the place of the agent finds the tools in its state."""
+        for sample in samples:
+            assert not isinstance(sample.input, str)
+            sample.input[0] = ChatMessageSystem(content=INSTRUCTIONS)
+        if model is not None:
+            cost.charging(model)
+        return Task(
+            name="items-analysis",
+            dataset=MemoryDataset(list(samples), name="SpaceOmicsBench items"),
+            setup=use_tools(*_tools(self.limits)),
+            solver=analyst(self.limits),
+            scorer=marked_within(self.staged),
+            sandbox=self.spec,
+            model=model,
+            config=GenerateConfig() if model else GenerateConfig(temperature=0.3),
+            time_limit=self.limits.seconds,
+            token_limit=self.limits.tokens,
+            message_limit=self.limits.messages,
+            cost_limit=self.limits.dollars,
+            version=1,
+            metadata=log_metadata(selection) | {"sandbox": self.spec.type, "limits": asdict(self.limits)},
+        )
+
+    def estimates(self, plans: Iterable[Estimate], prices: dict[str, Any]) -> list[Estimate]:
+        """Return what agents are expected to use, given a plan of one call per item."""
+        found = []
+        for plan in plans:
+            sent = CALLS * plan.input_tokens + plan.calls * STEP * CALLS * (CALLS - 1) // 2
+            received, most = plan.calls * CALLS * STEP, plan.calls * self.limits.tokens
+            dollars = highest = None
+            if price := cost.price_of(plan.model, prices):
+                dollars = (sent * price.input + received * price.output) / 1e6
+                highest = most * max(price.input, price.output) / 1e6
+                if self.limits.dollars is not None:
+                    highest = min(highest, plan.calls * self.limits.dollars)
+            found.append(Estimate(plan.model, plan.calls * CALLS, sent, received, most, dollars, highest))
+        return found
+
+
+def prepare(selection: Selection, where: str, limits: Limits) -> Analysis:
+    """Return items ready to be analysed: tables copied, sandbox chosen.
+
+    Parameters
+    ----------
+    selection
+        As `select` gives it for the condition ``analysis``.
+    where
+        ``docker`` or ``local``.
+    limits
+        What a model may use for one item.
+
+    Raises
+    ------
+    UsageError
+        If the sandbox cannot be used here.
+    SombError
+        If a table is not the published one, or cannot be copied.
+    """
+    staged = stage(selection.source)
+    spec = sandbox_spec(where, staged, limits.memory)
+    rest = selection.digests | {"analysis": digest(f"{INSTRUCTIONS}{limits}")}
+    return Analysis(replace(selection, digests=rest), limits, staged, spec)
+
+
+def price_models(models: Iterable[str], prices: dict[str, Any]) -> None:
+    """Tell Inspect the prices of models, which the limit on dollars needs; refuse models without one."""
+    for model in models:
+        price = cost.price_of(model, prices)
+        if price is None:
+            raise UsageError(f"--limit dollars needs a price for {model}. Give one with --prices FILE")
+        set_model_info(model, (get_model_info(model) or ModelInfo()).model_copy(update={"cost": price}))
 
 
 @task
 def spaceomics_analysis(
     sandbox: str = "docker",
-    group: Group = "core",
+    set: str = "core",
+    modality: str | list[str] | None = None,
     sample: int | None = None,
     seed: int = 42,
-    data: str = "auto",
-    seconds: int = Limits.seconds,
-    call_seconds: int = Limits.call_seconds,
-    memory_gb: float = Limits.memory / 2**30,
-    tokens: int = Limits.tokens,
-    messages: int = Limits.messages,
-    dollars: float | None = None,
+    limits: str | list[str] | None = None,
 ) -> Task:
-    """SpaceOmicsBench's items, answered by analysing the tables with Python and a shell in a sandbox.
+    """SpaceOmicsBench's items, answered by analysing the tables with Python and a shell, and marked by code.
 
-    ``inspect eval somb_utils/spaceomics_analysis --model PROVIDER/MODEL``; options by ``-T sandbox=local -T sample=10``,
-    another agent or solver by ``--solver``. `data` is where the tables come from; `dollars` needs Inspect to know the
-    model's price.
+    ``inspect eval somb_utils/spaceomics_analysis --model PROVIDER/MODEL``, with ``-T sandbox=local -T sample=10``;
+    another agent or solver by ``--solver``, limits by ``-T limits=tokens=100000,seconds=300``.
     """
     try:
-        limits = Limits(seconds, call_seconds, int(memory_gb * 2**30), tokens, messages, dollars)
-        items = list(load_items(group))
-        random.Random(seed).shuffle(items)
-        source = resolve_source(data, dict.fromkeys(name for item in items for name in tables_of(item)))
-        keys = compute_keys(items, source)
-        samples = [analysis_sample(item, keys[item.id]) for item in items if item.id in keys][:sample]
-        staged = stage(source)
-        return analysing(samples, limits, sandbox_spec(sandbox, staged, limits.memory), staged)
+        listed = modality.split(",") if isinstance(modality, str) else modality
+        asked = limits.split(",") if isinstance(limits, str) else limits or []
+        ready = prepare(select(set, "analysis", listed, sample, seed), sandbox, Limits.of(asked))
     except SombError as error:  # inspect's command shows this one without a traceback
         raise PrerequisiteError(str(error)) from None
+    return ready(ready.selection, [item_sample(asked, "analysis") for asked in ready.selection.asked])

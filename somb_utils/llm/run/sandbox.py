@@ -204,7 +204,7 @@ def sandbox_spec(where: str, staged: Staged, memory: int) -> SandboxEnvironmentS
         raise UsageError(f"--sandbox: give docker or local, not {where!r}")
     if not _docker_answers():
         raise UsageError(
-            "--sandbox docker, the default, needs Docker with Compose, and it does not answer here (docker info, docker "
+            "--sandbox docker, the default, needs Docker with Compose, which does not answer here (docker info, docker "
             "compose version). Start it; or, for a model that you trust, run its code on this machine: --sandbox local"
         )
     file = Path(tempfile.mkdtemp(prefix="spaceomics-compose-")) / "compose.yaml"

@@ -30,6 +30,7 @@ from somb_utils.llm.bank.schema import DIMENSIONS, Question
 from somb_utils.llm.judge.prompts import again_prompt, judge_prompts
 from somb_utils.llm.judge.verdicts import read_reply, reply_model, weighted_score
 from somb_utils.llm.run import (
+    analysis,  # noqa: F401  (registers its task and sandbox)
     cost,
     items,  # noqa: F401  (registers its tasks)
     offline,  # noqa: F401  (registers the offline model)
