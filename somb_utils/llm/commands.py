@@ -30,6 +30,7 @@ from somb_utils.llm.console import (
     prices_in,
     show,
 )
+from somb_utils.llm.predict_command import PREDICT_EXAMPLES, predict
 
 app = typer.Typer(
     help="Evaluate language models on the 100 questions: run, judge, report.",
@@ -324,6 +325,7 @@ def items_(
 
 
 app.command("contexts", epilog=CONTEXTS_EXAMPLES)(contexts_)
+app.command("predict", epilog=PREDICT_EXAMPLES)(predict)
 
 
 def main() -> None:

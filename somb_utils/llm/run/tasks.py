@@ -34,6 +34,7 @@ from somb_utils.llm.run import (
     cost,
     items,  # noqa: F401  (registers its tasks)
     offline,  # noqa: F401  (registers the offline model)
+    predict,  # noqa: F401  (registers its task)
 )
 from somb_utils.llm.run.answering import answer, named_failures
 from somb_utils.llm.run.prompts import SYSTEM, answer_digests, judge_digests, question_prompt
