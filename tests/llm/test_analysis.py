@@ -1,10 +1,11 @@
 """The condition analysis, through the real local sandbox: marks, limits, tables that nobody changes."""
 
+import ast
 import hashlib
-import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ import yaml
 from inspect_ai.log import EvalSample, read_eval_log
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.core.items import load_items
-from somb_utils.llm.run import sandbox
-from somb_utils.llm.run.analysis import Limits
+from somb_utils.llm.run import cost, sandbox
+from somb_utils.llm.run.analysis import Analysis, Limits, price_models
+from somb_utils.llm.run.engine import Outcome
+from somb_utils.llm.run.item_runs import run_items
+from somb_utils.llm.run.items import Selection, select
 from somb_utils.llm.run.marked_logs import load_marks
+from somb_utils.llm.run.models import Settings
 from somb_utils.paths import DATA
 from somb_utils.tables.sources import FolderSource
 
@@ -29,16 +33,30 @@ def hashes(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
+@pytest.fixture(scope="module")
+def core(open_data: Path) -> Selection:
+    """All core items, with keys from the real tables."""
+    return select("core", "analysis", data=FolderSource(open_data / "processed"))
+
+
+@pytest.fixture(scope="module")
+def staged(core: Selection) -> sandbox.Staged:
+    return sandbox.stage(core.source)
+
+
 @pytest.fixture
-def analysed(somb_llm: Any, world: Path, open_data: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run models on items, with the real tables; return the command's result and the marks."""
+def analysed(core: Selection, staged: sandbox.Staged, world: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Have models analyse the first items within limits; return how the run ended and the marks by model."""
     monkeypatch.setenv("MY_API_KEY", "sk-secret")
 
-    def run(*models: str, sample: int = 1, limits: tuple[str, ...] = ()) -> tuple[Any, pd.DataFrame]:
-        options = [word for model in models for word in ("-m", f"scripted/{model}")]
-        options += [word for limit in limits for word in ("--limit", limit)]
-        result = somb_llm("run", *options, *CORE, "--sample", sample, "--data", open_data / "processed")
-        return result, load_marks([world / "logs/llm"])
+    def run(*models: str, number: int = 1, **values: int) -> tuple[Outcome, pd.DataFrame]:
+        limits = Limits(**values)
+        selection = replace(core, asked=core.asked[:number])
+        make = Analysis(selection, limits, staged, sandbox.sandbox_spec("local", staged, limits.memory))
+        names = [f"scripted/{model}" for model in models]
+        outcome = run_items(names, selection, world / "logs/llm", Settings(), make=make)
+        marks = load_marks([world / "logs/llm"])
+        return outcome, marks.set_index(marks["model"].str.removeprefix("scripted/"))
 
     return run
 
@@ -48,60 +66,52 @@ def samples(folder: Path, model: str) -> list[EvalSample]:
     return [sample for log in logs if log.eval.model == f"scripted/{model}" for sample in log.samples or []]
 
 
-def test_right_programs_are_right(analysed: Any, open_data: Path) -> None:
+def test_right_programs_are_right_and_no_table_changes(somb_llm: Any, world: Path, open_data: Path) -> None:
     before = hashes(open_data / "processed")
-    result, marks = analysed("analyst", sample=12)
+    result = somb_llm(
+        "run", "-m", "scripted/analyst", *CORE, "--sample", 12, "--data", open_data / "processed", "--log-dir", "logs"
+    )
+    marks = load_marks([world / "logs"])
     assert result.code == 0 and "WARNING: --sandbox local" in result.text
     assert marks["correct"].sum() == 12 and set(marks["condition"]) == {"analysis"}
     assert hashes(open_data / "processed") == before
 
 
-def test_wrong_answers_are_wrong(analysed: Any) -> None:
-    _, marks = analysed("wrong")
-    assert marks[["correct", "status"]].to_numpy().tolist() == [[False, "answered"]]
-
-
 @pytest.mark.slow
-def test_a_right_program_answers_the_whole_core_set(analysed: Any) -> None:
-    number = len(load_items("core"))
-    _, marks = analysed("analyst", sample=number, limits=("call_seconds=600", "seconds=3600"))
+def test_a_right_program_answers_the_whole_core_set(analysed: Any, core: Selection) -> None:
+    number = len(core.asked)
+    _, marks = analysed("analyst", number=number, call_seconds=600, seconds=3600)
     assert number >= 150 and marks["correct"].sum() >= number - 10
 
 
-def test_limits_stop_and_are_counted(analysed: Any) -> None:
-    result, marks = analysed("hungry", "talkative", limits=("memory=1073741824", "tokens=5000"))
-    by_model = marks.set_index("model")
-    assert result.code == 0
-    assert by_model["status"].eq("limit").all() and not by_model["correct"].any()
-    assert by_model["reason"].to_dict() == {"scripted/hungry": "memory", "scripted/talkative": "token"}
+def test_limits_and_changed_tables_are_counted_apart_from_wrong_answers(analysed: Any, world: Path) -> None:
+    models = ("hungry", "talkative", "writer", "seeker", "wrong")
+    outcome, marks = analysed(*models, memory=2**30, tokens=5000)
+    assert marks.loc[["hungry", "talkative"], ["status", "reason"]].to_numpy().tolist() == [
+        ["limit", "memory"],
+        ["limit", "token"],
+    ]
+    assert marks.loc["writer", "status"] == "failed" and not marks["correct"].any()
+    assert list(outcome.failed) == ["The model's code changed tables: clinical_cbc.csv"]
+    assert marks.loc["wrong", "status"] == "answered"
+    names_no_key(samples(world / "logs/llm", "seeker"))
 
 
-@pytest.mark.parametrize(("limit", "reason"), [("call_seconds=1", "call time"), ("seconds=1", "time")])
-def test_time_is_limited_for_a_call_and_for_an_item(analysed: Any, limit: str, reason: str) -> None:
-    _, marks = analysed("slow", limits=(limit,))
-    assert marks["status"].tolist() == ["limit"] and marks["reason"].tolist() == [reason]
-
-
-def test_whoever_changes_a_table_fails_and_no_other_sample_sees_it(analysed: Any, world: Path) -> None:
-    result, marks = analysed("writer", "seeker")
-    status = marks.set_index("model")["status"]
-    assert result.code == 1 and "changed tables: clinical_cbc.csv" in result.text
-    assert status["scripted/writer"] == "failed" and status["scripted/seeker"] != "failed"
-
-
-def test_the_folder_and_its_environment_name_no_keys(analysed: Any, world: Path) -> None:
-    analysed("seeker")
-    (sample,) = samples(world / "logs/llm", "seeker")
-    (found,) = [message.text for message in sample.messages if message.role == "tool"]
-    listed = found.splitlines()
-    assert "tables/clinical_cbc.csv" in listed
-    assert {Path(line).suffix for line in listed[1:]} <= {"", ".csv", ".md"}
-    assert set(json.loads(listed[0].replace("'", '"'))) <= {
+def names_no_key(of_seeker: list[EvalSample]) -> None:
+    """Check what a model's code found in its folder and environment, after another model's code changed a table."""
+    (found,) = [message.text for message in of_seeker[0].messages if message.role == "tool"]
+    environment, *files = found.splitlines()
+    assert "tables/clinical_cbc.csv" in files and {Path(file).suffix for file in files} <= {"", ".csv", ".md"}
+    assert set(ast.literal_eval(environment)) <= {
         "HOME", "LANG", "LC_CTYPE", "OLDPWD", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PATH", "PWD", "SHLVL",
         "TMPDIR", "_",
     }  # fmt: skip
-    readme = next(iter(Path(sample.messages[0].text).parts))  # the instructions name no item either
-    assert "CLIN-C" not in readme
+
+
+@pytest.mark.parametrize(("limit", "reason"), [("call_seconds", "call time"), ("seconds", "time")])
+def test_time_is_limited_for_a_call_and_for_an_item(analysed: Any, limit: str, reason: str) -> None:
+    _, marks = analysed("slow", **{limit: 1})
+    assert marks[["status", "reason"]].to_numpy().tolist() == [["limit", reason]]
 
 
 def test_a_dry_run_plans_several_calls_an_item_and_sends_nothing(somb_llm: Any, world: Path, open_data: Path) -> None:
@@ -112,26 +122,29 @@ def test_a_dry_run_plans_several_calls_an_item_and_sends_nothing(somb_llm: Any, 
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("limit", "message"),
     [
-        (("--limit", "tokens=many"), "give a number"),
-        (("--limit", "wishes=3"), "no such limit"),
-        (("--limit", "memory=5"), "268,435,456 or more"),
-        (("--limit", "dollars=1"), "needs a price"),
-        (("--sandbox", "cloud"), "docker or local"),
+        ("tokens=many", "give a number"),
+        ("wishes=3", "no such limit"),
+        ("memory=5", "268,435,456 or more"),
+        ("dollars=0", "more than 0"),
     ],
 )
-def test_what_cannot_be_is_refused(somb_llm: Any, open_data: Path, words: tuple[str, str], message: str) -> None:
-    run = ("run", "-m", "scripted/analyst", *CORE, "--sample", 1, "--data", open_data / "processed")
-    result = somb_llm(*run, *words)
-    assert result.code == 2 and message in result.text
+def test_limits_that_cannot_be_are_refused(limit: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Limits.of([limit])
+
+
+def test_a_limit_on_dollars_needs_a_price() -> None:
+    with pytest.raises(UsageError, match="--prices"):
+        price_models(["scripted/analyst"], cost.load_prices())
 
 
 def test_docker_is_the_default_and_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    staged = sandbox.Staged(folder=tmp_path, hashes=())
-    with pytest.raises(UsageError, match="--sandbox local"):
-        sandbox.sandbox_spec("docker", staged, 2**30)
+    for where, message in (("docker", "--sandbox local"), ("cloud", "docker or local")):
+        with pytest.raises(UsageError, match=message):
+            sandbox.sandbox_spec(where, sandbox.Staged(folder=tmp_path, hashes=()), 2**30)
 
 
 def test_the_container_has_no_network_and_reads_tables_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

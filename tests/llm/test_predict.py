@@ -39,16 +39,20 @@ def small() -> list[TaskData]:
     return [load_task(task, source="simulated") for task in SMALL]
 
 
+def relabelled(data: TaskData, rows: np.ndarray) -> TaskData:
+    """Return the task with another class in these rows."""
+    y = data.y.copy()
+    y.iloc[rows] = [data.task.classes[code - 1] for code in data.codes[rows]]
+    return replace(data, y=y)
+
+
 def test_a_prompt_does_not_depend_on_the_labels_of_test_rows(small: list[TaskData]) -> None:
     for data in small:
         need_small(data)
-        fold = data.folds[0]
-        y = data.y.copy()
-        y.iloc[fold.test] = y.iloc[fold.test].map(lambda name, d=data: d.task.classes[d.task.classes.index(name) - 1])
-        other = fold_text(replace(data, y=y), 0)
-        assert other == fold_text(data, 0)
-        y.iloc[fold.train] = data.y.iloc[fold.train[::-1]].to_numpy()
-        assert fold_text(replace(data, y=y), 0).prompt != other.prompt
+        for number in (0, len(data.folds) - 1):
+            text = fold_text(data, number)
+            assert fold_text(relabelled(data, data.folds[number].test), number) == text
+            assert fold_text(relabelled(data, data.folds[number].train), number) != text
 
 
 def test_neither_identifiers_nor_their_order_stand_in_a_prompt(small: list[TaskData]) -> None:
@@ -68,7 +72,7 @@ def test_of_many_features_those_that_differ_in_training_are_shown_by_name() -> N
     assert len(shown) == SHOWN_OF_MANY and set(shown) <= set(data.X.columns)
 
 
-@pytest.mark.parametrize("task", ["E4", "F1", "B1"])
+@pytest.mark.parametrize("task", ["B2", "J1"])
 def test_large_tasks_and_those_of_several_labels_are_refused(task: str) -> None:
     with pytest.raises(UsageError, match=task):
         need_small(load_task(task, source="simulated"))
@@ -129,7 +133,7 @@ def test_a_dry_run_counts_folds_and_sends_nothing(somb_llm: Any, world: Path) ->
     [
         (("-t", "A1", "--out", "other.csv"), "name the file A1.json"),
         (("-t", "A1", "--out", "A1.xlsx"), "name the file"),
-        (("-t", "F1", "--out", "F1.csv"), "do not fit"),
+        (("-t", "H1", "--out", "H1.csv"), "do not fit"),
         (("-t", "A1", "--out", "A1.csv", "--protocol", "loose"), "unknown protocol"),
     ],
 )

@@ -190,8 +190,8 @@ def run_predictions(
 
 def _rows(data: TaskData, number: int, text: FoldText, probabilities: np.ndarray) -> pd.DataFrame:
     classes = np.array(data.task.classes)
-    table = pd.DataFrame({"fold": data.folds[number].label, "seed": SEED, "id": data.X.index[list(text.rows)]})
-    table["y_pred"] = classes[probabilities.argmax(axis=1)]
+    table = pd.DataFrame({"id": data.X.index[list(text.rows)], "y_pred": classes[probabilities.argmax(axis=1)]})
+    table = table.assign(protocol=data.protocol, fold=data.folds[number].label, seed=SEED)
     if data.task.type == "binary":
         return table.assign(y_score=probabilities[:, 1])
     return table.assign(y_proba=list(probabilities))
