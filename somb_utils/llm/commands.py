@@ -33,7 +33,7 @@ from somb_utils.llm.console import (
 from somb_utils.llm.predict_command import PREDICT_EXAMPLES, predict
 
 app = typer.Typer(
-    help="Evaluate language models on the 100 questions: run, judge, report.",
+    help="Evaluate language models on open questions and on items that code marks: run, judge, report.",
     epilog="To try it without a key: `somb llm run -m offline/demo --sample 5`, `somb llm judge logs/llm -j "
     "offline/judge`, `somb llm report logs/llm`",
     no_args_is_help=True,

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from somb_utils.errors import SombError
 from somb_utils.llm.bank.checks import Operation
@@ -185,6 +185,11 @@ def load_items(group: Group | None = None, folder: Path | None = None) -> tuple[
         If a file cannot be read or an item is not complete; the message names file and item.
     """
     return tuple(item for item in _all(folder or FOLDER) if group in (None, item.group))
+
+
+def schema() -> str:
+    """Return the JSON Schema of a file of items, as text."""
+    return json.dumps(TypeAdapter(list[Item]).json_schema(), indent=2) + "\n"
 
 
 def items_digest(items: Iterable[Item]) -> str:

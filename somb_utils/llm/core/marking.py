@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from somb_utils.llm.core.items import UNDETERMINED, Item
 from somb_utils.llm.core.keys import Key, places
-from somb_utils.llm.core.units import factor
+from somb_utils.llm.core.units import UNITS, factor
 
 LONGEST = 2000  # characters of an answer that are read
 _ANSWER = re.compile(r"^[\s>#*_`-]*(?:final\s+)?answer[\s*_`]*[:=][\s*_`]*(.*)$", re.IGNORECASE)
@@ -97,7 +97,7 @@ def _number(text: str, unit: str) -> float | None:
     value = float(f"{sign}{re.sub('[,’ ]', '', digits).replace(chr(39), '')}e{power or 0}")
     rest = text[match.end() :].strip()
     word, _, after = rest.partition(" ")
-    if factor(rest, unit) is None and word.lower() in _WORDS:
+    if word.lower() in _WORDS and (unit not in UNITS or factor(rest, unit) is None):
         value, rest = value * _WORDS[word.lower()], after
     scale = factor(rest, unit)
     return None if scale is None else value * scale

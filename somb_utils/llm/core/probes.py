@@ -39,6 +39,13 @@ def _changed(item: Item, text: str) -> tuple[str, float] | None:
     return (shown, stated * scale) if told else None
 
 
+def _is(expression: str, operation: Operation | None) -> bool:
+    """Return whether a figure's expression is the operation; only one that may be is read, which takes long."""
+    if operation is None or operation.op not in expression or operation.table not in expression:
+        return False
+    return operation == Operation.model_validate(yaml.safe_load("{" + expression.partition(" | ")[0] + "}"))
+
+
 def _contexts(item: Item) -> tuple[dict[str, str], float] | None:
     texts: dict[str, str] = {}
     answer = None
@@ -48,8 +55,7 @@ def _contexts(item: Item) -> tuple[dict[str, str], float] | None:
         if committed is None:
             continue
         for at, (expression, text) in enumerate(zip(pieces[1::2], committed, strict=True)):
-            operation = Operation.model_validate(yaml.safe_load("{" + expression.partition(" | ")[0] + "}"))
-            if operation == item.answer and _NUMBER.fullmatch(text):
+            if _NUMBER.fullmatch(text) and _is(expression, item.answer):
                 if (changed := _changed(item, text)) is None or answer not in (None, changed[1]):
                     return None
                 committed[at], answer = changed
