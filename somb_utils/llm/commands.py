@@ -25,6 +25,7 @@ from somb_utils.llm.console import (
     Timeout,
     Wait,
     finish,
+    limits_in,
     need_extra,
     prepared,
     prices_in,
@@ -109,7 +110,7 @@ def run(
     settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
     known = prices_in(prices)
     if set_ != "open":
-        from somb_utils.llm.run import item_runs
+        from somb_utils.llm.run import analysis, item_runs
         from somb_utils.llm.run.items import select
 
         if difficulty or kind:
@@ -117,15 +118,16 @@ def run(
         selection = select(set_, condition, modality, sample, seed, data)
         for line in selection.remarks:
             typer.echo(line, err=True)
-        ready = prepared(selection, sandbox, limit, model, known)
-        selection = ready.selection if ready else selection
+        limits = limits_in(limit, selection.condition)
+        selection = analysis.bounded(selection, limits) if limits else selection
         said = f"{len(selection.asked)} items ({selection.condition})"
         if dry_run:
             plans = item_runs.plan_items(model, selection, repeats, log_dir, known, settings)
-            show(ready.estimates(plans, known) if ready else plans, said)
+            show(analysis.estimates(plans, limits, known) if limits else plans, said)
             return
+        make = prepared(selection, sandbox, limits, model, known) if limits else None
         typer.echo(f"{said} x {len(model)} models, {repeats} time(s)", err=True)
-        outcome = item_runs.run_items(model, selection, log_dir, settings, max_cost, known, repeats, ready)
+        outcome = item_runs.run_items(model, selection, log_dir, settings, max_cost, known, repeats, make)
         finish(outcome, "answers", max_cost, f"somb llm report {log_dir}")
         return
     if condition:

@@ -8,7 +8,7 @@ import typer
 from somb_utils.errors import SombError, UsageError, printable
 
 if TYPE_CHECKING:
-    from somb_utils.llm.run.analysis import Analysis
+    from somb_utils.llm.run.analysis import Analysis, Limits
     from somb_utils.llm.run.engine import Outcome
     from somb_utils.llm.run.items import Selection
     from somb_utils.llm.run.plan import Estimate
@@ -56,23 +56,29 @@ def prices_in(prices: Path | None) -> dict[str, Any]:
     return load_prices(prices)
 
 
+def limits_in(stated: list[str] | None, condition: str) -> "Limits | None":
+    """Return the limits of an analysis; None in the other conditions, which have none."""
+    if condition == "analysis":
+        from somb_utils.llm.run.analysis import Limits
+
+        return Limits.of(stated or [])
+    if stated:
+        raise UsageError("--limit is of --condition analysis")
+    return None
+
+
 def prepared(
-    selection: "Selection", sandbox: str, limits: list[str] | None, models: list[str], prices: dict[str, Any]
-) -> "Analysis | None":
-    """Return the items with their sandbox, if they are to be analysed."""
-    if selection.condition != "analysis":
-        if limits:
-            raise UsageError("--limit is of --condition analysis")
-        return None
-    from somb_utils.llm.run.analysis import Limits, prepare, price_models
+    selection: "Selection", sandbox: str, limits: "Limits", models: list[str], prices: dict[str, Any]
+) -> "Analysis":
+    """Return items ready to be analysed, after the warning of a sandbox that is none."""
+    from somb_utils.llm.run.analysis import prepare, price_models
     from somb_utils.llm.run.sandbox import WARNING
 
-    within = Limits.of(limits or [])
-    if within.dollars is not None:
+    if limits.dollars is not None:
         price_models(models, prices)
     if sandbox == "local":
         typer.echo(WARNING, err=True)
-    return prepare(selection, sandbox, within)
+    return prepare(selection, sandbox, limits)
 
 
 def _dollars(value: float | None) -> str:

@@ -13,7 +13,7 @@ from somb_utils.llm.run.rows_as_text import SHOWN_OF_MANY, fold_text, need_small
 from somb_utils.predictions.evaluate import evaluate
 from somb_utils.tasks.task_data import TaskData, load_task
 
-SMALL = ["A1", "A2", "C2", "G1", "J2", "J6"]
+SMALL = ["A1", "G1", "J2"]
 calls: list[str] = []
 
 

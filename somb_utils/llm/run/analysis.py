@@ -191,20 +191,27 @@ class Analysis:
             metadata=log_metadata(selection) | {"sandbox": self.spec.type, "limits": asdict(self.limits)},
         )
 
-    def estimates(self, plans: Iterable[Estimate], prices: dict[str, Any]) -> list[Estimate]:
-        """Return what agents are expected to use, given a plan of one call per item."""
-        found = []
-        for plan in plans:
-            sent = CALLS * plan.input_tokens + plan.calls * STEP * CALLS * (CALLS - 1) // 2
-            received, most = plan.calls * CALLS * STEP, plan.calls * self.limits.tokens
-            dollars = highest = None
-            if price := cost.price_of(plan.model, prices):
-                dollars = (sent * price.input + received * price.output) / 1e6
-                highest = most * max(price.input, price.output) / 1e6
-                if self.limits.dollars is not None:
-                    highest = min(highest, plan.calls * self.limits.dollars)
-            found.append(Estimate(plan.model, plan.calls * CALLS, sent, received, most, dollars, highest))
-        return found
+
+def estimates(plans: Iterable[Estimate], limits: Limits, prices: dict[str, Any]) -> list[Estimate]:
+    """Return what agents are expected to use, given a plan of one call per item."""
+    found = []
+    for plan in plans:
+        sent = CALLS * plan.input_tokens + plan.calls * STEP * CALLS * (CALLS - 1) // 2
+        received, most = plan.calls * CALLS * STEP, plan.calls * limits.tokens
+        dollars = highest = None
+        if price := cost.price_of(plan.model, prices):
+            dollars = (sent * price.input + received * price.output) / 1e6
+            highest = most * max(price.input, price.output) / 1e6
+            if limits.dollars is not None:
+                highest = min(highest, plan.calls * limits.dollars)
+        found.append(Estimate(plan.model, plan.calls * CALLS, sent, received, most, dollars, highest))
+    return found
+
+
+def bounded(selection: Selection, limits: Limits) -> Selection:
+    """Return items whose digests include instructions and limits, which their answers depend on."""
+    rest = selection.digests | {"analysis": digest(f"{INSTRUCTIONS}{limits}")}
+    return replace(selection, digests=rest)
 
 
 def prepare(selection: Selection, where: str, limits: Limits) -> Analysis:
@@ -228,8 +235,7 @@ def prepare(selection: Selection, where: str, limits: Limits) -> Analysis:
     """
     staged = stage(selection.source)
     spec = sandbox_spec(where, staged, limits.memory)
-    rest = selection.digests | {"analysis": digest(f"{INSTRUCTIONS}{limits}")}
-    return Analysis(replace(selection, digests=rest), limits, staged, spec)
+    return Analysis(bounded(selection, limits), limits, staged, spec)
 
 
 def price_models(models: Iterable[str], prices: dict[str, Any]) -> None:

@@ -98,7 +98,7 @@ def _task(data: TaskData, samples: list[Sample], model: Model | None = None) -> 
 
 
 @task
-def spaceomics_predict(task: str = "A2", protocol: str = "rigorous", data: str = "auto") -> Task:
+def spaceomics_predict(task: str, protocol: str = "rigorous", data: str = "auto") -> Task:
     """A small task of SpaceOmicsBench, its test rows predicted from training rows as text: ``-T task=A2``."""
     try:
         loaded = load_small(task, cast(Protocol, protocol), data)
@@ -189,12 +189,11 @@ def run_predictions(
 
 
 def _rows(data: TaskData, number: int, text: FoldText, probabilities: np.ndarray) -> pd.DataFrame:
-    classes = np.array(data.task.classes)
-    table = pd.DataFrame({"id": data.X.index[list(text.rows)], "y_pred": classes[probabilities.argmax(axis=1)]})
+    classes, binary = np.array(data.task.classes), data.task.type == "binary"
+    best = (probabilities[:, 1] >= 0.5).astype(int) if binary else probabilities.argmax(axis=1)
+    table = pd.DataFrame({"id": data.X.index[list(text.rows)], "y_pred": classes[best]})
     table = table.assign(protocol=data.protocol, fold=data.folds[number].label, seed=SEED)
-    if data.task.type == "binary":
-        return table.assign(y_score=probabilities[:, 1])
-    return table.assign(y_proba=list(probabilities))
+    return table.assign(y_score=probabilities[:, 1]) if binary else table.assign(y_proba=list(probabilities))
 
 
 def form_of(out: Path, name: str) -> Form:

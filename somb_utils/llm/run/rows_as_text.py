@@ -61,14 +61,14 @@ def _features(data: TaskData, fold: Fold) -> pd.DataFrame:
     if data.X.shape[1] <= MOST_FEATURES:
         return data.X
     train = data.X.iloc[fold.train]
-    varies = data.X.columns[(train.nunique() > 1).to_numpy()]
+    varies = data.X.columns[(train.max() > train.min()).to_numpy()]
     filled = train[varies].fillna(train[varies].median())
     strength, _ = f_classif(filled, data.codes[fold.train])
     best = np.argsort(-np.nan_to_num(strength, posinf=0.0), kind="stable")[:SHOWN_OF_MANY]
     return data.X[varies[np.sort(best)]]
 
 
-def _cells(row: pd.Series) -> list[str]:
+def _cells(row: np.ndarray) -> list[str]:
     return ["" if np.isnan(value) else f"{value:.4g}" for value in row]
 
 
@@ -90,6 +90,7 @@ def fold_text(data: TaskData, number: int) -> FoldText:
     """
     fold, classes = data.folds[number], data.task.classes
     X = _features(data, fold)
+    values = X.to_numpy()
     random = np.random.default_rng([number, len(data.X)])
     train, test = random.permutation(fold.train), random.permutation(fold.test)
     lines = [
@@ -98,11 +99,11 @@ def fold_text(data: TaskData, number: int) -> FoldText:
         "",
         "Training rows, tab-separated (blank: missing):",
         "\t".join(["class", *X.columns]),
-        *("\t".join([classes[data.codes[row]], *_cells(X.iloc[row])]) for row in train),
+        *("\t".join([classes[data.codes[row]], *_cells(values[row])]) for row in train),
         "",
         "Test rows:",
         "\t".join(["row", *X.columns]),
-        *("\t".join([str(n), *_cells(X.iloc[row])]) for n, row in enumerate(test, 1)),
+        *("\t".join([str(n), *_cells(values[row])]) for n, row in enumerate(test, 1)),
         "",
         f"Reply with {len(test)} lines and nothing else, one for each test row: its number, a colon, and the "
         f"probabilities of {', '.join(classes)}, in this order, separated by commas. They add up to 1.",
