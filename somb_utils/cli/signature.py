@@ -1,5 +1,7 @@
 """``somb signature``: whether a list of differentially expressed genes is like spaceflight."""
 
+import hashlib
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -41,7 +43,7 @@ def signature(
         Literal["human", "mouse"] | None, typer.Option(help="Of the genes, where their symbols do not show it.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for tables (CSV) and the figure (PNG).")
+        Path | None, typer.Option("--out", "-o", help="Folder for tables (CSV), the figure (PNG) and their provenance.")
     ] = None,
     format: Print = Format.table,
 ) -> None:
@@ -71,8 +73,8 @@ def signature(
     else:
         print_frame(answer.table, format)
     if out is not None:
-        _write(answer, out)
-        print(f"tables and figure: {out}", file=sys.stderr)
+        _write(answer, out, _provenance(answer, table, data, contrast))
+        print(f"tables, figure and provenance: {out}", file=sys.stderr)
 
 
 def _print(answer: "SignatureAnswer") -> None:
@@ -154,7 +156,32 @@ def _probability(p: float) -> str:
     return "<1e-99" if p < 1e-99 else f"{p:.2f}" if p >= 0.01 else f"{p:.0e}"
 
 
-def _write(answer: "SignatureAnswer", out: Path) -> None:
+def _provenance(answer: "SignatureAnswer", table: Path, data: str, contrast: str | None) -> dict[str, Any]:
+    """Return what was compared with what, and how."""
+    from somb_utils.runs.record import made_with
+    from somb_utils.signatures import query
+    from somb_utils.signatures.references import open_tables, references
+
+    tables = open_tables(data)
+    compared = {name: references()[name].table for name in answer.table["reference"]}
+    return {
+        "signature": {
+            "file": str(table),
+            "sha256": hashlib.sha256(table.read_bytes()).hexdigest(),
+            "contrast": contrast,
+            "notes": answer.signature.notes,
+        },
+        "references": {
+            name: {"table": stem, "fingerprint": tables.fingerprint(stem)} for name, stem in compared.items()
+        },
+        "left_out": answer.left_out,
+        "permutations": query.N_PERMUTATIONS,
+        "seed": query.SEED,
+        **made_with(),
+    }
+
+
+def _write(answer: "SignatureAnswer", out: Path, provenance: dict[str, Any]) -> None:
     from somb_utils._escape import spreadsheet
 
     try:
@@ -166,3 +193,5 @@ def _write(answer: "SignatureAnswer", out: Path) -> None:
             spreadsheet(table).to_csv(temporary, index=False)
     with replacing(out / "signature.png") as temporary:
         answer.plot().savefig(temporary, dpi=140, format="png")
+    with replacing(out / "provenance.json") as temporary:
+        temporary.write_text(json.dumps(provenance, indent=1), encoding="utf-8")

@@ -1,13 +1,14 @@
 """``somb llm``: put the questions to models, let judges grade the answers, report, look, import."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from somb_utils.errors import SombError, UsageError, printable
-from somb_utils.llm.bank_commands import CONTEXTS_EXAMPLES, contexts_
+from somb_utils.llm.bank_commands import CONTEXTS_EXAMPLES, ITEMS_EXAMPLE, contexts_, items_
 from somb_utils.llm.console import (
     OUT,
     Batch,
@@ -17,6 +18,7 @@ from somb_utils.llm.console import (
     Limit,
     Logs,
     MaxCost,
+    Mode,
     Models,
     Prices,
     Retries,
@@ -26,6 +28,7 @@ from somb_utils.llm.console import (
     Wait,
     finish,
     limits_in,
+    modes,
     need_extra,
     prepared,
     prices_in,
@@ -145,13 +148,15 @@ def run(
 
 @app.command(
     epilog="Examples: `somb llm judge logs/llm --judge anthropic/claude-sonnet-4-6 --judge openai/gpt-4o` · "
-    "`somb llm judge logs/llm -j openai/gpt-4o --per-dimension --dry-run`"
+    "`somb llm judge logs/llm -j openai/gpt-4o --per-dimension --dry-run` · "
+    "`somb llm judge logs/llm -j openai/gpt-4o --mode both --dry-run`"
 )
 def judge(
     logs: Logs,
     judge: Judges,
+    mode: Mode = "holistic",
     per_dimension: Annotated[
-        bool, typer.Option("--per-dimension", help="Six calls per answer: one per dimension, one for the flags.")
+        bool, typer.Option("--per-dimension", help="Holistic in six calls: one per dimension, one for the flags.")
     ] = False,
     log_dir: Annotated[Path | None, typer.Option(help="Default: `judged` beside the answers' logs.")] = None,
     dry_run: DryRun = False,
@@ -170,18 +175,15 @@ def judge(
     from somb_utils.llm.run.models import Settings
 
     settings = Settings(0.0, None, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
-    known = prices_in(prices)
+    known, asked = prices_in(prices), modes(mode, per_dimension)
     answers = engine.judged_answers(logs)
     first = logs[0] if logs[0].is_dir() else logs[0].parent
     target = log_dir or first / "judged"
     if dry_run:
-        show(
-            plan.plan_judging(judge, answers, per_dimension, target, known, settings),
-            f"judging {len(answers)} answers",
-        )
+        show(plan.plan_judging(judge, answers, asked, target, known, settings), f"judging {len(answers)} answers")
         return
-    typer.echo(f"{len(answers)} answers x {len(judge)} judges", err=True)
-    outcome = engine.run_judges(answers, judge, target, settings, per_dimension, max_cost, known)
+    typer.echo(f"{len(answers)} answers x {len(judge)} judges x {len(asked)} modes", err=True)
+    outcome = engine.run_judges(answers, judge, target, settings, asked, max_cost, known)
     searched = any(target.resolve().is_relative_to(folder.resolve()) for folder in logs if folder.is_dir())
     finish(
         outcome,
@@ -191,10 +193,14 @@ def judge(
     )
 
 
-@app.command(epilog="Example: `somb llm exam --judge anthropic/claude-sonnet-4-6 --judge openai/gpt-4o --dry-run`")
+@app.command(
+    epilog="Examples: `somb llm exam --judge anthropic/claude-sonnet-4-6 --judge openai/gpt-4o --dry-run` · "
+    "`somb llm exam -j openai/gpt-4o --mode both --max-cost 10`"
+)
 def exam(
     judge: Judges,
     sample: Annotated[int, typer.Option(min=1, help="Number of questions; each has up to nine answers.")] = 10,
+    mode: Mode = "holistic",
     log_dir: Annotated[Path, typer.Option(help="Where logs are written, and found again.")] = Path("logs/exam"),
     dry_run: DryRun = False,
     max_cost: MaxCost = None,
@@ -215,14 +221,14 @@ def exam(
     from somb_utils.llm.run.models import Settings
 
     settings = Settings(0.0, None, False, max_connections, max_retries, retry_wait, timeout)
-    known = prices_in(prices)
+    known, asked = prices_in(prices), modes(mode)
     answers = planted.planted_answers(load_bank(sample=sample))
     if dry_run:
-        show(plan.plan_judging(judge, answers, False, log_dir, known, settings), f"an exam of {len(answers)} answers")
+        show(plan.plan_judging(judge, answers, asked, log_dir, known, settings), f"an exam of {len(answers)} answers")
         return
-    typer.echo(f"{len(answers)} planted answers x {len(judge)} judges", err=True)
-    outcome = engine.run_judges(answers, judge, log_dir, settings, max_cost=max_cost, prices=known)
-    for name, checks in planted.results(log_dir, answers, judge).groupby("judge", sort=False):
+    typer.echo(f"{len(answers)} planted answers x {len(judge)} judges x {len(asked)} modes", err=True)
+    outcome = engine.run_judges(answers, judge, log_dir, settings, asked, max_cost, known)
+    for name, checks in planted.results(log_dir, answers, judge, asked).groupby("judge", sort=False):
         typer.echo(f"Judge {printable(str(name))} (questions, with 95 % intervals):")
         for row in checks.itertuples():
             interval = f"{row.low:.0%} to {row.high:.0%}" if row.n else "no verdicts"
@@ -243,8 +249,16 @@ def report(
     n_bootstrap: Annotated[int, typer.Option(min=100, help="Resamples of the questions.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 42,
     prices: Prices = None,
+    mode: Annotated[
+        Literal["holistic", "criteria"] | None,
+        typer.Option(help="Verdicts that means are over (default: holistic ones where there are any)."),
+    ] = None,
     mixed: Annotated[
-        bool, typer.Option("--mixed", help="Even if the logs rest on different banks, contexts, rubrics or prompts.")
+        bool,
+        typer.Option(
+            "--mixed",
+            help="Even if the logs rest on different banks, contexts, rubrics or prompts; means are over both modes.",
+        ),
     ] = False,
 ) -> None:
     """Write report.md, report.html and the tables (CSV, Parquet) from logs and published scored files."""
@@ -252,9 +266,15 @@ def report(
     from somb_utils.llm.report.files import write_report
     from somb_utils.llm.run.logs import load
 
-    evaluation = load(logs, prices_in(prices))
+    if mixed and mode:
+        raise UsageError("--mixed means over verdicts of both modes; leave --mode out")
+    evaluation = replace(load(logs, prices_in(prices)), mode="mixed" if mixed else mode)
     if not mixed:
         evaluation.need_one_version()
+    if mode and evaluation.scored.empty:
+        raise UsageError(
+            f"The logs have no valid verdict of the mode {mode}; `somb llm judge --mode {mode}` asks for them"
+        )
     for path in write_report(evaluation, out, compare=compare, n_bootstrap=n_bootstrap, seed=seed):
         typer.echo(path)
 
@@ -304,28 +324,7 @@ def import_(
     typer.echo(f"{len(differing)} weighted scores differ from the judge's own by more than rounding")
 
 
-@app.command(
-    "items", epilog="Example: `somb llm items --seed 4711 --out private.yaml`, then `somb llm run --set private.yaml`"
-)
-def items_(
-    seed: Annotated[int, typer.Option(min=0, help="Whoever knows it can make the same items: keep it.")],
-    out: Annotated[Path, typer.Option(help="A new YAML file.")],
-    count: Annotated[int, typer.Option(min=1, max=200, help="Number of items.")] = 35,
-    data: Annotated[str, typer.Option(help="Tables, as elsewhere.")] = "auto",
-) -> None:
-    """Generate private items from the tables: no model can have seen them, and the same seed gives the same.
-
-    They show whether a model does worse on items that were never published. The file holds no keys.
-    """
-    need_extra()
-    from somb_utils.llm.core.private import generate, write
-
-    write(generate(seed, data, count), out)
-    typer.echo(
-        f"{count} items in {out}. Next: somb llm run --model PROVIDER/MODEL --set {out} --condition recall --full"
-    )
-
-
+app.command("items", epilog=ITEMS_EXAMPLE)(items_)
 app.command("contexts", epilog=CONTEXTS_EXAMPLES)(contexts_)
 app.command("predict", epilog=PREDICT_EXAMPLES)(predict)
 

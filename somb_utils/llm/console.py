@@ -1,7 +1,7 @@
 """What the commands of ``somb llm`` have in common: options, the table of a dry run, how a run ended."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,13 @@ OUT = "new, empty, or of an earlier report"
 Models = Annotated[list[str], typer.Option("--model", "-m", help="PROVIDER/MODEL; may be repeated.")]
 Judges = Annotated[list[str], typer.Option("--judge", "-j", help="PROVIDER/MODEL; may be repeated.")]
 Logs = Annotated[list[Path], typer.Argument(help="Logs, folders of logs, or published scored files (.json).")]
+Mode = Annotated[
+    Literal["holistic", "criteria", "both"],
+    typer.Option(
+        help="holistic: a level for each dimension. criteria: each key fact and reasoning point met, unmet or "
+        "contradicted, with a quotation; factual accuracy and completeness follow from these."
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate tokens and cost, and send nothing.")]
 MaxCost = Annotated[float | None, typer.Option(min=0, help="Dollars; calls that could exceed it are not made.")]
 Prices = Annotated[Path | None, typer.Option(help="YAML file of prices that add to the project's.")]
@@ -47,6 +54,14 @@ def need_extra() -> None:
     for name in ("inspect_ai", "anthropic", "krippendorff", "openai"):
         if find_spec(name) is None:
             raise missing_extra("`somb llm`", "llm", ModuleNotFoundError(name=name))
+
+
+def modes(mode: str, per_dimension: bool = False) -> tuple[str, ...]:
+    """Return the modes of judging that the options ask for."""
+    if per_dimension and mode == "criteria":
+        raise UsageError("--per-dimension is about holistic judging; leave it out with --mode criteria")
+    holistic = ("per_dimension" if per_dimension else "combined",)
+    return {"holistic": holistic, "criteria": ("criteria",), "both": (*holistic, "criteria")}[mode]
 
 
 def prices_in(prices: Path | None) -> dict[str, Any]:

@@ -97,8 +97,8 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
     That is ``source`` and ``described`` of the tables; ``tasks`` by ``TASK/PROTOCOL``; ``models``, one record per task,
     protocol and model; ``runs``, with versions, platform, time and command, by the identifier that the records give.
     """
-    now = datetime.now(UTC)
-    run = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    made = made_with()
+    run = f"{datetime.fromisoformat(made['written']):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     groups: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
         groups.setdefault((job.data.name, job.data.protocol, job.model.name), []).append(job)
@@ -119,19 +119,22 @@ def provenance(loaded: Sequence[TaskData], jobs: Iterable[Job]) -> dict[str, Any
             for data in loaded
         },
         "models": [{**dict(zip(KEY, key, strict=True)), **_record(those), "run": run} for key, those in groups.items()],
-        "runs": {
-            run: {
-                "versions": {
-                    "benchmark": (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip(),
-                    "somb-utils": version("somb-utils"),
-                    "python": platform.python_version(),
-                    **library_versions(),
-                },
-                "platform": platform.platform(),
-                "written": now.isoformat(timespec="seconds"),
-                "command": sys.argv,
-            }
+        "runs": {run: made},
+    }
+
+
+def made_with() -> dict[str, Any]:
+    """Return the versions, platform, time and command of this process."""
+    return {
+        "versions": {
+            "benchmark": (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip(),
+            "somb-utils": version("somb-utils"),
+            "python": platform.python_version(),
+            **library_versions(),
         },
+        "platform": platform.platform(),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
     }
 
 

@@ -61,7 +61,8 @@ def verdict(score: int = 4, **levels: int) -> str:
     )
 
 
-def _schema(body: dict[str, Any]) -> dict[str, Any]:
+def schema_of(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema that a judging request asks for."""
     if "output_format" in body:
         return body["output_format"]["schema"]
     return body["response_format"]["json_schema"]["schema"]
@@ -71,7 +72,7 @@ def default_reply(call: Call) -> str:
     """Answer a question in words, and a judging request with JSON that fits its schema."""
     if not call.judging:
         return f"An answer of {call.model}: with N = 4 crew members the power is low."
-    fields = _schema(call.body)["properties"]
+    fields = schema_of(call.body)["properties"]
     if "score" in fields:
         return json.dumps({"score": 4, "justification": "Sound."})
     if "factual_accuracy" in fields:

@@ -75,7 +75,8 @@ def _slips(value: float) -> Iterator[float]:
 
 @each_question
 def test_no_slip_in_a_value_passes_its_check(question: bank.Question, load_open: Loader) -> None:
-    for check in (k.check for k in question.key_facts if k.check):
+    grounds = (check for figure in question.figures for check in (figure.check, *figure.of.values()))
+    for check in filter(None, (*(k.check for k in question.key_facts), *grounds)):
         computed, value = evaluate(check, load_open), check.value
         if isinstance(value, str):
             slips = [value[:-1], value + "x"]
@@ -97,13 +98,14 @@ WORDS = {word: number for number, word in enumerate(COUNTED.split())} | {
 FIGURE = re.compile(r"(?<![\w.+/-])[-+]?\d[\d,]*(?:\.\d+)?(?![\w(:]|-\d|\.\d)")  # not R+1, log2, LysoPC(15:0)
 
 
-def _says(figure: str, value: float) -> bool:
-    """Return whether a figure of a sentence is the value, rounded as the figure is; percent and millions allowed."""
+def says(figure: str, value: float, plain: bool = False) -> bool:
+    """Return whether a figure of a sentence is the value, rounded as it is; unless `plain`, percent or millions too."""
     number = abs(float(figure.replace(",", "")))
     digits = len(figure.partition(".")[2])
     zeros = len(figure.replace(",", "")) - len(figure.replace(",", "").rstrip("0")) if number and not digits else 0
     half = 0.5 * 10.0 ** (zeros - digits) if number >= 1000 else 0.5 * 10.0**-digits
-    return any(abs(abs(v) - number) <= half * (1 + 1e-9) for v in (value, 100 * value, value / 1e6))
+    values = (value,) if plain else (value, 100 * value, value / 1e6)
+    return any(abs(abs(v) - number) <= half * (1 + 1e-9) for v in values)
 
 
 @each_question
@@ -115,10 +117,10 @@ def test_a_key_fact_says_what_its_check_computes_and_no_other_figure(question: b
             continue
         figures = [found.rstrip(",") for found in FIGURE.findall(fact.text)]
         words = [WORDS[word] for word in re.findall(r"[a-z]+(?:-[a-z]+)?", fact.text.lower()) if word in WORDS]
-        assert value in words or any(_says(figure, value) for figure in figures), f"{value} is not in {fact.text!r}"
+        assert value in words or any(says(figure, value) for figure in figures), f"{value} is not in {fact.text!r}"
         stated = [check.where, check.other_where, check.given, check.column]
         conditions = {number for text in stated if text for number in re.findall(r"[\d.]+", text)}
-        other = [f for f in figures if not _says(f, value) and f.replace(",", "").lstrip("+-") not in conditions]
+        other = [f for f in figures if not says(f, value) and f.replace(",", "").lstrip("+-") not in conditions]
         assert not other, f"{other} of {fact.text!r} is not computed"
 
 

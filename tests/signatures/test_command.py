@@ -1,5 +1,7 @@
 """``somb signature`` on the real tables, and where something is missing."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +33,10 @@ def test_the_answer_is_printed_and_written(
     genes = pd.read_csv(tmp_path / "answer" / "genes.csv")
     assert genes[genes["reference"] == "mouse_thymus_RR-6"]["same_direction"].sum() == 432
     assert (tmp_path / "answer" / "signature.png").read_bytes().startswith(b"\x89PNG")
+    made = json.loads((tmp_path / "answer" / "provenance.json").read_text())
+    assert made["signature"]["sha256"] == hashlib.sha256(THYMUS.read_bytes()).hexdigest()
+    assert list(made["references"]) == names.split(",") and (made["permutations"], made["seed"]) == (10, query.SEED)
+    assert {"versions", "command", "written"} <= made.keys()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,23 @@ class KeyFact(_Frozen):
         return self
 
 
+class Figure(_Frozen):
+    """The ground of a number in the expected reasoning or the rubric that no checked key fact states."""
+
+    says: str = Field(pattern=r"\d|^[a-z]+$")
+    check: Check | None = None
+    cite: str | None = None
+    follows: str | None = Field(None, pattern=r"^[\w.+\-*/(), ]+$")
+    of: dict[str, Check] = {}
+    defined: str | None = None
+
+    @model_validator(mode="after")
+    def _one_ground(self) -> "Figure":
+        if sum(ground is not None for ground in (self.check, self.cite, self.follows, self.defined)) != 1:
+            raise ValueError("a figure has exactly one of check, cite, follows and defined")
+        return self
+
+
 class Question(_Frozen):
     """One question of the bank.
 
@@ -69,6 +86,10 @@ class Question(_Frozen):
         Two to five statements that a good answer makes or respects; only the judge sees them.
     rubric
         What to look for in this question, for each of the five dimensions.
+    figures
+        Grounds of the numbers in `expected_reasoning` and `rubric` that no checked key fact states: a check on a table,
+        a citation, arithmetic that they follow from (`of` names the checks whose values it uses), or what defines them.
+        Models and judges are not shown them.
     """
 
     id: str = Field(pattern=r"^[A-Z]{4}-[EMHX]\d{2}$")
@@ -80,6 +101,7 @@ class Question(_Frozen):
     expected_reasoning: tuple[str, ...] = Field(min_length=3, max_length=6)
     key_facts: tuple[KeyFact, ...] = Field(min_length=2, max_length=5)
     rubric: dict[DimensionName, str]
+    figures: tuple[Figure, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Question":

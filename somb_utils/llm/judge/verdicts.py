@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from somb_utils.llm.bank.questions import load_rubric
 from somb_utils.llm.bank.schema import DIMENSIONS, Level
+from somb_utils.llm.judge.criteria import Finding, counts, criteria_levels
 
 
 class _Reply(BaseModel):
@@ -69,6 +70,17 @@ class Verdict(_Reply):
     domain_integration: Whole
 
 
+class CriteriaVerdict(_Reply):
+    """A judge's reply to a request by criteria: findings, reasons, flags, and levels of what no criterion covers."""
+
+    findings: list[Finding]
+    justification: str
+    flags: Flags
+    reasoning_quality: Whole
+    uncertainty_calibration: Whole
+    domain_integration: Whole
+
+
 class DimensionVerdict(_Reply):
     """A judge's reply about one dimension."""
 
@@ -77,11 +89,21 @@ class DimensionVerdict(_Reply):
 
 
 FLAGS: tuple[str, ...] = tuple(Flags.model_fields)
+# What is asked for in each mode of judging, one request a part. The first two are holistic: a level for each dimension.
+PARTS: dict[str, tuple[str, ...]] = {
+    "combined": ("combined",), "per_dimension": (*DIMENSIONS, "flags"), "criteria": ("criteria",),
+}  # fmt: skip
+_FINDINGS = TypeAdapter(list[Finding])
+
+
+def asked_dimensions(part: str) -> tuple[str, ...]:
+    """Return the dimensions whose level a request asks for."""
+    return tuple(name for name in DIMENSIONS if name == part or name in reply_model(part).model_fields)
 
 
 def reply_model(part: str) -> type[BaseModel]:
-    """Return the model a reply must fit: `part` is ``combined``, ``flags`` or the name of a dimension."""
-    models: dict[str, type[BaseModel]] = {"combined": Verdict, "flags": Flags}
+    """Return the model a reply must fit: `part` is ``combined``, ``criteria``, ``flags`` or a dimension's name."""
+    models: dict[str, type[BaseModel]] = {"combined": Verdict, "criteria": CriteriaVerdict, "flags": Flags}
     return models.get(part, DimensionVerdict)
 
 
@@ -108,7 +130,7 @@ def read_reply(text: str, part: str = "combined") -> tuple[BaseModel | None, str
     text
         The reply as the model wrote it.
     part
-        What was asked for: ``combined``, ``flags`` or the name of a dimension.
+        What was asked for: ``combined``, ``criteria``, ``flags`` or the name of a dimension.
 
     Returns
     -------
@@ -129,19 +151,30 @@ def read_reply(text: str, part: str = "combined") -> tuple[BaseModel | None, str
         return None, f"judge_invalid: {fields}"
 
 
-def counted(scores: object, flags: object) -> dict[str, Any]:
+def counted(scores: object, flags: object, findings: object = None) -> dict[str, Any]:
     """Return a stored verdict's levels and flags, and the weighted score computed from the levels.
 
-    A level or flag that is missing or not valid is a ValueError that names it.
+    Levels that follow from findings, where there are any, are computed from these, and a contradicted key fact raises
+    the flag of a factual error, as the rubric defines it. A level, flag or finding that is missing or not valid is a
+    ValueError that names it.
     """
     if not isinstance(scores, Mapping) or not isinstance(flags, Mapping):
         raise ValueError("judge_invalid: levels or flags")
+    contradicted = False
+    if findings is not None:
+        try:
+            found = [finding.model_dump() for finding in _FINDINGS.validate_python(findings)]
+            scores = {**scores, **criteria_levels(found)}
+        except (ValidationError, ZeroDivisionError):
+            raise ValueError("judge_invalid: findings") from None
+        contradicted = counts(found)["F", "contradicted"] > 0
     levels = {name: scores.get(name) for name in DIMENSIONS}
     wrong = [name for name, level in levels.items() if type(level) is not int or not 1 <= level <= 5]
     wrong += [name for name in FLAGS if type(flags.get(name)) is not bool]
     if wrong:
         raise ValueError(f"judge_invalid: {', '.join(wrong)}")
-    return levels | {name: flags[name] for name in FLAGS} | {"weighted_score": weighted_score(levels)}
+    raised = {name: flags[name] or (contradicted and name == "factual_error") for name in FLAGS}
+    return levels | raised | {"weighted_score": weighted_score(levels)}
 
 
 def weighted_score(levels: Mapping[str, Any]) -> float:

@@ -93,5 +93,5 @@ def write_report(
     _write_evaluation(evaluation, folder)
     for name, table in tables.items():
         folder.write(name, partial(spreadsheet(table).to_csv, index=False))
-    folder.remove({f"tables/{name}.csv" for name in TITLES} - tables.keys())
+    folder.remove({f"tables/{name}.csv" for name in (*TITLES, "criteria")} - tables.keys())
     return folder.written

@@ -81,7 +81,8 @@ class Report:
 
     def show_judges(self) -> None:
         """Show how far judges agree, and their biases."""
-        self._show(["agreement"], "agreement", "rank_agreement", "leniency", "self_preference", "verbosity_bias")
+        biases = ("agreement", "rank_agreement", "leniency", "self_preference", "verbosity_bias")
+        self._show(["agreement"], *biases, "modes", "mode_ranks", "findings", "extreme_facts")
 
     def show_length(self) -> None:
         """Show how answer length and score are related."""

@@ -84,9 +84,10 @@ def draw(
                 judgements.append(about | levels | dict.fromkeys(FLAGS, False) | {
                     "judge": judge.name, "mode": "combined", "status": "scored", "reason": "",
                     "weighted_score": weighted_score(levels), "justification": "Simulated: drawn, not judged.",
-                    "strengths": "", "weaknesses": "", "missed_points": "", "input_tokens": 1, "output_tokens": 1,
-                    "cost": 0.001, "seconds": 1.0, "answer_digest": digest(text), "digests": "", "completed_at": "",
-                    "source": "simulated", "hallucination": levels["factual_accuracy"] == 1,
+                    "strengths": "", "weaknesses": "", "missed_points": "", "findings": "",
+                    "input_tokens": 1, "output_tokens": 1, "cost": 0.001, "seconds": 1.0,
+                    "answer_digest": digest(text), "digests": "", "completed_at": "", "source": "simulated",
+                    "hallucination": levels["factual_accuracy"] == 1,
                     "exceeds_data_scope": levels["uncertainty_calibration"] == 1,
                 })  # fmt: skip
     return answers, judgements

@@ -7,7 +7,7 @@ import pandas as pd
 from somb_utils.errors import UsageError
 from somb_utils.llm.bank.schema import DIFFICULTIES, DIMENSIONS, KINDS, MODALITIES
 from somb_utils.llm.judge.verdicts import FLAGS
-from somb_utils.llm.report import agreement, biases, scores
+from somb_utils.llm.report import agreement, biases, criteria, scores
 from somb_utils.llm.report.panel import Panel, panel
 from somb_utils.llm.run.evaluation import KEY, Evaluation
 from somb_utils.llm.run.imports import differing_scores
@@ -204,4 +204,5 @@ def summarise(evaluation: Evaluation, compare: bool = False, n_bootstrap: int = 
     tables["judge_weighted_differs"] = differing_scores(scored)
     tables["published"] = pd.read_csv(PUBLISHED, keep_default_na=False)
     findings = biases.findings(scored, words, few, seed) if len(words) else []
-    return Summary(tables, _notes(evaluation, of), findings)
+    by_criteria, notes = criteria.tables(evaluation)
+    return Summary(tables | by_criteria, _notes(evaluation, of) + notes, findings)

@@ -261,7 +261,7 @@ def run_judges(
     judges: Sequence[str],
     log_dir: Path,
     settings: Settings,
-    per_dimension: bool = False,
+    modes: Sequence[str] = ("combined",),
     max_cost: float | None = None,
     prices: dict[str, Any] | None = None,
 ) -> Outcome:
@@ -277,8 +277,9 @@ def run_judges(
         Names as Inspect knows them, ``provider/model``.
     log_dir, settings
         As for `run_answers`; judges are asked at temperature 0.
-    per_dimension
-        Six calls per answer, one per dimension and one for the flags, instead of one.
+    modes
+        ``combined`` (one call per answer), ``per_dimension`` (six: one per dimension and one for the flags),
+        ``criteria`` (one: the key facts and reasoning points of the question, each met, unmet or contradicted).
     max_cost, prices
         As for `run_answers`.
 
@@ -300,9 +301,10 @@ def run_judges(
     scope = hashlib.sha256(str(log_dir.resolve()).encode()).hexdigest()[:12]
     ended, tasks, wanted = verdicts_in(log_dir), [], []
     for judge in open_models(judges, replace(settings, temperature=0.0), JUDGE_TOKENS):
-        asked = wanted_verdicts(str(judge), answers, per_dimension)
-        rows = missing(asked, ended)
-        wanted += list(asked)
-        tasks += [judging(rows, judge, per_dimension, scope)] if rows else []
+        for mode in modes:
+            asked = wanted_verdicts(str(judge), answers, mode)
+            rows = missing(asked, ended)
+            wanted += list(asked)
+            tasks += [judging(rows, judge, mode, scope)] if rows else []
     evaluate(tasks, log_dir, settings)
     return outcome(log_dir, wanted, verdicts_in(log_dir), budget)

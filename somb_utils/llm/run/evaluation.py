@@ -19,7 +19,7 @@ ANSWERS = [
 ]  # fmt: skip
 JUDGEMENTS = [
     *ABOUT, "judge", "mode", "status", "reason", *DIMENSIONS, "weighted_score", "judge_weighted_score",
-    *FLAGS, "justification", "strengths", "weaknesses", "missed_points", "input_tokens", "output_tokens",
+    *FLAGS, "justification", "strengths", "weaknesses", "missed_points", "findings", "input_tokens", "output_tokens",
     "cost", "seconds", "answer_digest", "digests", "completed_at", "source",
 ]  # fmt: skip
 KEY = ["model", "question_id", "epoch"]
@@ -72,6 +72,7 @@ class _Judgement(_Row):
     strengths: str = ""
     weaknesses: str = ""
     missed_points: str = ""
+    findings: str = ""
     answer_digest: str
 
 
@@ -87,22 +88,41 @@ class Evaluation:
     answers
         One row per model, question and repeat, with the columns `ANSWERS`.
     judgements
-        One row per model, question, repeat and judge, with the columns `JUDGEMENTS`.
+        One row per model, question, repeat, judge and mode of judging, with the columns `JUDGEMENTS`.
+    mode
+        Which verdicts means are over: ``holistic``, ``criteria``, or ``mixed`` for both; by default holistic ones where
+        there are any, else those by criteria.
     """
 
     answers: pd.DataFrame
     judgements: pd.DataFrame
+    mode: Literal["holistic", "criteria", "mixed"] | None = None
+
+    @property
+    def valid(self) -> pd.DataFrame:
+        """The judgements with a valid verdict, of whatever mode."""
+        return self.judgements[self.judgements["status"] == "scored"]
 
     @property
     def scored(self) -> pd.DataFrame:
-        """The judgements that count: those with a valid verdict."""
-        return self.judgements[self.judgements["status"] == "scored"]
+        """The judgements that count in means: those with a valid verdict of one mode, unless modes are mixed."""
+        valid = self.valid
+        if self.mode == "mixed":
+            return valid
+        by_criteria = valid["mode"] == "criteria"
+        mode = self.mode or ("criteria" if by_criteria.all() else "holistic")
+        return valid[by_criteria == (mode == "criteria")]
 
     @property
     def versions(self) -> dict[str, dict[str, str]]:
         """Digests of bank, contexts, rubric and prompts, each with the name of a log or file that carries it."""
         found: dict[str, dict[str, str]] = {}
-        for role, frame, parts in (("answers", self.answers, PARTS[:-1]), ("judges", self.judgements, PARTS)):
+        by_criteria = self.judgements["mode"] == "criteria"
+        for role, frame, parts in (
+            ("answers", self.answers, PARTS[:-1]),
+            ("judges", self.judgements[~by_criteria], PARTS),
+            ("judges by criteria", self.judgements[by_criteria], PARTS),
+        ):
             for text, source in frame.drop_duplicates("digests")[["digests", "source"]].itertuples(index=False):
                 digests = dict(entry.split(" ") for entry in text.split(", ")) if text else {}
                 for part in parts:

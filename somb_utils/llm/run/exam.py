@@ -5,6 +5,7 @@ Every answer is made from a question's own key facts and expected reasoning, by 
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from somb_utils.llm.judge.prompts import contexts_text
 from somb_utils.llm.run import logs
 from somb_utils.llm.run.evaluation import digest
 from somb_utils.llm.run.prompts import in_words, judge_digests
+from somb_utils.llm.run.providers import judge_name
 
 _OPPOSITES = [
     ("higher", "lower"), ("rises", "falls"), ("rise", "fall"), ("rose", "fell"), ("increase", "decrease"),
@@ -24,7 +26,7 @@ _OPPOSITES = [
 ]  # fmt: skip
 _OPPOSITE = {a: b for pair in _OPPOSITES for a, b in (pair, pair[::-1])}
 _DIRECTION = re.compile(rf"\b({'|'.join(_OPPOSITE)})\b")
-_FIGURE = re.compile(r"(?<![\w.+-])\d[\d,]*(?:\.\d+)?(?![\w-])")
+_FIGURE = re.compile(r"(?<![\w.+/-])[-+]?\d[\d,]*(?:\.\d+)?(?![\w-])")
 _LIMITS = (
     "With four crew members the power to detect any but a large effect is low and intervals are wide, so this is an "
     "observation on these four and no estimate for others."
@@ -67,8 +69,8 @@ def _first_changed(lines: list[str], pattern: re.Pattern[str], change: Callable[
 
 def _altered(figure: str) -> str:
     """Return a figure about three times as large, written as the old one."""
-    digits = len(figure.partition(".")[2])
-    return f"{float(figure.replace(',', '')) * 3 + 1:,.{digits}f}"
+    number, digits = float(figure.replace(",", "")), len(figure.partition(".")[2])
+    return f"{number * 3 + (1 if number >= 0 else -1):,.{digits}f}"
 
 
 PLANTS: dict[str, Callable[[Question], list[str] | None]] = {
@@ -141,7 +143,9 @@ CHECKS: dict[str, tuple[tuple[str, ...], Callable[[Verdicts], bool]]] = {
 }  # fmt: skip
 
 
-def results(log_dir: Path, answers: Sequence[dict[str, Any]], judges: Sequence[str]) -> pd.DataFrame:
+def results(
+    log_dir: Path, answers: Sequence[dict[str, Any]], judges: Sequence[str], modes: Sequence[str] = ("combined",)
+) -> pd.DataFrame:
     """Return how often each judge did what it should, with 95 % intervals (Wilson 1927), from the exam's logs.
 
     Parameters
@@ -152,23 +156,24 @@ def results(log_dir: Path, answers: Sequence[dict[str, Any]], judges: Sequence[s
         As `planted_answers` gives them.
     judges
         Names of the judges, as they were asked.
+    modes
+        Modes of judging, as `run_judges` takes them.
 
     Returns
     -------
     DataFrame
-        One row a check and judge: ``judge``, ``check``, ``passed``, ``n`` (questions with all the verdicts that it
-        needs), ``share``, ``low``, ``high``.
+        One row a check, judge and mode: ``judge`` (with the mode, as `judge_name` gives it), ``check``, ``passed``,
+        ``n`` (questions with all the verdicts that it needs), ``share``, ``low``, ``high``.
     """
-    verdicts = logs.load_folder(log_dir).scored
+    verdicts = logs.load_folder(log_dir).valid
     wanted = {(row["question_id"], row["answer_model"], digest(row["answer"])) for row in answers}
     about = pd.MultiIndex.from_frame(verdicts[["question_id", "model", "answer_digest"]])
-    verdicts = verdicts[about.isin(wanted) & (verdicts["digests"] == in_words(judge_digests()))]
+    verdicts = verdicts[about.isin(wanted)]
     rows = []
-    for judge in judges:
-        by_question = [
-            {row["model"]: row for row in part.to_dict("records")}
-            for _, part in verdicts[verdicts["judge"] == judge].groupby("question_id")
-        ]
+    for model, mode in product(judges, modes):
+        judge = judge_name(model, mode)
+        own = verdicts[(verdicts["judge"] == judge) & (verdicts["digests"] == in_words(judge_digests(mode)))]
+        by_question = [{row["model"]: row for row in part.to_dict("records")} for _, part in own.groupby("question_id")]
         for check, (needed, passes) in CHECKS.items():
             outcomes = [passes(v) for v in by_question if v.keys() >= set(needed)]
             row = {"judge": judge, "check": check, "passed": sum(outcomes), "n": len(outcomes)}

@@ -1,5 +1,6 @@
 """Logs, and published scored files, read as the two tables of an evaluation."""
 
+import json
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -133,11 +134,13 @@ def _judgement_row(
     if not sample.output.completion.strip():
         return row | {"reason": "answer_empty"}
     try:
-        verdict = counted(score.value, details.get("flags"))
+        found = details.get("findings", []) if mode == "criteria" else None
+        verdict = counted(score.value, details.get("flags"), found)
     except ValueError as error:
         return row | {"reason": str(error)}
     lists = {name: "\n".join(details.get(name, [])) for name in ("strengths", "weaknesses", "missed_points")}
-    return row | {"status": "scored", "reason": "", "justification": details.get("justification", "")} | verdict | lists
+    texts = {"justification": details.get("justification", ""), "findings": json.dumps(found) if found else ""}
+    return row | {"status": "scored", "reason": ""} | texts | verdict | lists
 
 
 def settings_in_words(temperature: float | None, max_tokens: int | None) -> str:
@@ -159,7 +162,7 @@ def _rows(log: "EvalLog", prices: dict[str, Any], source: str) -> tuple[list[dic
             continue
         if "answer_model" in sample.metadata:
             about = _about(sample, sample.metadata["answer_model"], sample.metadata["answer_epoch"])
-            mode = "per_dimension" if metadata.get("per_dimension") else "combined"
+            mode = metadata.get("mode", "combined")
             judgements.append(_judgement_row(sample, about, log.eval.model, mode, prices, source) | judged)
             continue
         row = _answer_row(sample, log.eval.model, prices, source) | asked

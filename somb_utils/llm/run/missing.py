@@ -27,9 +27,9 @@ def wanted_answers(
     return {(model, q.id, n, asked, digests): (q, n) for n in range(1, repeats + 1) for q in questions}
 
 
-def wanted_verdicts(judge: str, answers: Sequence[dict[str, Any]], per_dimension: bool) -> dict[Key, dict[str, Any]]:
+def wanted_verdicts(judge: str, answers: Sequence[dict[str, Any]], mode: str) -> dict[Key, dict[str, Any]]:
     """Return answers (rows of `judged_answers`) by what the judge's verdict on them rests on."""
-    name, digests = judge_name(judge, "per_dimension" if per_dimension else "combined"), in_words(judge_digests())
+    name, digests = judge_name(judge, mode), in_words(judge_digests(mode))
     return {
         (name, a["answer_model"], a["question_id"], a["answer_epoch"], digest(a["answer"]), digests): a for a in answers
     }

@@ -17,6 +17,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 
 from somb_utils.llm.bank.schema import DIMENSIONS
 from somb_utils.llm.core.items import UNDETERMINED
+from somb_utils.llm.judge.verdicts import FLAGS, asked_dimensions
 from somb_utils.llm.run.cost import tokens
 
 
@@ -44,11 +45,24 @@ def _judgement(model: str, prompt: str, schema: dict[str, Any]) -> str:
     reason = "Offline demonstration: these levels are drawn from a hash, nothing was judged."
     if "score" in fields:
         return json.dumps({"score": _level(prompt, model, 3.4), "justification": reason})
+    if "findings" in fields:
+        return json.dumps(_by_criteria(model, prompt, reason))
     if "flags" not in fields:
         return json.dumps({name: name in flags and _level(prompt, name, 3) == 5 for name in fields})
     drawn: dict[str, Any] = {name: _level(prompt, model + name, 3.4) for name in DIMENSIONS}
     drawn["flags"] = {name: name in flags and _level(prompt, name, 3) == 5 for name in fields["flags"]["properties"]}
     return json.dumps(drawn | {"strengths": [], "weaknesses": [], "missed_points": [], "justification": reason})
+
+
+def _by_criteria(model: str, prompt: str, reason: str) -> dict[str, Any]:
+    """Return a verdict by criteria in which each finding quotes the beginning of the answer."""
+    start = " ".join(prompt.rpartition("<answer-")[2].split("\n", 1)[1].split()[:8])
+    findings = []
+    for name in re.findall(r"^- ([FR]\d+): ", prompt.partition("# Key facts")[2], re.MULTILINE):
+        outcome = ("contradicted", "unmet", "met", "met", "met")[_level(prompt, model + name, 3.4) - 1]
+        findings.append({"criterion": name, "quotation": start * (outcome != "unmet"), "outcome": outcome})
+    levels = {name: _level(prompt, model + name, 3.4) for name in asked_dimensions("criteria")}
+    return {"findings": findings, "justification": reason, "flags": dict.fromkeys(FLAGS, False)} | levels
 
 
 @modelapi(name="offline")

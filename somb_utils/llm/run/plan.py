@@ -1,20 +1,22 @@
 """What a run is expected to use, estimated from lengths before anything is sent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from somb_utils.llm.bank.questions import load_bank
-from somb_utils.llm.bank.schema import DIMENSIONS, Question
+from somb_utils.llm.bank.schema import Question
 from somb_utils.llm.judge.prompts import judge_prompts
+from somb_utils.llm.judge.verdicts import PARTS
 from somb_utils.llm.run import cost
 from somb_utils.llm.run.missing import answers_in, missing, verdicts_in, wanted_answers, wanted_verdicts
 from somb_utils.llm.run.models import Settings
 from somb_utils.llm.run.prompts import SYSTEM, question_prompt
-from somb_utils.llm.run.providers import ANSWER_TOKENS, JUDGE_TOKENS, token_limit
+from somb_utils.llm.run.providers import ANSWER_TOKENS, JUDGE_TOKENS, judge_name, token_limit
 
-TYPICAL_ANSWER, TYPICAL_VERDICT = 900, 650
+TYPICAL_ANSWER, TYPICAL_VERDICT, TYPICAL_FINDINGS = 900, 650, 900
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,17 @@ class Estimate:
 
 
 def estimate(
-    model: str, prompts: Sequence[str], prices: dict[str, Any], settings: Settings, judging: bool = False
+    model: str,
+    prompts: Sequence[str],
+    prices: dict[str, Any],
+    settings: Settings,
+    usual: int = ANSWER_TOKENS,
+    typical: int = TYPICAL_ANSWER,
 ) -> Estimate:
     """Return what sending these prompts to a model will use, from lengths alone."""
-    usual = JUDGE_TOKENS if judging else ANSWER_TOKENS
     limit = settings.max_tokens or token_limit(model, usual)
     tokens_in = sum(cost.tokens(prompt) for prompt in prompts)
-    tokens_out = len(prompts) * min(limit, TYPICAL_VERDICT if judging else TYPICAL_ANSWER)
+    tokens_out = len(prompts) * min(limit, typical)
     most_out = len(prompts) * limit
     price = cost.price_of(model, cost.discounted(prices, model) if settings.batch else prices)
     dollars = (tokens_in * price.input + tokens_out * price.output) / 1e6 if price else None
@@ -65,17 +71,18 @@ def plan_answers(
 def plan_judging(
     judges: Sequence[str],
     answers: Sequence[dict[str, Any]],
-    per_dimension: bool,
+    modes: Sequence[str],
     log_dir: Path,
     prices: dict[str, Any],
     settings: Settings,
 ) -> list[Estimate]:
-    """Return an estimate for each judge of the verdicts that the folder lacks."""
+    """Return an estimate for each judge and mode of the verdicts that the folder lacks."""
     bank = {question.id: question for question in load_bank()}
-    parts = (*DIMENSIONS, "flags") if per_dimension else ("combined",)
     ended, estimates = verdicts_in(log_dir), []
-    for judge in judges:
-        asked = missing(wanted_verdicts(judge, answers, per_dimension), ended)
+    for judge, mode in product(judges, modes):
+        asked, parts = missing(wanted_verdicts(judge, answers, mode), ended), PARTS[mode]
         texts = ["".join(judge_prompts(bank[a["question_id"]], a["answer"], part)) for a in asked for part in parts]
-        estimates.append(estimate(judge, texts, prices, settings, judging=True))
+        typical = TYPICAL_FINDINGS if mode == "criteria" else TYPICAL_VERDICT
+        found = estimate(judge, texts, prices, settings, JUDGE_TOKENS, typical)
+        estimates.append(replace(found, model=judge_name(judge, mode)))
     return estimates

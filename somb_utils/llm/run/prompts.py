@@ -19,7 +19,7 @@ def question_prompt(question: Question) -> str:
 
 
 def _material() -> dict[str, str]:
-    bank = json.dumps([question.model_dump(mode="json") for question in load_bank()], sort_keys=True)
+    bank = json.dumps([q.model_dump(mode="json", exclude={"figures"}) for q in load_bank()], sort_keys=True)
     contexts = "\0".join(load_context(name) for name in (*CONTEXTS, GROUND_TRUTH))
     return {"bank": digest(bank), "contexts": digest(contexts)}
 
@@ -29,9 +29,9 @@ def answer_digests() -> dict[str, str]:
     return _material() | {"prompt": digest(SYSTEM)}
 
 
-def judge_digests() -> dict[str, str]:
-    """Return digests of what verdicts depend on: bank, contexts, rubric, prompt."""
-    return _material() | {"rubric": digest(load_rubric().model_dump_json()), "prompt": digest(form())}
+def judge_digests(mode: str) -> dict[str, str]:
+    """Return digests of what verdicts of a mode depend on: bank, contexts, rubric, prompt."""
+    return _material() | {"rubric": digest(load_rubric().model_dump_json()), "prompt": digest(form(mode))}
 
 
 def in_words(digests: dict[str, str]) -> str:

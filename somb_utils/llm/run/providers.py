@@ -9,6 +9,7 @@ import yaml
 from somb_utils.paths import DATA
 
 ANSWER_TOKENS, JUDGE_TOKENS, REASONING_TOKENS = 2000, 4096, 8192
+_UNUSUAL = {"per_dimension": "per dimension", "criteria": "criteria"}  # modes of judging, as names of judges show them
 SIMULATED = "simulated/"  # before the names of invented models, as in simulated/MAKER-SIZE
 
 
@@ -22,7 +23,7 @@ def _facts() -> dict[str, Any]:
 
 def family(model: str) -> str:
     """Return the maker of a model as the first word of its name or its service tells it, else the name itself."""
-    *services, bare = model.lower().removesuffix(" (per dimension)").split("/")
+    *services, bare = judge_model(model).lower().split("/")
     if model.startswith(SIMULATED):
         return bare.partition("-")[0]
     makers, exceptions, known_services = (_facts()[kind] for kind in ("makers", "exceptions", "services"))
@@ -38,7 +39,12 @@ def family(model: str) -> str:
 
 def judge_name(model: str, mode: str) -> str:
     """Return what a judge is called: its model's name, with the mode where it is not the usual one."""
-    return f"{model} (per dimension)" if mode == "per_dimension" else model
+    return f"{model} ({_UNUSUAL[mode]})" if mode in _UNUSUAL else model
+
+
+def judge_model(name: str) -> str:
+    """Return the name of a judge's model, whatever its mode."""
+    return re.sub(rf" \(({'|'.join(_UNUSUAL.values())})\)$", "", name)
 
 
 def full_name(bare: str) -> str:

@@ -27,8 +27,9 @@ from inspect_ai.util import json_schema
 from somb_utils.errors import UsageError
 from somb_utils.llm.bank.questions import load_bank
 from somb_utils.llm.bank.schema import DIMENSIONS, Question
-from somb_utils.llm.judge.prompts import again_prompt, judge_prompts
-from somb_utils.llm.judge.verdicts import read_reply, reply_model, weighted_score
+from somb_utils.llm.judge.criteria import criteria_levels, problem, remarks
+from somb_utils.llm.judge.prompts import again_prompt, judge_prompts, neutralised
+from somb_utils.llm.judge.verdicts import PARTS, read_reply, reply_model, weighted_score
 from somb_utils.llm.run import (
     analysis,  # noqa: F401  (registers its task and sandbox)
     cost,
@@ -90,18 +91,26 @@ async def _ask(model: Model, question: Question, text: str, part: str, scope: st
     """Return the judge's output, its validated reply (or None) and the reason why it does not count.
 
     A judge whose reply is not valid is told why and asked once more; this second reply is never taken from the cache.
+    The first reply is only cached under a `scope`.
     """
     system, user = judge_prompts(question, text, part)
     messages: list[ChatMessage] = [ChatMessageSystem(content=system), ChatMessageUser(content=user)]
-    cache = CachePolicy(expiry=None, scopes={"logs": scope}) if scope and part != "combined" else False
-    output, reply, reason = await _ask_once(model, messages, part, cache)
-    if reason.startswith("judge_invalid"):
+    cache = CachePolicy(expiry=None, scopes={"logs": scope}) if scope else False
+
+    async def once(cache: CachePolicy | bool) -> tuple[ModelOutput, Any, str]:
+        output, reply, reason = await _reply_of(model, messages, part, cache)
+        if part == "criteria" and reply is not None:
+            reason = problem(reply.findings, question, neutralised(text))
+        return output, None if reason else reply, reason
+
+    output, reply, reason = await once(cache)
+    if reason.startswith(("judge_invalid", "judge_misquotes")):
         messages += [ChatMessageAssistant(content=output.completion), ChatMessageUser(content=again_prompt(reason))]
-        output, reply, reason = await _ask_once(model, messages, part, False)
+        output, reply, reason = await once(False)
     return output, reply, reason
 
 
-async def _ask_once(
+async def _reply_of(
     model: Model, messages: list[ChatMessage], part: str, cache: CachePolicy | bool
 ) -> tuple[ModelOutput, Any, str]:
     limit = model.config.max_tokens or token_limit(str(model), JUDGE_TOKENS)
@@ -119,14 +128,13 @@ async def _ask_once(
 
 
 @scorer(metrics={"*": [mean(), stderr()]})
-def rubric(
-    judge: str | None = None, per_dimension: bool = False, by_eval_model: bool = False, scope: str = ""
-) -> Scorer:
+def rubric(judge: str | None = None, mode: str = "combined", by_eval_model: bool = False, scope: str = "") -> Scorer:
     """Judge the answer by the rubric; what cannot be judged is unscored, with the reason, never a default.
 
     The judge is the model `judge`, else the one in the role ``grader``, or with `by_eval_model` the model of the eval
-    itself. With `per_dimension` each dimension and the flags are asked for separately (six calls); the calls of
-    unfinished samples are then cached under the name `scope`.
+    itself. In the mode ``per_dimension`` each dimension and the flags are asked for separately (six calls); the calls
+    of unfinished samples are then cached under the name `scope`. In the mode ``criteria`` factual accuracy and
+    completeness are computed from the judge's findings.
     """
 
     async def score(state: TaskState, target: Target) -> Score:
@@ -142,31 +150,30 @@ def rubric(
         if question is None:
             return Score.unscored(reason="question_not_in_bank")
         redacting(model)
-        about: dict[str, Any] = {
-            "judge": str(model),
-            "mode": "per_dimension" if per_dimension else "combined",
-        }
+        about: dict[str, Any] = {"judge": str(model), "mode": mode}
         replies: dict[str, Any] = {}
-        for part in (*DIMENSIONS, "flags") if per_dimension else ("combined",):
-            output, reply, reason = await _ask(model, question, text, part, scope)
+        for part in PARTS[mode]:
+            output, reply, reason = await _ask(model, question, text, part, scope if len(PARTS[mode]) > 1 else "")
             if reply is None:
                 about["reply"] = redact(output.completion)[:2000]
                 return Score.unscored(reason=reason, explanation=f"{part}: {reason}", metadata=about)
             replies[part] = reply.model_dump()
-        return _score(replies, about)
+        return _score(replies, about, question)
 
     return score
 
 
-def _score(replies: dict[str, Any], about: dict[str, Any]) -> Score:
-    """Return one score from a combined reply, or from those to the five dimensions and the flags."""
+def _score(replies: dict[str, Any], about: dict[str, Any], question: Question) -> Score:
+    """Return one score from a combined reply, from one by criteria, or from those to the five dimensions and flags."""
     if "combined" in replies:
         verdict = replies["combined"]
+    elif "criteria" in replies:
+        verdict = replies["criteria"]
+        verdict |= criteria_levels(verdict["findings"]) | remarks(verdict["findings"], question)
     else:
         reasons = [f"{name}: {replies[name]['justification']}" for name in DIMENSIONS]
         verdict = {name: replies[name]["score"] for name in DIMENSIONS}
         verdict |= {"flags": replies["flags"], "justification": "\n".join(reasons)}
-        verdict |= {"strengths": [], "weaknesses": [], "missed_points": []}
     levels = {name: verdict.pop(name) for name in DIMENSIONS}
     value = {**levels, "weighted_score": weighted_score(levels)}
     return Score(value=value, explanation=verdict["justification"], metadata={**about, **verdict})
@@ -184,13 +191,16 @@ def spaceomics(
     sample: int | None = None,
     seed: int = 42,
     judge: str | None = None,
-    per_dimension: bool = False,
+    mode: str = "combined",
 ) -> Task:
     """SpaceOmicsBench's questions, judged by the rubric.
 
     ``inspect eval somb_utils/spaceomics --model PROVIDER/MODEL --model-role grader=PROVIDER/MODEL``; filters
-    and the number of questions by ``-T modality=clinical,spatial -T sample=10``.
+    and the number of questions by ``-T modality=clinical,spatial -T sample=10``; ``-T mode=per_dimension`` and
+    ``-T mode=criteria`` are the other modes of judging.
     """
+    if mode not in PARTS:
+        raise PrerequisiteError(f"Unknown mode: {mode}. Choose from {', '.join(PARTS)}")
     try:
         questions = load_bank(_listed(modality), _listed(difficulty), _listed(kind), sample, seed)
     except UsageError as error:  # inspect's command shows this one without a traceback
@@ -198,10 +208,10 @@ def spaceomics(
     return Task(
         dataset=MemoryDataset([question_sample(question) for question in questions], name="SpaceOmicsBench"),
         solver=answer(),
-        scorer=rubric(judge, per_dimension),
+        scorer=rubric(judge, mode),
         config=GenerateConfig(temperature=0.3),
         version=2,
-        metadata={"digests": answer_digests(), "judge_digests": judge_digests()},
+        metadata={"digests": answer_digests(), "judge_digests": judge_digests(mode)},
     )
 
 
@@ -217,19 +227,19 @@ def answering(samples: list[Sample], model: Model) -> Task:
     )
 
 
-def judging(answers: Iterable[dict[str, Any]], model: Model, per_dimension: bool = False, scope: str = "") -> Task:
+def judging(answers: Iterable[dict[str, Any]], model: Model, mode: str, scope: str) -> Task:
     """Return the task in which a model judges stored answers (rows of `judged_answers`)."""
     samples = [
         Sample(id=a["sample_id"], input=a["question"], metadata={k: v for k, v in a.items() if k != "sample_id"})
         for a in answers
     ]
     return Task(
-        name="judging-per-dimension" if per_dimension else "judging",
+        name="judging" if mode == "combined" else f"judging-{mode.replace('_', '-')}",
         dataset=MemoryDataset(samples, name="judging"),
         solver=stored_answer(),
-        scorer=rubric(per_dimension=per_dimension, by_eval_model=True, scope=scope),
+        scorer=rubric(mode=mode, by_eval_model=True, scope=scope),
         config=GenerateConfig(temperature=0.0),
         model=model,
         version=2,
-        metadata={"per_dimension": per_dimension, "judge_digests": judge_digests()},
+        metadata={"mode": mode, "judge_digests": judge_digests(mode)},
     )
