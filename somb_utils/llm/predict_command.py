@@ -50,25 +50,24 @@ def predict(
     Score it as any other: `somb evaluate FOLDER`.
     """
     need_extra()
-    from somb_utils.llm.run import predict as predictor
+    from somb_utils.llm.run import predict_runs as runs
     from somb_utils.llm.run.models import Settings
+    from somb_utils.llm.run.predict import TOKENS, load_small
     from somb_utils.llm.run.providers import token_limit
 
-    limit = max_tokens or token_limit(model, predictor.TOKENS)
+    limit = max_tokens or token_limit(model, TOKENS)
     settings = Settings(temperature, limit, False, max_connections, max_retries, retry_wait, timeout)
-    predictor.form_of(out, task)
+    runs.form_of(out, task)
     known = prices_in(prices)
-    loaded = predictor.load_small(task, protocol, data)  # type: ignore[arg-type]  # which checks the protocol
+    loaded = load_small(task, protocol, data)  # type: ignore[arg-type]  # which checks the protocol
     print(f"data: {loaded.provenance['described']}", file=sys.stderr)
     if dry_run:
-        show(
-            predictor.plan_predictions(model, loaded, log_dir, known, settings), f"{len(loaded.folds)} folds of {task}"
-        )
+        show(runs.plan_predictions(model, loaded, log_dir, known, settings), f"{len(loaded.folds)} folds of {task}")
         return
     typer.echo(f"{len(loaded.folds)} folds of {task}", err=True)
-    outcome, predictions = predictor.run_predictions(model, loaded, log_dir, settings, max_cost, known)
+    outcome, predictions = runs.run_predictions(model, loaded, log_dir, settings, max_cost, known)
     if outcome.done == len(loaded.folds):
-        predictor.write_predictions(predictions, loaded, out)
+        runs.write_predictions(predictions, loaded, out)
     try:
         finish(outcome, "folds", max_cost, f"somb evaluate {out.parent} --tasks {task}")
     except SombError as error:
