@@ -14,6 +14,7 @@ import pytest
 import scripted  # noqa: F401  (registers its models)
 import yaml
 from inspect_ai.log import EvalSample, read_eval_log
+from inspect_ai.model import ModelCost
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.run import cost, sandbox
@@ -112,6 +113,14 @@ def names_no_key(of_seeker: list[EvalSample]) -> None:
 def test_time_is_limited_for_a_call_and_for_an_item(analysed: Any, limit: str, reason: str) -> None:
     _, marks = analysed("slow", **{limit: 1})
     assert marks[["status", "reason"]].to_numpy().tolist() == [["limit", reason]]
+
+
+def test_the_budget_counts_every_call_of_the_agent(core: Selection, staged: sandbox.Staged, world: Path) -> None:
+    make = Analysis(core, Limits(), staged, sandbox.sandbox_spec("local", staged, 2**30))
+    prices = {"scripted/seeker": ModelCost(input=1, output=1, input_cache_write=1, input_cache_read=1)}
+    selection = replace(core, asked=core.asked[:1])
+    outcome = run_items(["scripted/seeker"], selection, world / "logs", Settings(), 0.004, prices, make=make)
+    assert outcome.not_asked == 1 and outcome.spending == "$0.0020 spent"  # the second call could exceed it
 
 
 def test_a_plan_has_several_calls_an_item_and_at_most_what_the_limits_allow(core: Selection, world: Path) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 from inspect_ai import Task, task
 from inspect_ai._util.error import PrerequisiteError
-from inspect_ai.agent import Agent, AgentState, react
+from inspect_ai.agent import AgentState, as_solver, react
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.event import Event, SampleLimitEvent, ToolEvent
 from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessageSystem, GenerateConfig, Model, ModelInfo, get_model_info, set_model_info
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
-from inspect_ai.solver import TaskState, use_tools
+from inspect_ai.solver import Generate, Solver, TaskState, solver, use_tools
 from inspect_ai.tool import Tool, bash, python
 from inspect_ai.util import SandboxEnvironmentSpec
 
@@ -22,6 +22,7 @@ from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.core.marking import stated
 from somb_utils.llm.core.prompts import SYSTEM
 from somb_utils.llm.run import cost
+from somb_utils.llm.run.answering import named_failures
 from somb_utils.llm.run.evaluation import digest
 from somb_utils.llm.run.items import Selection, item_sample, log_metadata, marked, select
 from somb_utils.llm.run.plan import Estimate
@@ -105,9 +106,16 @@ def _tools(limits: Limits) -> list[Tool]:
     return [python(timeout=limits.call_seconds), bash(timeout=limits.call_seconds)]
 
 
-def analyst(limits: Limits) -> Agent:
-    """Return Inspect's agent `react` with a Python and a shell tool, which ends with the line of the answer."""
-    return react(prompt=None, tools=_tools(limits), submit=False, on_continue=_until_answered)
+@solver
+def analyst(limits: Limits) -> Solver:
+    """Run Inspect's agent `react` with a Python and a shell tool, until a message ends with the line of the answer."""
+    agent = as_solver(react(prompt=None, tools=_tools(limits), submit=False, on_continue=_until_answered))
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        with named_failures():
+            return await agent(state, generate)
+
+    return solve
 
 
 def _stopped_calls(events: Iterable[Event]) -> Counter[str]:

@@ -157,7 +157,7 @@ def charging(model: "Model") -> None:
     generate = api.generate
 
     async def charged(input: list[Any], tools: list[Any], tool_choice: Any, config: Any) -> Any:
-        prompt = "".join(message.text for message in input)
+        prompt = "".join(f"{message.text}{getattr(message, 'tool_calls', '')}" for message in input)
         async with current().call(str(model), prompt, config.max_tokens or 0) as usages:
             result = await generate(input, tools, tool_choice, config)
             output = result[0] if isinstance(result, tuple) else result

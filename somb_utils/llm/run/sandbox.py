@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 import yaml
@@ -21,7 +21,6 @@ from somb_utils.paths import DATA
 from somb_utils.tables.registry import registry, table_info, verify_file
 from somb_utils.tables.sources import FolderSource, Source
 
-Where = Literal["docker", "local"]
 FOLDER = "tables"  # in the folder that a model's code starts in
 LAUNCHER = Path(__file__).with_name("launcher.py")
 WARNING = (
@@ -90,6 +89,7 @@ def stage(source: Source) -> Staged:
         (folder / "README.md").write_text(_readme(names), encoding="utf-8")
     except OSError as error:
         raise SombError(f"The tables cannot be copied to {tempfile.gettempdir()}: {error}") from error
+    folder.chmod(0o755)  # the user of a container is another one
     for path in folder.iterdir():
         path.chmod(0o444)
     return Staged(folder=folder, hashes=tuple((path.name, _digest(path)) for path in sorted(folder.iterdir())))
