@@ -49,10 +49,9 @@ def relabelled(data: TaskData, rows: np.ndarray) -> TaskData:
 def test_a_prompt_does_not_depend_on_the_labels_of_test_rows(small: list[TaskData]) -> None:
     for data in small:
         need_small(data)
-        for number in (0, len(data.folds) - 1):
-            text = fold_text(data, number)
-            assert fold_text(relabelled(data, data.folds[number].test), number) == text
-            assert fold_text(relabelled(data, data.folds[number].train), number) != text
+        text = fold_text(data, 0)
+        assert fold_text(relabelled(data, data.folds[0].test), 0) == text
+        assert fold_text(relabelled(data, data.folds[0].train), 0) != text
 
 
 def test_neither_identifiers_nor_their_order_stand_in_a_prompt(small: list[TaskData]) -> None:
@@ -65,8 +64,8 @@ def test_neither_identifiers_nor_their_order_stand_in_a_prompt(small: list[TaskD
         assert sorted(text.rows) == sorted(data.folds[0].test) and list(text.rows) != sorted(text.rows)
 
 
-def test_of_many_features_those_that_differ_in_training_are_shown_by_name() -> None:
-    data = load_task("G1", source="simulated")
+def test_of_many_features_those_that_differ_in_training_are_shown_by_name(small: list[TaskData]) -> None:
+    data = small[SMALL.index("G1")]
     header = next(line for line in fold_text(data, 0).prompt.splitlines() if line.startswith("class\t"))
     shown = header.split("\t")[1:]
     assert len(shown) == SHOWN_OF_MANY and set(shown) <= set(data.X.columns)
