@@ -86,7 +86,7 @@ def _need_showable(names: Sequence[str]) -> None:
             raise UsageError(f"{name!r} cannot be used: Inspect reads its brackets as markup ({error})") from None
 
 
-def _eval(tasks: "list[Task]", log_dir: Path, settings: Settings) -> None:
+def evaluate(tasks: "list[Task]", log_dir: Path, settings: Settings) -> None:
     """Run the tasks, each with its own model, and write their logs."""
     from inspect_ai import eval as inspect_eval
     from inspect_ai.model import BatchConfig
@@ -126,7 +126,7 @@ def _eval(tasks: "list[Task]", log_dir: Path, settings: Settings) -> None:
         raise SombError(f"Interrupted. Completed answers are kept in {log_dir}: run the same command again to go on")
 
 
-def _outcome(log_dir: Path, wanted: Sequence[Key], ended: Ended, budget: cost.Budget) -> Outcome:
+def outcome(log_dir: Path, wanted: Sequence[Key], ended: Ended, budget: cost.Budget) -> Outcome:
     """Count what was wanted by how it ended."""
     result = Outcome(log_dir, spending=budget.spending(digits=4) if budget.calls else "")
     for key in wanted:
@@ -144,7 +144,7 @@ def _outcome(log_dir: Path, wanted: Sequence[Key], ended: Ended, budget: cost.Bu
     return result
 
 
-def _budget(models: Sequence[str], prices: dict[str, Any] | None, limit: float | None, batch: bool) -> cost.Budget:
+def budget_for(models: Sequence[str], prices: dict[str, Any] | None, limit: float | None, batch: bool) -> cost.Budget:
     """Return the budget that a command's calls are charged to."""
     prices = prices if prices is not None else cost.load_prices()
     _need_prices(models, prices, limit)
@@ -202,7 +202,7 @@ def run_answers(
 
     if repeats < 1:
         raise UsageError(f"--repeats: give at least 1, not {repeats}")
-    budget = _budget(models, prices, max_cost, settings.batch)
+    budget = budget_for(models, prices, max_cost, settings.batch)
     questions, ended = load_bank(**filters), answers_in(log_dir)
     tasks, wanted = [], []
     for model in open_models(models, settings):
@@ -210,8 +210,8 @@ def run_answers(
         samples = [question_sample(question, number) for question, number in missing(asked, ended)]
         wanted += list(asked)
         tasks += [answering(samples, model)] if samples else []
-    _eval(tasks, log_dir, settings)
-    return _outcome(log_dir, wanted, answers_in(log_dir), budget)
+    evaluate(tasks, log_dir, settings)
+    return outcome(log_dir, wanted, answers_in(log_dir), budget)
 
 
 def judged_answers(paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -297,7 +297,7 @@ def run_judges(
     """
     from somb_utils.llm.run.tasks import judging
 
-    budget = _budget(judges, prices, max_cost, settings.batch)
+    budget = budget_for(judges, prices, max_cost, settings.batch)
     scope = hashlib.sha256(str(log_dir.resolve()).encode()).hexdigest()[:12]
     ended, tasks, wanted = verdicts_in(log_dir), [], []
     for judge in open_models(judges, replace(settings, temperature=0.0), JUDGE_TOKENS):
@@ -306,5 +306,5 @@ def run_judges(
             rows = missing(asked, ended)
             wanted += list(asked)
             tasks += [judging(rows, judge, mode, scope)] if rows else []
-    _eval(tasks, log_dir, settings)
-    return _outcome(log_dir, wanted, verdicts_in(log_dir), budget)
+    evaluate(tasks, log_dir, settings)
+    return outcome(log_dir, wanted, verdicts_in(log_dir), budget)

@@ -1,7 +1,6 @@
 """The inspect tasks: questions answered (``spaceomics``) and answers judged, with solver and scorer."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,41 +23,26 @@ from inspect_ai.model import (
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import json_schema
-from tenacity import RetryError
 
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import UsageError
 from somb_utils.llm.bank.questions import load_bank
 from somb_utils.llm.bank.schema import DIMENSIONS, Question
 from somb_utils.llm.judge.criteria import criteria_levels, problem, remarks
 from somb_utils.llm.judge.prompts import again_prompt, judge_prompts, neutralised
 from somb_utils.llm.judge.verdicts import PARTS, read_reply, reply_model, weighted_score
 from somb_utils.llm.run import (
+    analysis,  # noqa: F401  (registers its task and sandbox)
     cost,
+    items,  # noqa: F401  (registers its tasks)
     offline,  # noqa: F401  (registers the offline model)
+    predict,  # noqa: F401  (registers its task)
 )
+from somb_utils.llm.run.answering import answer, named_failures
 from somb_utils.llm.run.prompts import SYSTEM, answer_digests, judge_digests, question_prompt
-from somb_utils.llm.run.providers import ANSWER_TOKENS, JUDGE_TOKENS, token_limit
+from somb_utils.llm.run.providers import JUDGE_TOKENS, token_limit
 from somb_utils.llm.run.redaction import redact, redacting
 
 CUT = ("max_tokens", "model_length")
-
-
-class EmptyAnswerError(SombError):
-    """The model returned no text."""
-
-
-class ProviderError(SombError):
-    """The provider failed, retries included; the message says how."""
-
-
-@contextmanager
-def _named_failures() -> Iterator[None]:
-    """Replace tenacity's `RetryError`, which hides the cause, by the last failure in words."""
-    try:
-        yield
-    except RetryError as error:
-        last = error.last_attempt.exception()
-        raise ProviderError(f"{type(last).__name__}: {redact(str(last))}") from None
 
 
 def question_sample(question: Question, repeat: int = 1) -> Sample:
@@ -70,25 +54,6 @@ def question_sample(question: Question, repeat: int = 1) -> Sample:
         input=[ChatMessageSystem(content=SYSTEM), ChatMessageUser(content=question_prompt(question))],
         metadata={"question_id": question.id, **about},
     )
-
-
-@solver
-def answer() -> Solver:
-    """Ask the model once, within the budget; an empty answer is an error, so a rerun asks again."""
-
-    async def solve(state: TaskState, generate: Generate) -> TaskState:
-        model = redacting(get_model())
-        limit = model.config.max_tokens or token_limit(str(model), ANSWER_TOKENS)
-        prompt = "\n".join(message.text for message in state.messages)
-        async with cost.current().call(str(model), prompt, limit) as usages:
-            with _named_failures():
-                state = await generate(state, max_tokens=limit)
-            usages.extend([state.output.usage] if state.output.usage else [])
-        if not state.output.completion.strip() and state.output.stop_reason != "content_filter":
-            raise EmptyAnswerError(f"the answer is empty (stop reason: {state.output.stop_reason})")
-        return state
-
-    return solve
 
 
 @solver
@@ -151,7 +116,7 @@ async def _reply_of(
     limit = model.config.max_tokens or token_limit(str(model), JUDGE_TOKENS)
     config = GenerateConfig(temperature=0.0, max_tokens=limit, response_schema=_schema(part))
     async with cost.current().call(str(model), "".join(message.text for message in messages), limit) as usages:
-        with _named_failures():
+        with named_failures():
             output = await model.generate(messages, config=config, cache=cache)
         usages.extend([output.usage] if output.usage else [])
     if output.stop_reason == "content_filter":
