@@ -37,7 +37,7 @@ test: setup lint  ## Set up, check style and types, run the tests and every note
 	$(SIMULATED) $(BIN)/pytest $(PARALLEL) $(NBVAL) tests
 
 explore: setup  ## Try ten times as many generated inputs, other ones each time (CI does it every night)
-	$(SIMULATED) $(BIN)/pytest $(PARALLEL) --hypothesis-profile nightly tests
+	$(SIMULATED) $(BIN)/pytest $(PARALLEL) -m 'slow or not slow' --hypothesis-profile nightly tests
 
 check-notebooks: setup  ## Run every notebook anew on simulated tables and compare with its stored output
 	$(SIMULATED) $(BIN)/pytest $(PARALLEL) $(NBVAL)

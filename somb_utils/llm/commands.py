@@ -7,28 +7,33 @@ from typing import Annotated, Any, Literal
 import typer
 
 from somb_utils.errors import SombError, UsageError, printable
+from somb_utils.llm.bank_commands import CONTEXTS_EXAMPLES, ITEMS_EXAMPLE, contexts_, items_
 from somb_utils.llm.console import (
     OUT,
     Batch,
     Connections,
     DryRun,
     Judges,
+    Limit,
     Logs,
     MaxCost,
     Mode,
     Models,
     Prices,
     Retries,
+    Sandbox,
     Tick,
     Timeout,
     Wait,
     finish,
+    limits_in,
     modes,
     need_extra,
+    prepared,
     prices_in,
     show,
 )
-from somb_utils.llm.item_commands import generate_items, run_set
+from somb_utils.llm.predict_command import PREDICT_EXAMPLES, predict
 from somb_utils.llm.servers import serve_local, view
 
 app = typer.Typer(
@@ -46,6 +51,7 @@ app = typer.Typer(
     "`somb llm run -m openai/gpt-4o -m anthropic/claude-haiku-4-5 --full --max-cost 5` · "
     "`somb llm run -m openai-api/local/llama3 --modality clinical` (LOCAL_BASE_URL, LOCAL_API_KEY) · "
     "`somb llm run -m openai/gpt-4o --set core --condition reading --full` (marked by code, without a judge) · "
+    "`somb llm run -m openai/gpt-4o --set core --condition analysis --sample 20 --limit tokens=100000` · "
     "`somb llm run -m offline/demo --sample 5` (no key, no network)"
 )
 def run(
@@ -59,8 +65,14 @@ def run(
         ),
     ] = "open",
     condition: Annotated[
-        str | None, typer.Option(help="`recall` (the question alone) or `reading` (with contexts); not of `open`.")
+        str | None,
+        typer.Option(
+            help="`recall` (the question alone), `reading` (with contexts) or `analysis` (with the tables, Python and "
+            "a shell in a sandbox); not of `open`."
+        ),
     ] = None,
+    sandbox: Sandbox = "docker",
+    limit: Limit = None,
     data: Annotated[
         str, typer.Option(help="Tables that keys are computed from, as elsewhere; not of `open`.")
     ] = "auto",
@@ -101,10 +113,25 @@ def run(
     settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
     known = prices_in(prices)
     if set_ != "open":
+        from somb_utils.llm.run import analysis, item_runs
+        from somb_utils.llm.run.items import select
+
         if difficulty or kind:
             raise UsageError("--difficulty and --kind are of the open questions")
-        selected = (set_, condition, modality, sample, seed, data)
-        run_set(model, selected, repeats, log_dir, settings, known, dry_run, max_cost)
+        selection = select(set_, condition, modality, sample, seed, data)
+        for line in selection.remarks:
+            typer.echo(line, err=True)
+        limits = limits_in(limit, selection.condition)
+        selection = analysis.bounded(selection, limits) if limits else selection
+        said = f"{len(selection.asked)} items ({selection.condition})"
+        if dry_run:
+            plans = item_runs.plan_items(model, selection, repeats, log_dir, known, settings)
+            show(analysis.estimates(plans, limits, known) if limits else plans, said)
+            return
+        make = prepared(selection, sandbox, limits, model, known) if limits else None
+        typer.echo(f"{said} x {len(model)} models, {repeats} time(s)", err=True)
+        outcome = item_runs.run_items(model, selection, log_dir, settings, max_cost, known, repeats, make)
+        finish(outcome, "answers", max_cost, f"somb llm report {log_dir}")
         return
     if condition:
         raise UsageError("--condition is of the items that code marks: --set core, abstain or perturbed")
@@ -274,33 +301,9 @@ def import_(
     typer.echo(f"{len(differing)} weighted scores differ from the judge's own by more than rounding")
 
 
-app.command("items", epilog="Example: `somb llm items --seed 4711 --out private.yaml`")(generate_items)
-
-
-@app.command("contexts", epilog="Examples: `somb llm contexts --check` · `somb llm contexts --data FOLDER`")
-def contexts_(
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail if a text differs from what the tables give.")
-    ] = False,
-    data: Annotated[
-        str | None, typer.Option(help="Folder of the real tables (default: SOMB_DATA, else the cache).")
-    ] = None,
-) -> None:
-    """Render the context files from the open tables, or check that they agree with the tables."""
-    need_extra()
-    from somb_utils.llm.bank import contexts
-
-    load = contexts.open_loader(data)
-    if not check:
-        contexts.write(load)
-        typer.echo(f"{len(contexts.NAMES)} contexts written to {contexts.FOLDER}")
-        return
-    drifts = contexts.check(load, contexts.FOLDER, contexts.TEMPLATES)
-    for drift in drifts:
-        typer.echo(str(drift))
-    if drifts:
-        raise SombError(f"{len(drifts)} differences; `somb llm contexts` renders the texts again")
-    typer.echo(f"{len(contexts.NAMES)} contexts agree with the tables")
+app.command("items", epilog=ITEMS_EXAMPLE)(items_)
+app.command("contexts", epilog=CONTEXTS_EXAMPLES)(contexts_)
+app.command("predict", epilog=PREDICT_EXAMPLES)(predict)
 
 
 def main() -> None:

@@ -8,7 +8,9 @@ import typer
 from somb_utils.errors import SombError, UsageError, printable
 
 if TYPE_CHECKING:
+    from somb_utils.llm.run.analysis import Analysis, Limits
     from somb_utils.llm.run.engine import Outcome
+    from somb_utils.llm.run.items import Selection
     from somb_utils.llm.run.plan import Estimate
 
 OUT = "new, empty, or of an earlier report"
@@ -28,6 +30,16 @@ Prices = Annotated[Path | None, typer.Option(help="YAML file of prices that add 
 Batch = Annotated[bool, typer.Option("--batch", help="Use the provider's batch mode: cheaper, slower.")]
 Tick = Annotated[float, typer.Option(help="Seconds between looks at a batch.")]
 Connections = Annotated[int | None, typer.Option(help="Requests at a time (default: adapts to the provider).")]
+Sandbox = Annotated[
+    str, typer.Option(help="Of `analysis`: `docker`, or `local`: the model's code runs on this machine, as this user.")
+]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of `analysis`, per item, as in `tokens=100000`: `seconds`, `call_seconds`, `memory` (bytes), `tokens`, "
+        "`messages`, `dollars`; may be repeated."
+    ),
+]
 Retries = Annotated[int, typer.Option(help="Retries of a request after a rate limit, overload or broken link.")]
 Wait = Annotated[float, typer.Option(help="Seconds before the first retry; doubles each time.")]
 Timeout = Annotated[int, typer.Option(help="Seconds that one request may take.")]
@@ -57,6 +69,31 @@ def prices_in(prices: Path | None) -> dict[str, Any]:
     from somb_utils.llm.run.cost import load_prices
 
     return load_prices(prices)
+
+
+def limits_in(stated: list[str] | None, condition: str) -> "Limits | None":
+    """Return the limits of an analysis; None in the other conditions, which have none."""
+    if condition == "analysis":
+        from somb_utils.llm.run.analysis import Limits
+
+        return Limits.of(stated or [])
+    if stated:
+        raise UsageError("--limit is of --condition analysis")
+    return None
+
+
+def prepared(
+    selection: "Selection", sandbox: str, limits: "Limits", models: list[str], prices: dict[str, Any]
+) -> "Analysis":
+    """Return items ready to be analysed, after the warning of a sandbox that is none."""
+    from somb_utils.llm.run.analysis import prepare, price_models
+    from somb_utils.llm.run.sandbox import WARNING
+
+    if limits.dollars is not None:
+        price_models(models, prices)
+    if sandbox == "local":
+        typer.echo(WARNING, err=True)
+    return prepare(selection, sandbox, limits)
 
 
 def _dollars(value: float | None) -> str:

@@ -105,8 +105,8 @@ def test_a_reply_without_an_answer_is_invalid_and_not_asked_again(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--set", "core", "--full"], "--set core needs --condition recall or reading"),
-        (["--set", "core", "--full", "--condition", "analysis"], "needs --condition recall or reading, not analysis"),
+        (["--set", "core", "--full"], "--set core needs --condition recall, reading or analysis"),
+        (["--set", "core", "--full", "--condition", "memory"], "recall, reading or analysis, not memory"),
         (["--set", "perturbed", "--full", "--condition", "recall"], "needs --condition reading, not recall"),
         (
             ["--set", "none.yaml", "--full", "--condition", "recall"],

@@ -1,8 +1,8 @@
 """Runs of items that code marks: planned, asked and resumed as those of the open questions are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from somb_utils.errors import UsageError
 from somb_utils.llm.core.prompts import SYSTEM, item_prompt
@@ -13,6 +13,9 @@ from somb_utils.llm.run.missing import Ended, Key, missing
 from somb_utils.llm.run.models import Settings, open_models
 from somb_utils.llm.run.prompts import in_words
 from somb_utils.llm.run.providers import token_limit
+
+if TYPE_CHECKING:
+    from inspect_ai import Task
 
 
 def _wanted(model: str, selection: Selection, repeats: int, settings: Settings) -> dict[Key, tuple[Asked, int]]:
@@ -58,6 +61,7 @@ def run_items(
     max_cost: float | None = None,
     prices: dict[str, Any] | None = None,
     repeats: int = 1,
+    make: "Callable[..., Task] | None" = None,
 ) -> engine.Outcome:
     """Put items to models and mark the answers; what was answered in the same folder is not asked again.
 
@@ -71,6 +75,8 @@ def run_items(
         As `select` gives it.
     log_dir, settings, max_cost, prices, repeats
         As for `run_answers`.
+    make
+        Makes the task of selection, samples and model: an `Analysis`, for the condition ``analysis``.
 
     Returns
     -------
@@ -92,6 +98,6 @@ def run_items(
         asked = _wanted(str(model), selection, repeats, settings)
         samples = [item_sample(item, selection.condition, number) for item, number in missing(asked, ended)]
         wanted += list(asked)
-        tasks += [item_task(selection, samples, model)] if samples else []
+        tasks += [(make or item_task)(selection, samples, model)] if samples else []
     engine.evaluate(tasks, log_dir, settings)
     return engine.outcome(log_dir, wanted, _ended(log_dir), budget)

@@ -27,7 +27,7 @@ from somb_utils.llm.run.evaluation import digest
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
 
 SETS = ("core", "abstain", "perturbed")
-CONDITIONS = ("recall", "reading")
+CONDITIONS = ("recall", "reading", "analysis")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ def select(
         ``core``; ``abstain``, with the false premises; ``perturbed``, items with a changed figure in their contexts;
         or a file that ``somb llm items`` wrote.
     condition
-        ``recall`` (the question alone) or ``reading`` (with the contexts; of ``perturbed`` the only one).
+        ``recall`` (the question alone), ``reading`` (with the contexts; of ``perturbed`` the only one), or ``analysis``
+        (with the tables).
     modality
         Modalities to keep; all by default.
     sample, seed
@@ -123,7 +124,7 @@ def select(
     """
     condition = condition or ("reading" if name == "perturbed" else None)
     if condition not in CONDITIONS or (name == "perturbed" and condition != "reading"):
-        known = "reading" if name == "perturbed" else " or ".join(CONDITIONS)
+        known = "reading" if name == "perturbed" else "recall, reading or analysis"
         raise UsageError(f"--set {name} needs --condition {known}" + (f", not {condition}" if condition else ""))
     modalities = checked("modality", modality, MODALITIES)
     items = _items(name)
@@ -216,6 +217,8 @@ def item_task(selection: Selection, samples: list[Sample], model: Model | None =
 
 def _selected(name: str, condition: str, modality: str | list[str] | None, sample: int | None, seed: int) -> Task:
     listed = modality.split(",") if isinstance(modality, str) else modality
+    if condition == "analysis":
+        raise PrerequisiteError("The condition analysis has a task of its own: somb_utils/spaceomics_analysis")
     try:
         selection = select(name, condition, listed, sample, seed)
     except SombError as error:  # inspect's command shows this one without a traceback

@@ -29,6 +29,9 @@ def _level(text: str, salt: str, centre: float) -> int:
 
 def _answer(model: str, prompt: str) -> str:
     """Return lines of the contexts in the prompt, how many depending on the model's name; for an item, an answer."""
+    if asked := re.search(r"Classes: ([^\n]+)\n.*\nReply with (\d+) lines", prompt, re.DOTALL):  # a fold to predict
+        n = len(asked[1].split(", "))
+        return "\n".join(f"{row}: {', '.join([str(1 / n)] * n)}" for row in range(1, int(asked[2]) + 1))
     lines = [line for line in prompt.splitlines() if re.search(r"\d", line)][: 4 + len(model) % 5]
     said = f"Offline demonstration by {model}, not a real answer. From the contexts:\n" + "\n".join(lines)
     drawn = ("A", "increase", UNDETERMINED, "2", "C002")[_level(prompt, model, 3) - 1]

@@ -31,9 +31,11 @@ from somb_utils.llm.judge.criteria import criteria_levels, problem, remarks
 from somb_utils.llm.judge.prompts import again_prompt, judge_prompts, neutralised
 from somb_utils.llm.judge.verdicts import PARTS, read_reply, reply_model, weighted_score
 from somb_utils.llm.run import (
+    analysis,  # noqa: F401  (registers its task and sandbox)
     cost,
     items,  # noqa: F401  (registers its tasks)
     offline,  # noqa: F401  (registers the offline model)
+    predict,  # noqa: F401  (registers its task)
 )
 from somb_utils.llm.run.answering import answer, named_failures
 from somb_utils.llm.run.prompts import SYSTEM, answer_digests, judge_digests, question_prompt
