@@ -26,13 +26,12 @@ from somb_utils.llm.console import (
     Timeout,
     Wait,
     finish,
-    limits_in,
     modes,
     need_extra,
-    prepared,
     prices_in,
     show,
 )
+from somb_utils.llm.item_commands import run_set
 from somb_utils.llm.predict_command import PREDICT_EXAMPLES, predict
 from somb_utils.llm.servers import serve_local, view
 
@@ -113,25 +112,10 @@ def run(
     settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
     known = prices_in(prices)
     if set_ != "open":
-        from somb_utils.llm.run import analysis, item_runs
-        from somb_utils.llm.run.items import select
-
         if difficulty or kind:
             raise UsageError("--difficulty and --kind are of the open questions")
-        selection = select(set_, condition, modality, sample, seed, data)
-        for line in selection.remarks:
-            typer.echo(line, err=True)
-        limits = limits_in(limit, selection.condition)
-        selection = analysis.bounded(selection, limits) if limits else selection
-        said = f"{len(selection.asked)} items ({selection.condition})"
-        if dry_run:
-            plans = item_runs.plan_items(model, selection, repeats, log_dir, known, settings)
-            show(analysis.estimates(plans, limits, known) if limits else plans, said)
-            return
-        make = prepared(selection, sandbox, limits, model, known) if limits else None
-        typer.echo(f"{said} x {len(model)} models, {repeats} time(s)", err=True)
-        outcome = item_runs.run_items(model, selection, log_dir, settings, max_cost, known, repeats, make)
-        finish(outcome, "answers", max_cost, f"somb llm report {log_dir}")
+        selected = (set_, condition, modality, sample, seed, data)
+        run_set(model, selected, repeats, log_dir, settings, known, dry_run, max_cost, sandbox, limit)
         return
     if condition:
         raise UsageError("--condition is of the items that code marks: --set core, abstain or perturbed")
