@@ -18,7 +18,7 @@ from somb_utils.llm.report import accuracy, core
 from somb_utils.llm.report.stored import FOLDER, levels
 from somb_utils.llm.run import local
 from somb_utils.llm.run.item_runs import run_items
-from somb_utils.llm.run.items import CONDITIONS, select
+from somb_utils.llm.run.items import select
 from somb_utils.llm.run.marked_logs import load_marks
 from somb_utils.llm.run.models import Settings
 from somb_utils.paths import replacing
@@ -53,7 +53,9 @@ def store(marks: pd.DataFrame, served: local.Served, folder: Path) -> list[Path]
     return [folder / f"{local.NAME}.{suffix}" for suffix in files]
 
 
-def measure(log_dir: Path, sample: int | None = None, conditions: tuple[str, ...] = CONDITIONS) -> local.Served:
+def measure(
+    log_dir: Path, sample: int | None = None, conditions: tuple[str, ...] = ("recall", "reading")
+) -> local.Served:
     """Serve the model and put items to it, into logs; return what was served."""
     with local.serving() as served:
         os.environ |= {"LOCAL_BASE_URL": served.address, "LOCAL_API_KEY": "none"}

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import settings
 
 from somb_utils.errors import UsageError
 from somb_utils.llm.report import stored
@@ -62,7 +61,7 @@ def test_the_stored_result_is_shown_as_what_it_is(monkeypatch: pytest.MonkeyPatc
     assert "No judge" in text and local.NAME in text and "| recall | all | 2 % (1 to 5) | 189 |" in text
 
 
-@pytest.mark.skipif(settings.default.max_examples <= 100, reason="slow: make explore runs it every night")
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("condition", "sample"), [("recall", None), ("reading", 20)])
 def test_the_model_reproduces_its_stored_accuracy(
