@@ -114,6 +114,8 @@ class Check(Operation):
 
     Parameters
     ----------
+    op, table, other, where, other_where, given, column, other_column, match, on, other_on, id, method
+        As in `Operation`.
     value
         What the operation must give: exactly, or rounded to four significant digits if it is a decimal number.
     """

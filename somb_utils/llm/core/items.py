@@ -193,6 +193,17 @@ def schema() -> str:
 
 
 def items_digest(items: Iterable[Item]) -> str:
-    """Return a short fingerprint of items."""
+    """Return a short fingerprint of items.
+
+    Parameters
+    ----------
+    items
+        In any order.
+
+    Returns
+    -------
+    str
+        Eight hexadecimal digits, which change with any field of any item.
+    """
     text = json.dumps([item.model_dump(mode="json") for item in sorted(items, key=lambda item: item.id)])
     return hashlib.sha256(text.encode()).hexdigest()[:8]
