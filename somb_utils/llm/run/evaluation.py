@@ -165,8 +165,8 @@ def evaluation(answers: list[dict[str, Any]], judgements: list[dict[str, Any]]) 
                 frame[name] = pd.to_numeric(frame[name])
     for name in FLAGS:
         j[name] = j[name].astype("boolean")
-    for frame, columns in ((a, ["settings", "digests"]), (j, ["digests"])):
-        frame[columns] = frame[columns].fillna("").astype(str)
+    for frame, columns in ((a, ["settings", "digests"]), (j, ["digests", "findings"])):
+        frame[columns] = frame[columns].astype(object).fillna("").astype(str)
     a = latest(a, KEY, {"ok", "truncated", "refused"})
     if len(a) and len(j):
         current = a.set_index(KEY)["answer"].map(digest)
