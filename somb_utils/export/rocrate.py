@@ -1,9 +1,9 @@
 """RO-Crate of a run folder: what its files are, with their hashes, for archives such as Zenodo and WorkflowHub."""
 
-import hashlib
 from pathlib import Path
 
 from somb_utils._extras import missing_extra
+from somb_utils.paths import sha256_of
 from somb_utils.runs.folder import load_run
 
 try:
@@ -28,8 +28,8 @@ def write(folder: Path) -> Path:
     models = ", ".join(dict.fromkeys(entry["model"] for entry in provenance["models"]))
     crate.description = f"Tasks: {tasks}. Models: {models}."
     for name, (text, form) in _FILES.items():
-        content = (folder / name).read_bytes()
-        facts = {"contentSize": str(len(content)), "sha256": hashlib.sha256(content).hexdigest()}
-        crate.add_file(folder / name, name, properties={"name": text, "encodingFormat": form, **facts})
+        file = folder / name
+        facts = {"contentSize": str(file.stat().st_size), "sha256": sha256_of(file)}
+        crate.add_file(file, name, properties={"name": text, "encodingFormat": form, **facts})
     crate.metadata.write(folder)
     return folder / "ro-crate-metadata.json"

@@ -1,6 +1,5 @@
 """A run's folder: results, predictions and provenance, which change together; what may be added to it."""
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from filelock import FileLock
 
 from somb_utils._seeds import SEED
 from somb_utils.errors import SombError, UsageError
-from somb_utils.paths import replacing, try_writing
+from somb_utils.paths import replacing, sha256_of, try_writing
 from somb_utils.runs.record import FORMAT, KEY, PREDICTION_COLUMNS, RESULT_COLUMNS
 from somb_utils.runs.results import RunResult
 from somb_utils.tasks.task_data import TaskData
@@ -130,7 +129,7 @@ def _write(run: RunResult, folder: Path) -> None:
     for name, frame in zip(_TABLES, (run.results, run.predictions), strict=True):
         with replacing(pending / name) as temporary:
             frame.to_parquet(temporary, index=False, compression="zstd")
-        hashes[name] = _hash(pending / name)
+        hashes[name] = sha256_of(pending / name)
     with replacing(pending / _PROVENANCE) as temporary:
         text = json.dumps({**run.provenance, "files": hashes}, indent=2)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -177,7 +176,7 @@ def load_run(folder: str | Path) -> RunResult:
         results, predictions = (pd.read_parquet(folder / name) for name in _TABLES)
         run = _with_seeds(RunResult(results, predictions, _current(stored)))
         for name, sha256 in run.provenance.pop("files", {}).items():
-            if _hash(folder / name) != sha256:
+            if sha256_of(folder / name) != sha256:
                 raise ValueError(f"{name} was changed after the run wrote it")
         _check_provenance(run)
         return run
@@ -202,10 +201,6 @@ def _with_seeds(run: RunResult) -> RunResult:
     results = run.results.assign(seed=seeds(run.results))[RESULT_COLUMNS]
     predictions = run.predictions.assign(seed=seeds(run.predictions), y_proba=None)[PREDICTION_COLUMNS]
     return RunResult(results, predictions, run.provenance)
-
-
-def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _current(stored: dict[str, Any]) -> dict[str, Any]:

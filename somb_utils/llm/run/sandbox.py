@@ -1,7 +1,6 @@
 """Where a model's code runs: beside copies of the tables, in a container or, only if asked for, on this machine."""
 
 import atexit
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import override
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.paths import DATA
+from somb_utils.paths import DATA, sha256_of
 from somb_utils.tables.registry import registry, table_info, verify_file
 from somb_utils.tables.sources import FolderSource, Source
 
@@ -44,7 +43,7 @@ class Staged(BaseModel):
         return sorted(
             name
             for name in present | hashes.keys()
-            if not (folder / name).is_file() or _digest(folder / name) != hashes.get(name)
+            if not (folder / name).is_file() or sha256_of(folder / name) != hashes.get(name)
         )
 
 
@@ -55,11 +54,6 @@ class LocalSettings(BaseModel):
 
     staged: Staged
     memory: int
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _readme(names: list[str]) -> str:
@@ -92,7 +86,7 @@ def stage(source: Source) -> Staged:
     folder.chmod(0o755)  # the user of a container is another one
     for path in folder.iterdir():
         path.chmod(0o444)
-    return Staged(folder=folder, hashes=tuple((path.name, _digest(path)) for path in sorted(folder.iterdir())))
+    return Staged(folder=folder, hashes=tuple((path.name, sha256_of(path)) for path in sorted(folder.iterdir())))
 
 
 @sandboxenv(name="spaceomics_local")
