@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from somb_utils.errors import SombError
 from somb_utils.llm.bank.checks import Operation, Value
@@ -28,6 +29,11 @@ class Key:
 
     value: float | str | tuple[str, ...] | None
     text: str
+
+    @classmethod
+    def stored(cls, value: Any, text: str) -> "Key":
+        """Return a key from a log, where names are a list."""
+        return cls(tuple(value) if isinstance(value, list) else value, text)
 
 
 def key_text(item: Item, value: float) -> str:

@@ -14,9 +14,9 @@ import pandas as pd
 from scipy import stats
 
 from somb_utils.llm.report.panel import FEWEST, Floats, interval, resample_weights
+from somb_utils.llm.run.marks import COUNTED
 from somb_utils.stats.reliability import wilson_interval
 
-COUNTED = ("answered", "declined", "invalid", "limit")  # the statuses of answers that means are over
 CELL = ["set", "condition"]
 FEWEST_MODELS = 5  # that a discrimination needs
 

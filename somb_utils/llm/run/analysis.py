@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from inspect_ai import Task, task
-from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.agent import AgentState, as_solver, react
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.event import Event, SampleLimitEvent, ToolEvent
@@ -18,11 +17,12 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver, use_tools
 from inspect_ai.tool import Tool, bash, python
 from inspect_ai.util import SandboxEnvironmentSpec
 
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import UsageError
 from somb_utils.llm.core.marking import stated
 from somb_utils.llm.core.prompts import SYSTEM
 from somb_utils.llm.run import cost
 from somb_utils.llm.run.answering import named_failures
+from somb_utils.llm.run.arguments import listed, shown_by_inspect
 from somb_utils.llm.run.evaluation import digest
 from somb_utils.llm.run.items import Selection, item_sample, log_metadata, marked, select
 from somb_utils.llm.run.plan import Estimate
@@ -269,10 +269,7 @@ def spaceomics_analysis(
     ``inspect eval somb_utils/spaceomics_analysis --model PROVIDER/MODEL``, with ``-T sandbox=local -T sample=10``;
     another agent or solver by ``--solver``, limits by ``-T limits=tokens=100000,seconds=300``.
     """
-    try:
-        listed = modality.split(",") if isinstance(modality, str) else modality
-        asked = limits.split(",") if isinstance(limits, str) else limits or []
-        ready = prepare(select(set, "analysis", listed, sample, seed), sandbox, Limits.of(asked))
-    except SombError as error:  # inspect's command shows this one without a traceback
-        raise PrerequisiteError(str(error)) from None
+    with shown_by_inspect():
+        selection = select(set, "analysis", listed(modality), sample, seed)
+        ready = prepare(selection, sandbox, Limits.of(listed(limits) or []))
     return ready(ready.selection, [item_sample(asked, "analysis") for asked in ready.selection.asked])

@@ -5,16 +5,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from inspect_ai import Task, task
-from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig, Model
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState
 
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import UsageError
 from somb_utils.llm.bank.questions import checked, load_context, read_entries, stratified
 from somb_utils.llm.bank.schema import MODALITIES
 from somb_utils.llm.core.items import Item, items_digest, load_items
@@ -23,11 +22,12 @@ from somb_utils.llm.core.marking import mark
 from somb_utils.llm.core.probes import perturbed
 from somb_utils.llm.core.prompts import SYSTEM, Condition, item_prompt
 from somb_utils.llm.run.answering import answer
+from somb_utils.llm.run.arguments import listed, shown_by_inspect
 from somb_utils.llm.run.evaluation import digest
 from somb_utils.tables.sources import Source, SourceLike, resolve_source
 
 SETS = ("core", "abstain", "perturbed")
-CONDITIONS = ("recall", "reading", "analysis")
+CONDITIONS = get_args(Condition)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def select(
         If real tables do not give a key.
     """
     condition = condition or ("reading" if name == "perturbed" else None)
-    if condition not in CONDITIONS or (name == "perturbed" and condition != "reading"):
+    if condition is None or condition not in CONDITIONS or (name == "perturbed" and condition != "reading"):
         known = "reading" if name == "perturbed" else "recall, reading or analysis"
         raise UsageError(f"--set {name} needs --condition {known}" + (f", not {condition}" if condition else ""))
     modalities = checked("modality", modality, MODALITIES)
@@ -188,8 +188,7 @@ def marked() -> Scorer:
     """Mark the answer against the key; no judge is asked."""
 
     async def score(state: TaskState, target: Target) -> Score:
-        item, value = Item.model_validate(state.metadata["item"]), state.metadata["key"]
-        key = Key(tuple(value) if isinstance(value, list) else value, target.text)
+        item, key = Item.model_validate(state.metadata["item"]), Key.stored(state.metadata["key"], target.text)
         result = mark(item, key, state.output.completion)
         counted = {
             "correct": float(result.correct),
@@ -216,13 +215,10 @@ def item_task(selection: Selection, samples: list[Sample], model: Model | None =
 
 
 def _selected(name: str, condition: str, modality: str | list[str] | None, sample: int | None, seed: int) -> Task:
-    listed = modality.split(",") if isinstance(modality, str) else modality
-    if condition == "analysis":
-        raise PrerequisiteError("The condition analysis has a task of its own: somb_utils/spaceomics_analysis")
-    try:
-        selection = select(name, condition, listed, sample, seed)
-    except SombError as error:  # inspect's command shows this one without a traceback
-        raise PrerequisiteError(str(error)) from None
+    with shown_by_inspect():
+        if condition == "analysis":
+            raise UsageError("The condition analysis has a task of its own: somb_utils/spaceomics_analysis")
+        selection = select(name, condition, listed(modality), sample, seed)
     return item_task(selection, [item_sample(asked, selection.condition) for asked in selection.asked])
 
 

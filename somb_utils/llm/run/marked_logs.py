@@ -13,13 +13,12 @@ from somb_utils.llm.core.keys import Key
 from somb_utils.llm.core.marking import mark
 from somb_utils.llm.run import cost, logs
 from somb_utils.llm.run.evaluation import latest
-from somb_utils.llm.run.marks import MARKS
+from somb_utils.llm.run.marks import COUNTED, MARKS
 from somb_utils.llm.run.prompts import in_words
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
 
-COUNTED = ("answered", "declined", "invalid", "limit")  # how an answer that counts ended
 KEY = ["model", "set", "condition", "item_id", "epoch"]
 
 
@@ -33,8 +32,7 @@ def _constant(item: Item, key: Key) -> str:
 def _row(sample: "EvalSample", model: str, prices: dict[str, Any], source: str) -> dict[str, Any]:
     about = sample.metadata
     item = Item.model_validate(about["item"])
-    value = about["key"]
-    key = Key(tuple(value) if isinstance(value, list) else value, str(sample.target))
+    key = Key.stored(about["key"], str(sample.target))
     ended, reason = logs.answer_status(sample)
     result = mark(item, key, sample.output.completion)
     limits = [(score.metadata or {}).get("limit") for score in (sample.scores or {}).values()]

@@ -7,6 +7,7 @@ MARKS = [
     "status", "reason", "correct", "given", "key", "answer", "input_tokens", "output_tokens", "cost", "seconds",
     "settings", "digests", "tables", "simulated", "completed_at", "source",
 ]  # fmt: skip
+COUNTED = ("answered", "declined", "invalid", "limit")  # the statuses of answers that means are over
 KINDS_OF_DATA = {"open": "the published tables", "simulated": "SIMULATED tables", "custom": "a user's own tables"}
 
 

@@ -4,14 +4,13 @@ from typing import Any, cast
 
 import numpy as np
 from inspect_ai import Task, task
-from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig, Model
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from somb_utils.errors import SombError
 from somb_utils.llm.run.answering import answer
+from somb_utils.llm.run.arguments import shown_by_inspect
 from somb_utils.llm.run.rows_as_text import INSTRUCTIONS, FoldText, fold_text, need_small, read_probabilities
 from somb_utils.tables.sources import SourceLike
 from somb_utils.tasks.definitions import Protocol
@@ -96,10 +95,8 @@ def prediction_task(data: TaskData, samples: list[Sample], model: Model | None =
 @task
 def spaceomics_predict(task: str, protocol: str = "rigorous", data: str = "auto") -> Task:
     """A small task of SpaceOmicsBench, its test rows predicted from training rows as text: ``-T task=A2``."""
-    try:
+    with shown_by_inspect():
         loaded = load_small(task, cast(Protocol, protocol), data)
-    except SombError as error:  # inspect's command shows this one without a traceback
-        raise PrerequisiteError(str(error)) from None
     return prediction_task(
         loaded, [fold_sample(loaded, number, text) for number, text in enumerate(fold_texts(loaded))]
     )

@@ -1,11 +1,10 @@
 """The inspect tasks: questions answered (``spaceomics``) and answers judged, with solver and scorer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from inspect_ai import Task, task
-from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import (
     CachePolicy,
@@ -38,6 +37,7 @@ from somb_utils.llm.run import (
     predict,  # noqa: F401  (registers its task)
 )
 from somb_utils.llm.run.answering import answer, named_failures
+from somb_utils.llm.run.arguments import listed, shown_by_inspect
 from somb_utils.llm.run.prompts import SYSTEM, answer_digests, judge_digests, question_prompt
 from somb_utils.llm.run.providers import JUDGE_TOKENS, token_limit
 from somb_utils.llm.run.redaction import redact, redacting
@@ -179,10 +179,6 @@ def _score(replies: dict[str, Any], about: dict[str, Any], question: Question) -
     return Score(value=value, explanation=verdict["justification"], metadata={**about, **verdict})
 
 
-def _listed(value: str | Sequence[str] | None) -> list[str] | None:
-    return value.split(",") if isinstance(value, str) else list(value) if value else None
-
-
 @task
 def spaceomics(
     modality: str | list[str] | None = None,
@@ -199,12 +195,10 @@ def spaceomics(
     and the number of questions by ``-T modality=clinical,spatial -T sample=10``; ``-T mode=per_dimension`` and
     ``-T mode=criteria`` are the other modes of judging.
     """
-    if mode not in PARTS:
-        raise PrerequisiteError(f"Unknown mode: {mode}. Choose from {', '.join(PARTS)}")
-    try:
-        questions = load_bank(_listed(modality), _listed(difficulty), _listed(kind), sample, seed)
-    except UsageError as error:  # inspect's command shows this one without a traceback
-        raise PrerequisiteError(str(error)) from None
+    with shown_by_inspect():
+        if mode not in PARTS:
+            raise UsageError(f"Unknown mode: {mode}. Choose from {', '.join(PARTS)}")
+        questions = load_bank(listed(modality), listed(difficulty), listed(kind), sample, seed)
     return Task(
         dataset=MemoryDataset([question_sample(question) for question in questions], name="SpaceOmicsBench"),
         solver=answer(),
