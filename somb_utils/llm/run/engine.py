@@ -3,9 +3,10 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from inspect_ai import Task
 
 _NOT_ASKED = "budget of $"
+Request = tuple[Mapping[Key, Any], Callable[[list[Any]], "Task"]]  # what is wanted, and how the task of some is made
 
 
 @dataclass
@@ -155,6 +157,20 @@ def budget_for(models: Sequence[str], prices: dict[str, Any] | None, limit: floa
     return budget
 
 
+def ask(
+    requests: "Sequence[Request]",
+    ended_in: Callable[[Path], Ended],
+    log_dir: Path,
+    settings: Settings,
+    budget: cost.Budget,
+) -> Outcome:
+    """Ask for whatever the folder's logs lack of what is wanted, and count how all of it ended."""
+    ended = ended_in(log_dir)
+    lacking = [(missing(wanted, ended), make) for wanted, make in requests]
+    evaluate([make(asked) for asked, make in lacking if asked], log_dir, settings)
+    return outcome(log_dir, [key for wanted, _ in requests for key in wanted], ended_in(log_dir), budget)
+
+
 def run_answers(
     models: Sequence[str],
     filters: dict[str, Any],
@@ -198,20 +214,17 @@ def run_answers(
     SombError
         If a log cannot be written, or the run was interrupted.
     """
-    from somb_utils.llm.run.tasks import answering, question_sample
+    from somb_utils.llm.run.tasks import answering
 
     if repeats < 1:
         raise UsageError(f"--repeats: give at least 1, not {repeats}")
     budget = budget_for(models, prices, max_cost, settings.batch)
-    questions, ended = load_bank(**filters), answers_in(log_dir)
-    tasks, wanted = [], []
-    for model in open_models(models, settings):
-        asked = wanted_answers(str(model), questions, repeats, settings)
-        samples = [question_sample(question, number) for question, number in missing(asked, ended)]
-        wanted += list(asked)
-        tasks += [answering(samples, model)] if samples else []
-    evaluate(tasks, log_dir, settings)
-    return outcome(log_dir, wanted, answers_in(log_dir), budget)
+    questions = load_bank(**filters)
+    requests: list[Request] = [
+        (wanted_answers(str(model), questions, repeats, settings), partial(answering, model=model))
+        for model in open_models(models, settings)
+    ]
+    return ask(requests, answers_in, log_dir, settings, budget)
 
 
 def judged_answers(paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -299,12 +312,9 @@ def run_judges(
 
     budget = budget_for(judges, prices, max_cost, settings.batch)
     scope = hashlib.sha256(str(log_dir.resolve()).encode()).hexdigest()[:12]
-    ended, tasks, wanted = verdicts_in(log_dir), [], []
-    for judge in open_models(judges, replace(settings, temperature=0.0), JUDGE_TOKENS):
-        for mode in modes:
-            asked = wanted_verdicts(str(judge), answers, mode)
-            rows = missing(asked, ended)
-            wanted += list(asked)
-            tasks += [judging(rows, judge, mode, scope)] if rows else []
-    evaluate(tasks, log_dir, settings)
-    return outcome(log_dir, wanted, verdicts_in(log_dir), budget)
+    requests: list[Request] = [
+        (wanted_verdicts(str(judge), answers, mode), partial(judging, model=judge, mode=mode, scope=scope))
+        for judge in open_models(judges, replace(settings, temperature=0.0), JUDGE_TOKENS)
+        for mode in modes
+    ]
+    return ask(requests, verdicts_in, log_dir, settings, budget)

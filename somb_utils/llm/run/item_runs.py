@@ -1,6 +1,7 @@
 """Runs of items that code marks: planned, asked and resumed as those of the open questions are."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from somb_utils.llm.run.providers import token_limit
 
 if TYPE_CHECKING:
     from inspect_ai import Task
+    from inspect_ai.model import Model
 
 
 def _wanted(model: str, selection: Selection, repeats: int, settings: Settings) -> dict[Key, tuple[Asked, int]]:
@@ -93,11 +95,13 @@ def run_items(
     if repeats < 1:
         raise UsageError(f"--repeats: give at least 1, not {repeats}")
     budget = engine.budget_for(models, prices, max_cost, settings.batch)
-    ended, tasks, wanted = _ended(log_dir), [], []
-    for model in open_models(models, settings):
-        asked = _wanted(str(model), selection, repeats, settings)
-        samples = [item_sample(item, selection.condition, number) for item, number in missing(asked, ended)]
-        wanted += list(asked)
-        tasks += [(make or item_task)(selection, samples, model)] if samples else []
-    engine.evaluate(tasks, log_dir, settings)
-    return engine.outcome(log_dir, wanted, _ended(log_dir), budget)
+
+    def of_items(asked: list[tuple[Asked, int]], model: "Model") -> "Task":
+        samples = [item_sample(item, selection.condition, number) for item, number in asked]
+        return (make or item_task)(selection, samples, model)
+
+    requests: list[engine.Request] = [
+        (_wanted(str(model), selection, repeats, settings), partial(of_items, model=model))
+        for model in open_models(models, settings)
+    ]
+    return engine.ask(requests, _ended, log_dir, settings, budget)

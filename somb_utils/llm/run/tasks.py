@@ -209,11 +209,11 @@ def spaceomics(
     )
 
 
-def answering(samples: list[Sample], model: Model) -> Task:
-    """Return the task that puts questions to a model; its answers are judged later."""
+def answering(asked: Iterable[tuple[Question, int]], model: Model) -> Task:
+    """Return the task that puts questions, with numbers of the repeat, to a model; its answers are judged later."""
     return Task(
         name="answering",
-        dataset=MemoryDataset(samples, name="SpaceOmicsBench"),
+        dataset=MemoryDataset([question_sample(*each) for each in asked], name="SpaceOmicsBench"),
         solver=answer(),
         model=model,
         version=2,
