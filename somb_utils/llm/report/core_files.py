@@ -1,11 +1,9 @@
 """The report of marked items as files: Markdown, one page that needs no other host, CSV and Parquet."""
 
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from somb_utils._escape import spreadsheet
 from somb_utils.llm.report import core, core_figures
 from somb_utils.llm.report.figures import mark_simulated
 from somb_utils.llm.report.files import cell, markdown_table
@@ -67,11 +65,6 @@ def write_core_report(
     pages = {"core.md": markdown(summary, marks), "core.html": html(summary, marks)}
     tables = {f"tables/core_{name}.csv": table for name, table in summary.tables.items() if len(table)}
     folder = ReportFolder(out, [*pages, "marks.csv", "marks.parquet", *tables])
-    for name, text in pages.items():
-        folder.write(name, partial(Path.write_text, data=text, encoding="utf-8"))
-    folder.write("marks.csv", partial(spreadsheet(marks).to_csv, index=False))
-    folder.write("marks.parquet", partial(marks.to_parquet, index=False))
-    for name, table in tables.items():
-        folder.write(name, partial(spreadsheet(table).to_csv, index=False))
+    folder.write_all(pages, {"marks": marks}, tables)
     folder.remove({f"tables/core_{name}.csv" for name in core.TITLES} - tables.keys())
     return folder.written

@@ -1,11 +1,9 @@
 """The report as files: Markdown, one interactive HTML page that needs no other host, CSV and Parquet."""
 
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from somb_utils._escape import spreadsheet
 from somb_utils.llm.report.folder import ReportFolder
 from somb_utils.llm.report.html import html
 from somb_utils.llm.report.summary import Summary, summarise
@@ -41,17 +39,15 @@ def markdown(summary: Summary, evaluation: Evaluation) -> str:
 TABLES = [f"{name}.{suffix}" for name in ("answers", "judgements") for suffix in ("csv", "parquet")]
 
 
-def _write_evaluation(evaluation: Evaluation, folder: ReportFolder) -> None:
-    for name, frame in (("answers", evaluation.answers), ("judgements", evaluation.judgements)):
-        folder.write(f"{name}.csv", partial(spreadsheet(frame).to_csv, index=False))
-        folder.write(f"{name}.parquet", partial(frame.to_parquet, index=False))
-
-
 def write_tables(evaluation: Evaluation, out: Path) -> list[Path]:
     """Write answers and judgements as CSV and Parquet into a report's folder; return the files."""
     folder = ReportFolder(out, TABLES)
-    _write_evaluation(evaluation, folder)
+    folder.write_all({}, _frames(evaluation), {})
     return folder.written
+
+
+def _frames(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
+    return {"answers": evaluation.answers, "judgements": evaluation.judgements}
 
 
 def write_report(
@@ -88,10 +84,6 @@ def write_report(
     pages = {"report.md": markdown(summary, evaluation), "report.html": html(summary, evaluation)}
     tables = {f"tables/{name}.csv": table for name, table in summary.tables.items()}
     folder = ReportFolder(out, [*pages, *TABLES, *tables])
-    for name, text in pages.items():
-        folder.write(name, partial(Path.write_text, data=text, encoding="utf-8"))
-    _write_evaluation(evaluation, folder)
-    for name, table in tables.items():
-        folder.write(name, partial(spreadsheet(table).to_csv, index=False))
+    folder.write_all(pages, _frames(evaluation), tables)
     folder.remove({f"tables/{name}.csv" for name in (*TITLES, "criteria")} - tables.keys())
     return folder.written
