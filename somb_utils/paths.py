@@ -20,6 +20,11 @@ CHECKOUT = _PACKAGE.parent  # where pages and notebooks are, unless the package 
 DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else CHECKOUT / "data"
 
 
+def benchmark_version() -> str:
+    """Return the version of what results depend on: tasks, metrics, questions."""
+    return (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip()
+
+
 def cache_dir() -> Path:
     """Return the user cache folder (``SOMB_CACHE`` overrides the platform's default), absolute."""
     return absolute(os.environ.get("SOMB_CACHE") or platformdirs.user_cache_dir("spaceomicsbench"))
