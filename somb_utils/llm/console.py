@@ -8,9 +8,7 @@ import typer
 from somb_utils.errors import SombError, UsageError, printable
 
 if TYPE_CHECKING:
-    from somb_utils.llm.run.analysis import Analysis, Limits
     from somb_utils.llm.run.engine import Outcome
-    from somb_utils.llm.run.items import Selection
     from somb_utils.llm.run.plan import Estimate
 
 OUT = "new, empty, or of an earlier report"
@@ -69,31 +67,6 @@ def prices_in(prices: Path | None) -> dict[str, Any]:
     from somb_utils.llm.run.cost import load_prices
 
     return load_prices(prices)
-
-
-def limits_in(stated: list[str] | None, condition: str) -> "Limits | None":
-    """Return the limits of an analysis; None in the other conditions, which have none."""
-    if condition == "analysis":
-        from somb_utils.llm.run.analysis import Limits
-
-        return Limits.of(stated or [])
-    if stated:
-        raise UsageError("--limit is of --condition analysis")
-    return None
-
-
-def prepared(
-    selection: "Selection", sandbox: str, limits: "Limits", models: list[str], prices: dict[str, Any]
-) -> "Analysis":
-    """Return items ready to be analysed, after the warning of a sandbox that is none."""
-    from somb_utils.llm.run.analysis import prepare, price_models
-    from somb_utils.llm.run.sandbox import WARNING
-
-    if limits.dollars is not None:
-        price_models(models, prices)
-    if sandbox == "local":
-        typer.echo(WARNING, err=True)
-    return prepare(selection, sandbox, limits)
 
 
 def _dollars(value: float | None) -> str:
