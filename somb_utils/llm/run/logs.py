@@ -162,7 +162,8 @@ def _rows(log: "EvalLog", prices: dict[str, Any], source: str) -> tuple[list[dic
             continue
         if "answer_model" in sample.metadata:
             about = _about(sample, sample.metadata["answer_model"], sample.metadata["answer_epoch"])
-            mode = metadata.get("mode", "combined")
+            # Earlier logs state per_dimension in place of a mode.
+            mode = metadata.get("mode") or ("per_dimension" if metadata.get("per_dimension") else "combined")
             judgements.append(_judgement_row(sample, about, log.eval.model, mode, prices, source) | judged)
             continue
         row = _answer_row(sample, log.eval.model, prices, source) | asked
