@@ -37,7 +37,7 @@ test: setup lint  ## Set up, check style and types, run the tests and every note
 	$(SIMULATED) $(BIN)/pytest $(PARALLEL) $(NBVAL) tests
 
 explore: setup  ## Try ten times as many generated inputs, other ones each time (CI does it every night)
-	$(SIMULATED) $(BIN)/pytest $(PARALLEL) --hypothesis-profile nightly tests
+	$(SIMULATED) $(BIN)/pytest $(PARALLEL) -m 'slow or not slow' --hypothesis-profile nightly tests
 
 check-notebooks: setup  ## Run every notebook anew on simulated tables and compare with its stored output
 	$(SIMULATED) $(BIN)/pytest $(PARALLEL) $(NBVAL)
@@ -61,8 +61,11 @@ audit: setup  ## Look for known faults of the pinned packages and for weak place
 reproduce: setup  ## Set every score of the published protocol beside the published one (needs the real tables)
 	$(BIN)/somb reproduce
 
+# All extras but `local-llm`: what serves a model on this machine is needed by no other command, and by no test of CI.
+LOCKED := $(foreach extra,book llm signature cluster export dev,--extra $(extra))
+
 lock: setup  ## Pin the newest versions that pyproject.toml allows, in requirements.lock and environment.yml
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate \
+	$(BIN)/uv pip compile pyproject.toml $(LOCKED) --universal --python-version 3.11 --no-header --no-annotate \
 		--quiet --upgrade --generate-hashes --output-file requirements.lock
 	$(MAKE) environment.yml
 

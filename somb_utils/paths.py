@@ -1,6 +1,7 @@
 """The project's folders, in a checkout and in an installed wheel, and writing files whole or not at all."""
 
 import atexit
+import hashlib
 import os
 import shutil
 import sys
@@ -12,11 +13,16 @@ from pathlib import Path
 
 import platformdirs
 
-from somb_utils.errors import SombError
+from somb_utils.errors import SombError, UsageError
 
 _PACKAGE = Path(__file__).parent
 CHECKOUT = _PACKAGE.parent  # where pages and notebooks are, unless the package is an installed wheel
 DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else CHECKOUT / "data"
+
+
+def benchmark_version() -> str:
+    """Return the version of what results depend on: tasks, metrics, questions."""
+    return (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip()
 
 
 def cache_dir() -> Path:
@@ -86,6 +92,18 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, which is not held in memory."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def need_empty(folder: Path) -> None:
+    """Refuse what is neither absent nor an empty folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
 
 
 def read_file(path: Path, limit: int) -> bytes:

@@ -56,7 +56,7 @@ def test_generated_parts_follow_from_the_canonical_run_and_the_address(
 ) -> None:
     monkeypatch.delenv("SOMB_REPOSITORY", raising=False)
     text = (README.parent / name).read_text(encoding="utf-8")
-    assert filled(name, text) == text, "run: somb readme --update"
+    assert filled(name, text, parts()[name]) == text, "run: somb readme --update"
 
 
 def test_every_file_names_the_address_once_it_is_set_and_none_before(

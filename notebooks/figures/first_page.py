@@ -3,7 +3,6 @@
 ``make pictures`` draws them anew into ``book/_static``, from the real tables and the stored canonical scores.
 """
 
-import hashlib
 import json
 import os
 import sys
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from somb_utils.errors import SombError
+from somb_utils.paths import sha256_of
 from somb_utils.plots.samples import mission_order
 from somb_utils.plots.style import COLOURS, PALETTE, QUIET, figure, in_order, new, words
 from somb_utils.reference.canonical import PROVENANCE, SCORES, canonical_scores
@@ -139,7 +139,7 @@ def card(scores: pd.DataFrame) -> Figure:
 
 def provenance() -> str:
     """Return which stored scores the pictures are of, as it stands in them."""
-    digest = hashlib.sha256(SCORES.read_bytes()).hexdigest()
+    digest = sha256_of(SCORES)
     runs = json.loads(PROVENANCE.read_text(encoding="utf-8"))["source"]
     return f"Published tables ({runs}); {SCORES.name} sha256 {digest}"
 

@@ -17,20 +17,12 @@ from somb_utils.book import web
 from somb_utils.labels import markdown, metric_name
 from somb_utils.tables.registry import COMMITS, TableInfo, registry
 from somb_utils.tasks.definitions import PROTOCOLS, Task, catalogue
+from somb_utils.tasks.splits import IN_WORDS
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.config import Config
 
-SPLITS = {
-    "loco": "leave one crew member out (LOCO)",
-    "loto": "leave one time point out (LOTO)",
-    "lomo": "leave one mission out (LOMO)",
-    "lotissue": "leave one tissue out (LOTISSUE)",
-    "skf5": "first fold of five stratified 5-fold splits (SKF5)",
-    "sss5": "five stratified shuffles, 80 % to train (SSS5)",
-    "cv5x5": "complete 5 × 5 cross-validation (CV5X5)",
-}
 BANNERS = {
     "simulated": "<strong>SIMULATED DATA.</strong> Notebooks and scores of this book were computed on invented "
     "tables. No number says anything about a real person.",
@@ -62,7 +54,7 @@ def _task_section(task: Task) -> str:
         "Missions": ", ".join(task.missions),
         "Rows × features": _shape(task),
         "Labels" if task.type == "multilabel" else "Classes": counts,
-        "Split": SPLITS[task.split],
+        "Split": f"{IN_WORDS[task.split]} ({task.split.upper()})",
         "Primary metric": metric_name(task.metrics.primary),
         "Also reported": ", ".join(map(metric_name, task.metrics.secondary)),
         "Ablations": ", ".join(f"`{name}`" for name in task.ablations),

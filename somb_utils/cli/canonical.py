@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from somb_utils.cli.options import Data, Protocol, Tasks
-from somb_utils.errors import UsageError
+from somb_utils.paths import need_empty
 
 
 def canonical(
@@ -32,8 +32,7 @@ def canonical(
     from somb_utils.reference.canonical import canonical_scores
     from somb_utils.runs.folder import save
 
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
+    need_empty(folder)
     run = canonical_run(tasks, protocol, data, copy, lambda line: print(line, file=sys.stderr))
     print(f"data: {run.provenance['described']}", file=sys.stderr)
     save(run, folder)

@@ -1,5 +1,6 @@
 """``somb readme``: generated parts of README, CITATION and eval.yaml: tables of the canonical run, the address."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +27,12 @@ def readme(
 
     if store:
         print(f"stored {len(store_runs(store))} scores as the canonical run")
-    for file in [folder / name for name in parts()]:
+    for name, contents in parts().items():
+        file = folder / name
         if not file.is_file():
             raise UsageError(f"{file} does not exist; run this in the checkout, or name it with --folder")
         before = file.read_text(encoding="utf-8")
-        after = filled(file.name, before)
+        after = filled(name, before, contents)
         if before != after and not update:
             raise SombError(f"{file} is not as generated; write the generated parts with: somb readme --update")
         if before != after:
@@ -59,10 +61,10 @@ def parts() -> dict[str, dict[str, str]]:
     }
 
 
-def filled(name: str, text: str) -> str:
+def filled(name: str, text: str, contents: Mapping[str, str]) -> str:
     """Return a file's text with each part between its markers: comments ``somb:PART`` and ``/somb:PART``."""
     start, end, gap = ("<!-- ", " -->", "\n") if Path(name).suffix == ".md" else ("# ", "", "")
-    for part, content in parts()[name].items():
+    for part, content in contents.items():
         first, last = f"{start}somb:{part}{end}\n", f"{start}/somb:{part}{end}\n"
         if text.count(first) != 1 or text.count(last) != 1:
             raise SombError(f"{name} needs the lines {first.strip()} and {last.strip()}, once each")

@@ -1,6 +1,5 @@
 """``somb signature``: whether a list of differentially expressed genes is like spaceflight."""
 
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 from somb_utils.cli.console import fit_progress, print_frame
 from somb_utils.cli.options import Format, Print, read_names
 from somb_utils.errors import SombError
-from somb_utils.paths import replacing
+from somb_utils.paths import replacing, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,7 +166,7 @@ def _provenance(answer: "SignatureAnswer", table: Path, data: str, contrast: str
     return {
         "signature": {
             "file": str(table),
-            "sha256": hashlib.sha256(table.read_bytes()).hexdigest(),
+            "sha256": sha256_of(table),
             "contrast": contrast,
             "notes": answer.signature.notes,
         },

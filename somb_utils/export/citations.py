@@ -7,17 +7,8 @@ from functools import cache
 from somb_utils.paths import CHECKOUT
 from somb_utils.tables.registry import TableInfo
 from somb_utils.tasks.definitions import Protocol, Task
+from somb_utils.tasks.splits import IN_WORDS
 
-SPLITS = {
-    "loco": "leave one crew member out",
-    "loto": "leave one time point out",
-    "lomo": "leave one mission out",
-    "lotissue": "leave one tissue out",
-    "skf5": "first fold of five stratified ones, five times",
-    "sss5": "five stratified shuffles",
-    "cv5x5": "complete 5-fold cross-validation, five times, related rows together",
-    "own": "stated by the user",
-}
 LICENCES = {"CC BY-NC 4.0": "cc-by-nc-4.0", "CC BY 4.0": "cc-by-4.0"}  # as the Hugging Face Hub names them
 
 
@@ -49,5 +40,5 @@ def _references() -> dict[str, str]:
 
 def said_of(task: Task, protocol: Protocol) -> str:
     """Return what a description says of a task: question, kind, split and notes."""
-    split = f"Split under the protocol {protocol}: {SPLITS[task.under(protocol).split]}."
+    split = f"Split under the protocol {protocol}: {IN_WORDS[task.under(protocol).split]}."
     return " ".join([task.question, f"A {task.type} task.", split, *task.notes])

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from somb_utils._extras import missing_extra
-from somb_utils.export.citations import SPLITS, licence_url, papers, said_of
-from somb_utils.paths import DATA, replacing
+from somb_utils.export.citations import licence_url, papers, said_of
+from somb_utils.paths import benchmark_version, replacing
 from somb_utils.tables.registry import TableInfo, registry, table_info
 from somb_utils.tables.sources import Source, missing_tables
 from somb_utils.tasks.definitions import PROTOCOLS, Task
+from somb_utils.tasks.splits import IN_WORDS
 from somb_utils.tasks.task_data import load_task
 
 try:
@@ -61,7 +62,7 @@ def _document(
         name=name,
         description=text,
         url=described[0].url if described else None,
-        version=(DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip() + ".0",
+        version=f"{benchmark_version()}.0",
         license=sorted({licence_url(info.licence) for info in infos}),
         cite_as="; ".join(papers(infos)),
         distribution=[
@@ -122,7 +123,7 @@ def _folds(task: Task, source: Source) -> list[mlc.RecordSet]:
         fields = [mlc.Field(id=f"{name}/{field}", name=field, data_types=kind) for field, kind in kinds.items()]
         rows = [dict(zip(kinds, (fold.label, len(fold.train), len(fold.test)), strict=True)) for fold in data.folds]
         records = [{f"{name}/{field}": value for field, value in row.items()} for row in rows]
-        text = f"Folds under the protocol {protocol}: {SPLITS[data.task.split]}."
+        text = f"Folds under the protocol {protocol}: {IN_WORDS[data.task.split]}."
         split = mlc.DataType.SPLIT
         sets.append(
             mlc.RecordSet(

@@ -14,7 +14,7 @@ from somb_utils._extras import missing_extra
 from somb_utils.errors import SombError, UsageError
 from somb_utils.export.citations import LICENCES, papers, said_of
 from somb_utils.labels import interval, markdown, metric_name, plus_minus
-from somb_utils.paths import replacing
+from somb_utils.paths import need_empty, replacing
 from somb_utils.runs.results import RunResult
 from somb_utils.tables.registry import table_info
 from somb_utils.tasks.task_data import TaskData
@@ -34,8 +34,7 @@ def write_dataset(loaded: Sequence[TaskData], folder: Path) -> list[str]:
     that train on it and test it, and a column ``feature:NAME`` per feature. `folder` must be absent or empty; it
     appears whole or not at all.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
+    need_empty(folder)
     if (source := loaded[0].provenance["source"]) == "custom":
         raise UsageError(
             "only tasks of published tables, or of simulated ones, are exported; these are of your own tables"

@@ -1,9 +1,9 @@
 """RO-Crate of a run folder: what its files are, with their hashes, for archives such as Zenodo and WorkflowHub."""
 
-import hashlib
 from pathlib import Path
 
 from somb_utils._extras import missing_extra
+from somb_utils.paths import sha256_of
 from somb_utils.runs.folder import load_run
 
 try:
@@ -28,9 +28,9 @@ def write(folder: Path) -> Path:
     crate.description = f"Tasks: {tasks}. Models: {models}."
     texts = {name: _RESULTS if name == "results.parquet" else _PREDICTIONS for name in run.files}
     for name, text in {**texts, "provenance.json": _PROVENANCE}.items():
-        content = (folder / name).read_bytes()
+        file = folder / name
         form = "application/json" if name.endswith(".json") else "application/vnd.apache.parquet"
-        facts = {"contentSize": str(len(content)), "sha256": hashlib.sha256(content).hexdigest()}
-        crate.add_file(folder / name, name, properties={"name": text, "encodingFormat": form, **facts})
+        facts = {"contentSize": str(file.stat().st_size), "sha256": sha256_of(file)}
+        crate.add_file(file, name, properties={"name": text, "encodingFormat": form, **facts})
     crate.metadata.write(folder)
     return folder / "ro-crate-metadata.json"

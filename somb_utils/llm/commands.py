@@ -1,25 +1,27 @@
 """``somb llm``: put the questions to models, let judges grade the answers, report, look, import."""
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from somb_utils.errors import SombError, UsageError, printable
+from somb_utils.llm.bank_commands import CONTEXTS_EXAMPLES, ITEMS_EXAMPLE, contexts_, items_
 from somb_utils.llm.console import (
     OUT,
     Batch,
     Connections,
     DryRun,
     Judges,
+    Limit,
     Logs,
     MaxCost,
     Mode,
     Models,
     Prices,
     Retries,
+    Sandbox,
     Tick,
     Timeout,
     Wait,
@@ -29,9 +31,12 @@ from somb_utils.llm.console import (
     prices_in,
     show,
 )
+from somb_utils.llm.item_commands import run_set
+from somb_utils.llm.predict_command import PREDICT_EXAMPLES, predict
+from somb_utils.llm.servers import serve_local, view
 
 app = typer.Typer(
-    help="Evaluate language models on the 100 questions: run, judge, report.",
+    help="Evaluate language models on open questions and on items that code marks: run, judge, report.",
     epilog="To try it without a key: `somb llm run -m offline/demo --sample 5`, `somb llm judge logs/llm -j "
     "offline/judge`, `somb llm report logs/llm`",
     no_args_is_help=True,
@@ -44,15 +49,37 @@ app = typer.Typer(
     epilog="Examples: `somb llm run --model anthropic/claude-sonnet-4-6 --sample 10 --dry-run` · "
     "`somb llm run -m openai/gpt-4o -m anthropic/claude-haiku-4-5 --full --max-cost 5` · "
     "`somb llm run -m openai-api/local/llama3 --modality clinical` (LOCAL_BASE_URL, LOCAL_API_KEY) · "
+    "`somb llm run -m openai/gpt-4o --set core --condition reading --full` (marked by code, without a judge) · "
+    "`somb llm run -m openai/gpt-4o --set core --condition analysis --sample 20 --limit tokens=100000` · "
     "`somb llm run -m offline/demo --sample 5` (no key, no network)"
 )
 def run(
     model: Models,
+    set_: Annotated[
+        str,
+        typer.Option(
+            "--set",
+            help="`open` (100 questions for a judge), `core` (marked by code), `abstain` (what the data do not answer "
+            "or contradict), `perturbed` (changed figures in the contexts), or a file of `somb llm items`.",
+        ),
+    ] = "open",
+    condition: Annotated[
+        str | None,
+        typer.Option(
+            help="`recall` (the question alone), `reading` (with contexts) or `analysis` (with the tables, Python and "
+            "a shell in a sandbox); not of `open`."
+        ),
+    ] = None,
+    sandbox: Sandbox = "docker",
+    limit: Limit = None,
+    data: Annotated[
+        str, typer.Option(help="Tables that keys are computed from, as elsewhere; not of `open`.")
+    ] = "auto",
     sample: Annotated[int | None, typer.Option(min=1, help="Number of questions, drawn evenly.")] = None,
     modality: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
-    difficulty: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="All 100 questions.")] = False,
+    difficulty: Annotated[list[str] | None, typer.Option(help="Of `open`: only these; may be repeated.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Of `open`: only these; may be repeated.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="All questions of the set.")] = False,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 42,
     repeats: Annotated[int, typer.Option(min=1, help="How often each question is asked.")] = 1,
     log_dir: Annotated[Path, typer.Option(help="Where logs are written, and found again.")] = Path("logs/llm"),
@@ -84,6 +111,14 @@ def run(
         raise UsageError("--full means all questions; leave it out to choose some of them")
     settings = Settings(temperature, max_tokens, batch, max_connections, max_retries, retry_wait, timeout, batch_tick)
     known = prices_in(prices)
+    if set_ != "open":
+        if difficulty or kind:
+            raise UsageError("--difficulty and --kind are of the open questions")
+        selected = (set_, condition, modality, sample, seed, data)
+        run_set(model, selected, repeats, log_dir, settings, known, dry_run, max_cost, sandbox, limit)
+        return
+    if condition:
+        raise UsageError("--condition is of the items that code marks: --set core, abstain or perturbed")
     filters: dict[str, Any] = {"modality": modality, "difficulty": difficulty, "kind": kind}
     filters |= {"sample": sample, "seed": seed}
     questions = load_bank(**filters)
@@ -210,43 +245,20 @@ def report(
         ),
     ] = False,
 ) -> None:
-    """Write report.md, report.html and the tables (CSV, Parquet) from logs and published scored files."""
+    """Write report.html (open questions), core.html (items that code marks), the same as Markdown, and the tables."""
     need_extra()
-    from somb_utils.llm.report.files import write_report
-    from somb_utils.llm.run.logs import load
+    from somb_utils.llm.report.reports import write_reports
 
     if mixed and mode:
         raise UsageError("--mixed means over verdicts of both modes; leave --mode out")
-    evaluation = replace(load(logs, prices_in(prices)), mode="mixed" if mixed else mode)
-    if not mixed:
-        evaluation.need_one_version()
-    if mode and evaluation.scored.empty:
-        raise UsageError(
-            f"The logs have no valid verdict of the mode {mode}; `somb llm judge --mode {mode}` asks for them"
-        )
-    for path in write_report(evaluation, out, compare=compare, n_bootstrap=n_bootstrap, seed=seed):
+    for path in write_reports(logs, out, prices_in(prices), "mixed" if mixed else mode, compare, n_bootstrap, seed):
         typer.echo(path)
 
 
-@app.command(epilog="Example: `somb llm view logs/llm`")
-def view(
-    log_dir: Annotated[Path, typer.Argument(help="Folder of logs.")] = Path("logs/llm"),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="On this machine alone.")] = 7575,
-    bundle: Annotated[Path | None, typer.Option(help="Write a static viewer here instead.")] = None,
-) -> None:
-    """Open Inspect's log viewer, or write it as static pages."""
-    need_extra()
-    if not log_dir.is_dir():
-        raise UsageError(f"{log_dir} is not a folder of logs. `somb llm run` says where it writes its logs")
-    if bundle is None:
-        from inspect_ai._view.view import view as serve
-
-        serve(log_dir=str(log_dir), host="127.0.0.1", port=port)
-        return
-    from somb_utils.llm.report.bundle import bundle_logs
-
-    bundle_logs(log_dir, bundle)
-    typer.echo(f"{bundle / 'index.html'} (works over HTTP: python -m http.server -d {bundle})")
+app.command(epilog="Example: `somb llm view logs/llm`")(view)
+app.command(epilog="Example: `somb llm serve-local --threads 4`, then the line that it prints, in another terminal")(
+    serve_local
+)
 
 
 @app.command("import", epilog="Example: `somb llm import scored_eval_gpt-4o.json --out published`")
@@ -273,30 +285,9 @@ def import_(
     typer.echo(f"{len(differing)} weighted scores differ from the judge's own by more than rounding")
 
 
-@app.command("contexts", epilog="Examples: `somb llm contexts --check` · `somb llm contexts --data FOLDER`")
-def contexts_(
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; fail if a text differs from what the tables give.")
-    ] = False,
-    data: Annotated[
-        str | None, typer.Option(help="Folder of the real tables (default: SOMB_DATA, else the cache).")
-    ] = None,
-) -> None:
-    """Render the context files from the open tables, or check that they agree with the tables."""
-    need_extra()
-    from somb_utils.llm.bank import contexts
-
-    load = contexts.open_loader(data)
-    if not check:
-        contexts.write(load)
-        typer.echo(f"{len(contexts.NAMES)} contexts written to {contexts.FOLDER}")
-        return
-    drifts = contexts.check(load, contexts.FOLDER, contexts.TEMPLATES)
-    for drift in drifts:
-        typer.echo(str(drift))
-    if drifts:
-        raise SombError(f"{len(drifts)} differences; `somb llm contexts` renders the texts again")
-    typer.echo(f"{len(contexts.NAMES)} contexts agree with the tables")
+app.command("items", epilog=ITEMS_EXAMPLE)(items_)
+app.command("contexts", epilog=CONTEXTS_EXAMPLES)(contexts_)
+app.command("predict", epilog=PREDICT_EXAMPLES)(predict)
 
 
 def main() -> None:

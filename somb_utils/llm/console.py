@@ -28,6 +28,16 @@ Prices = Annotated[Path | None, typer.Option(help="YAML file of prices that add 
 Batch = Annotated[bool, typer.Option("--batch", help="Use the provider's batch mode: cheaper, slower.")]
 Tick = Annotated[float, typer.Option(help="Seconds between looks at a batch.")]
 Connections = Annotated[int | None, typer.Option(help="Requests at a time (default: adapts to the provider).")]
+Sandbox = Annotated[
+    str, typer.Option(help="Of `analysis`: `docker`, or `local`: the model's code runs on this machine, as this user.")
+]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of `analysis`, per item, as in `tokens=100000`: `seconds`, `call_seconds`, `memory` (bytes), `tokens`, "
+        "`messages`, `dollars`; may be repeated."
+    ),
+]
 Retries = Annotated[int, typer.Option(help="Retries of a request after a rate limit, overload or broken link.")]
 Wait = Annotated[float, typer.Option(help="Seconds before the first retry; doubles each time.")]
 Timeout = Annotated[int, typer.Option(help="Seconds that one request may take.")]

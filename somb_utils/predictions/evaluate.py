@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score
 from somb_utils._escape import listed
 from somb_utils._seeds import SEED
 from somb_utils.errors import SombError, UsageError
-from somb_utils.paths import read_file
+from somb_utils.paths import need_empty, read_file
 from somb_utils.predictions import codec
 from somb_utils.predictions.codec import FORMS, FoldPredictions, Form, Predictions
 from somb_utils.predictions.parquet_form import TABLES, from_parquet
@@ -267,8 +267,7 @@ def template(
     folder = Path(folder)
     if form not in FORMS:
         raise UsageError(f"unknown form '{form}'; it is one of {', '.join(FORMS)}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"'{folder}' exists and is not an empty folder; name another")
+    need_empty(folder)
     loaded = load_tasks(tasks, protocol, source)
     files = {
         f"{data.task.id}.{form}": codec.encode(run([data], MAJORITY, n_jobs=1).predictions, data, form)

@@ -4,7 +4,6 @@ A file has one row group per task and protocol, and states the licence of the ta
 predictions is an asset of a release; a small one, of the tasks with the fewest rows, comes with the package.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.paths import DATA, cache_dir, replacing
+from somb_utils.paths import DATA, cache_dir, replacing, sha256_of
 from somb_utils.reference.canonical import canonical_provenance, canonical_runs
 from somb_utils.runs.record import KEY, PREDICTION_SCHEMA
 from somb_utils.tables.fetch import Download, alone, download
@@ -45,7 +44,7 @@ class PredictionFile:
         """Describe how a file differs from the stored one; None if it does not."""
         if not path.is_file():
             return "is missing"
-        same = path.stat().st_size == self.bytes and _sha256(path) == self.sha256
+        same = path.stat().st_size == self.bytes and sha256_of(path) == self.sha256
         return None if same else f"is not the stored file, of {self.bytes:,} bytes and SHA-256 {self.sha256[:12]}…"
 
 
@@ -131,7 +130,7 @@ def _write(parts: Parts, path: Path, url: str = "") -> PredictionFile:
         with pq.ParquetWriter(temporary, SCHEMA.with_metadata(statement(tasks)), compression="zstd") as writer:
             for part in parts.values():
                 writer.write_table(part, row_group_size=max(len(part), 1))
-        size, sha256 = temporary.stat().st_size, _sha256(temporary)
+        size, sha256 = temporary.stat().st_size, sha256_of(temporary)
     return PredictionFile(path.name, size, sha256, sum(map(len, parts.values())), tasks, url)
 
 
@@ -143,8 +142,3 @@ def statement(tasks: Iterable[str]) -> dict[str, str]:
         "licence": ", ".join(sorted({info.licence for info in infos})),
         "attribution": "; ".join(sorted({paper for info in infos for paper in info.paper.split(";")})),
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """A run's folder: results, predictions and provenance, which change together; what may be added to it."""
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.paths import replacing, try_writing
+from somb_utils.paths import replacing, sha256_of, try_writing
 from somb_utils.runs.record import FORMAT, KEY, PREDICTION_SCHEMA, RESULT_COLUMNS, RESULT_SCHEMA
 from somb_utils.runs.results import Key, RunResult, keys_of
 from somb_utils.runs.stored import (
@@ -175,7 +174,7 @@ def _write(results: pa.Table, provenance: Mapping[str, Any], predictions: Mappin
     pending = folder / _PENDING
     with replacing(pending / _RESULTS) as temporary:
         pq.write_table(results, temporary, compression="zstd")
-    files = {_RESULTS: hashlib.sha256((pending / _RESULTS).read_bytes()).hexdigest(), **predictions}
+    files = {_RESULTS: sha256_of(pending / _RESULTS), **predictions}
     with replacing(pending / _PROVENANCE) as temporary:
         text = json.dumps({**provenance, "files": files}, indent=2)
         temporary.write_text(text + "\n", encoding="utf-8")

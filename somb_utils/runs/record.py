@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from somb_utils.paths import DATA
+from somb_utils.paths import benchmark_version
 from somb_utils.runs.code import library_versions
 from somb_utils.tasks.definitions import task_of
 
@@ -136,7 +136,7 @@ def made_with() -> dict[str, Any]:
     """Return the versions, platform, time and command of this process."""
     return {
         "versions": {
-            "benchmark": (DATA / "benchmark_version.txt").read_text(encoding="utf-8").strip(),
+            "benchmark": benchmark_version(),
             "somb-utils": version("somb-utils"),
             "python": platform.python_version(),
             **library_versions(),

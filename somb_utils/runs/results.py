@@ -233,8 +233,11 @@ def draw_each_protocol(
     from somb_utils.stats.bootstrap import all_replicates
     from somb_utils.stats.design import each_protocol, protocol_of
 
+    def drawn(rows: pd.DataFrame, these: bool) -> "Draws":
+        return all_replicates(rows, n_bootstrap, seed, n_jobs, own, these)
+
     return {
-        protocol_of(rows): tuple(all_replicates(rows, n_bootstrap, seed, n_jobs, own, these) for these in (False, True))
+        protocol_of(rows): (drawn(rows, False), drawn(rows, True))
         for rows, _ in each_protocol(predictions, predictions)
     }
 

@@ -24,7 +24,7 @@ from pydantic import BaseModel, Field, ValidationError
 from rich.filesize import decimal
 
 from somb_utils.errors import SombError, UsageError, printable
-from somb_utils.paths import replacing
+from somb_utils.paths import replacing, sha256_of
 from somb_utils.tables.fetch import Download, alone, download
 
 BASE_URL = "https://osdr.nasa.gov"
@@ -212,7 +212,7 @@ def _is_kept(path: Path, listed: dict[str, Any]) -> bool:
         sha256, before = record["sha256"], record["listed"]
     except (OSError, ValueError, KeyError, TypeError):
         sha256 = before = None
-    if sha256 is None or sha256 != hashlib.sha256(path.read_bytes()).hexdigest():
+    if sha256 is None or sha256 != sha256_of(path):
         raise SombError(
             f"{path} was not downloaded by this command, or was changed since; move it away, or name another "
             "folder with --out"

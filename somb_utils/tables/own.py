@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from somb_utils.errors import SombError, UsageError
+from somb_utils.paths import sha256_of
 from somb_utils.tables.checks import check_table, read_csv
 from somb_utils.tables.registry import TableInfo, registry
 
@@ -45,7 +46,7 @@ class OwnFolders:
 
     def fingerprint(self, name: str) -> str:
         """Return a hash of a table's file."""
-        return f"custom:{hashlib.sha256(self.path(name).read_bytes()).hexdigest()}"
+        return f"custom:{sha256_of(self.path(name))}"
 
     def remedy(self, names: Iterable[str]) -> str:
         """Say what the folders have instead."""

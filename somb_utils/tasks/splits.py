@@ -9,6 +9,12 @@ SEED = 42
 REPETITIONS = 5
 # What a split leaves out, fold by fold.
 LEFT_OUT = {"loco": "crew member", "loto": "time point", "lomo": "mission", "lotissue": "tissue"}
+IN_WORDS = {split: f"leave one {what} out" for split, what in LEFT_OUT.items()} | {
+    "skf5": "first fold of five stratified 5-fold splits",
+    "sss5": "five stratified shuffles, 80 % to train",
+    "cv5x5": "complete 5 × 5 cross-validation",
+    "own": "stated by the user",
+}
 
 
 @dataclass(frozen=True)

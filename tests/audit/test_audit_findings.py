@@ -24,7 +24,6 @@ from somb_utils.tasks.task_data import load_task
 
 ROOT = Path(__file__).parents[2]
 NIGHT = settings.default.max_examples > 100
-nightly = pytest.mark.skipif(not NIGHT, reason="slow: make explore runs it every night")
 # Random forests on these with relatives together take as long as all other figures; H1's stays in every run.
 AT_NIGHT = {"d1_rf_all", "d1_rf_formulas", "d1_rf_subpathways", "i2_rf_all", "i2_rf_families"}
 # As expected: a test checks them, no page states them.
@@ -89,9 +88,9 @@ def test_stored_figures_are_those_of_the_tables(found: dict[str, float]) -> None
             "D1's relatives",
             {"d1_rf_all": 0.662, "d1_rf_formulas": 0.632, "d1_rf_subpathways": 0.340},
             3,
-            marks=nightly,
+            marks=pytest.mark.slow,
         ),
-        pytest.param("I2's relatives", {"i2_rf_all": 0.730, "i2_rf_families": 0.620}, 3, marks=nightly),
+        pytest.param("I2's relatives", {"i2_rf_all": 0.730, "i2_rf_families": 0.620}, 3, marks=pytest.mark.slow),
         ("E3's ties", {"e3_saturated": 17, "e3_logreg_auprc": 0.172, "e3_auprc_by_decision": 0.185}, 3),
         ("AUPRC", {"e2_replicates": 1.5, "e4_replicates": 1.5}, 1),
         ("vasculature", {"skin_va_genes": 710, "skin_va_equal": 710, "skin_real_correlation": 0.697}, 3),

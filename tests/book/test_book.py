@@ -99,7 +99,11 @@ def test_commands_in_the_pages_exist() -> None:
     found = set()
     for file in (ROOT / "book").glob("*.md"):
         found |= set(
-            re.findall(r"^(?:\.venv/bin/)?somb ((?:data |llm )?[a-z]+)", file.read_text("utf-8"), re.MULTILINE)
+            re.findall(
+                r"^(?:\.venv/bin/)?somb ((?:data |llm |task |export |submit )?[a-z-]+)",
+                file.read_text("utf-8"),
+                re.MULTILINE,
+            )
         )
     assert len(found) > 5
     for command in found:

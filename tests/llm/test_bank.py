@@ -55,7 +55,7 @@ def test_the_bank_is_whole() -> None:
 
 def test_each_question_stands_in_the_file_of_its_modality() -> None:
     for path in (bank.LLM / "questions").glob("*.yaml"):
-        assert {q.modality for q in bank.read_questions(path)} == {path.stem}
+        assert {q.modality for q in bank.read_entries(path, bank.Question)} == {path.stem}
 
 
 @each_question
@@ -286,7 +286,7 @@ GOOD = """
 
 def test_a_good_question_is_read(tmp_path: Path) -> None:
     (tmp_path / "clinical.yaml").write_text(GOOD)
-    [question] = bank.read_questions(tmp_path / "clinical.yaml")
+    [question] = bank.read_entries(tmp_path / "clinical.yaml", bank.Question)
     assert question.key_facts[1].check
     assert question.key_facts[1].check.on == "gene"  # YAML reads the bare word as true
 
@@ -312,14 +312,14 @@ def test_a_bad_question_is_named(tmp_path: Path, old: str, new: str, message: st
     path = tmp_path / "clinical.yaml"
     path.write_text(GOOD.replace(old, new))
     with pytest.raises(SombError, match=r"clinical\.yaml.*question CLIN-E01") as caught:
-        bank.read_questions(path)
+        bank.read_entries(path, bank.Question)
     assert message in str(caught.value)
 
 
 def test_a_file_that_is_no_list_is_named(tmp_path: Path) -> None:
     (tmp_path / "clinical.yaml").write_text("id: CLIN-E01")
     with pytest.raises(SombError, match=r"clinical\.yaml must hold a list"):
-        bank.read_questions(tmp_path / "clinical.yaml")
+        bank.read_entries(tmp_path / "clinical.yaml", bank.Question)
 
 
 # Checks --------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ import yaml
 from inspect_ai.log import read_eval_log
 from loopback import DIMENSIONS, Call, Loopback, verdict
 
+from somb_utils.llm.bank.questions import load_bank
+from somb_utils.llm.core.items import load_items
 from somb_utils.llm.run.logs import load
 
 CLAUDE, GPT, LOCAL = "anthropic/claude-sonnet-4-6", "openai/gpt-4o", "openai-api/loop/local-model"
@@ -399,8 +401,17 @@ def test_inspect_entry_point(world: Path, bank_folder: Path) -> None:
 
 def test_listing_for_the_register() -> None:
     listing = yaml.safe_load((ROOT / "eval.yaml").read_text())
-    (task,) = listing["tasks"]
-    assert task["dataset_samples"] == 100 and "def spaceomics(" in (ROOT / task["task_path"]).read_text()
+    samples = {
+        "spaceomics": load_bank(),
+        "spaceomics_core": load_items("core"),
+        "spaceomics_analysis": load_items("core"),
+    }
+    samples["spaceomics_abstain"] = (*load_items("abstain"), *load_items("premise"))
+    assert {task["name"]: task["dataset_samples"] for task in listing["tasks"]} == {
+        k: len(v) for k, v in samples.items()
+    }
+    for task in listing["tasks"]:
+        assert f"def {task['name']}(" in (ROOT / task["task_path"]).read_text()
     assert {"full_title", "common_title", "description"} <= set(listing)
     assert "source" not in listing or listing["source"].get("repository_commit") is None  # a release adds its own
 

@@ -9,7 +9,6 @@ import fixture_bank
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
 from loopback import DIMENSIONS, Call, Loopback, verdict
 from synthetic import FAIR, MODELS, make
 
@@ -145,7 +144,6 @@ def test_fewer_than_five_questions_have_no_interval() -> None:
 
 ANSWERERS = {"first": 3.4, "second": 2.8, "third": 2.65}
 LENIENCIES = {"strict": 0.0, "lenient": 1.6}
-nightly = pytest.mark.skipif(settings.default.max_examples <= 100, reason="slow: make explore runs it every night")
 
 
 def graded(call: Call) -> str:
@@ -159,7 +157,7 @@ def graded(call: Call) -> str:
     return verdict(**{name: min(5, level) for name, level in zip(DIMENSIONS, levels, strict=True)})
 
 
-@pytest.mark.parametrize("numbers", [fixture_bank.TEN, pytest.param(fixture_bank.COUNTS, marks=nightly)])
+@pytest.mark.parametrize("numbers", [fixture_bank.TEN, pytest.param(fixture_bank.COUNTS, marks=pytest.mark.slow)])
 def test_lost_verdicts_do_not_change_the_ranking(
     numbers: dict[str, tuple[int, ...]], server: Loopback, somb_llm: Any, world: Path
 ) -> None:

@@ -248,6 +248,17 @@ def test_logs_without_digests_are_read_and_said_to_have_none(server: Loopback, s
     assert refused.code == 2 and "not recorded (" in refused.text
 
 
+def test_logs_that_state_per_dimension_in_place_of_a_mode_keep_it(server: Loopback, somb_llm: Any, world: Path) -> None:
+    assert somb_llm(*run("--sample", 1)).code == 0 and somb_llm(*JUDGE, "--per-dimension").code == 0
+    for path in (world / "logs").rglob("*.eval"):
+        log = read_eval_log(str(path))
+        if log.eval.metadata and log.eval.metadata.pop("mode", None):
+            log.eval.metadata["per_dimension"] = True
+            write_eval_log(log, str(path))
+    (verdict,) = load([world / "logs"]).judgements.to_dict("records")
+    assert verdict["mode"] == "per_dimension" and verdict["judge"].endswith(" (per dimension)")
+
+
 def test_a_file_that_is_no_log_is_named_before_anything_is_asked(server: Loopback, somb_llm: Any, world: Path) -> None:
     (world / "logs/llm").mkdir(parents=True)
     (world / "logs/llm/broken.eval").write_bytes(b"not a log")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import settings
 from serving import serving
 
 from somb_utils.predictions import released
@@ -18,8 +17,6 @@ from somb_utils.reference.canonical import canonical_scores
 from somb_utils.runs.folder import load_run
 from somb_utils.runs.results import RunResult
 from somb_utils.tables.registry import registry
-
-nightly = pytest.mark.skipif(settings.default.max_examples <= 100, reason="slow: make explore runs it every night")
 
 
 def assert_stored(run: RunResult, **intervals: int) -> None:
@@ -46,7 +43,7 @@ def test_the_small_file_is_small_listed_and_without_labels() -> None:
     assert "CC BY-NC 4.0" in (released.FOLDER / "README.md").read_text(encoding="utf-8")
 
 
-@nightly
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["rigorous", "aligned", "published"])
 def test_every_canonical_score_comes_out_of_the_released_predictions(protocol: str, open_data: Path) -> None:
     if released.listed()["all"].problem(released.fetched()):

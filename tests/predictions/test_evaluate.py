@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
 from sklearn import metrics as sk
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -28,7 +27,6 @@ from somb_utils.runs.folder import load_run
 from somb_utils.tables.sources import FolderSource, SimulatedSource
 from somb_utils.tasks.task_data import TaskData, load_task
 
-nightly = pytest.mark.skipif(settings.default.max_examples <= 100, reason="slow: make explore runs it every night")
 REAL = ["A1", "A2", "B2", "C1", "C2", "D1", "E1", "F4", "G1", "H1", "I2"]
 Answers = list[tuple[np.ndarray, np.ndarray]]
 
@@ -622,7 +620,11 @@ ONE_OF_A_KIND = "A1,B2,C2,F3"  # multiclass, multilabel, binary by gene and by t
 
 @pytest.mark.parametrize(
     ("form", "tasks"),
-    [("csv", None), *((form, ONE_OF_A_KIND) for form in FORMS), *(pytest.param(f, None, marks=nightly) for f in FORMS)],
+    [
+        ("csv", None),
+        *((form, ONE_OF_A_KIND) for form in FORMS),
+        *(pytest.param(f, None, marks=pytest.mark.slow) for f in FORMS),
+    ],
 )
 def test_the_template_of_every_task_is_valid(form: str, tasks: str | None, command: Any) -> None:
     chosen = ("--tasks", tasks) if tasks else ()

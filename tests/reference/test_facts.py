@@ -6,14 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
 from sklearn.metrics import average_precision_score, f1_score
 
 import somb_utils as somb
 from somb_utils.tasks.definitions import Protocol, Task, get_task
 from somb_utils.tasks.splits import complete
-
-nightly = pytest.mark.skipif(settings.default.max_examples <= 100, reason="slow: make explore runs it every night")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +88,7 @@ def vars_of(data: somb.TaskData) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("task", "model", "metric"),
-    [pytest.param(*key, marks=() if key[1] == "logreg" else nightly) for key in FIRST_FOLDS],
+    [pytest.param(*key, marks=() if key[1] == "logreg" else pytest.mark.slow) for key in FIRST_FOLDS],
 )
 def test_five_first_folds_were_lucky(task: str, model: str, metric: str, processed: Path) -> None:
     first, every = FIRST_FOLDS[task, model, metric]
@@ -100,7 +97,7 @@ def test_five_first_folds_were_lucky(task: str, model: str, metric: str, process
     assert run.results.query("metric == @metric")["value"].mean() == pytest.approx(every, abs=1e-3)
 
 
-@nightly
+@pytest.mark.slow
 def test_relatives_on_both_sides_raise_scores(processed: Path) -> None:
     d1 = get_task("D1")
     by_rows = d1.features.model_copy(update={"formulas_together": False})

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import settings
 from scipy.special import softmax
 from scipy.stats import binomtest
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -25,7 +24,6 @@ from somb_utils.tasks.day import is_phase_task
 from somb_utils.tasks.definitions import get_task
 from somb_utils.tasks.task_data import TaskData
 
-nightly = pytest.mark.skipif(settings.default.max_examples <= 100, reason="slow: make explore runs it every night")
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -86,7 +84,7 @@ def test_the_day_test_has_its_size_where_the_crew_share_the_days_and_shuffling_w
     assert within >= 6
 
 
-@nightly
+@pytest.mark.slow
 @pytest.mark.parametrize(("sd", "least_within"), [(0.0, 0.0), (0.25, 0.1), (0.5, 0.5), (1.0, 0.9)])
 def test_the_size_is_five_percent_whatever_the_days_have_in_common(sd: float, least_within: float) -> None:
     by_day, within = rejections(simulated(), sd, missions=100)
@@ -212,7 +210,7 @@ FACTS = {
 }
 
 
-@pytest.mark.parametrize("task", [pytest.param(t, marks=() if t in ("A1", "C1") else nightly) for t in FACTS])
+@pytest.mark.parametrize("task", [pytest.param(t, marks=() if t in ("A1", "C1") else pytest.mark.slow) for t in FACTS])
 def test_scores_on_the_real_tables_are_what_the_days_alone_give(task: str, open_data: Path) -> None:
     result = somb.day_test(task, "logreg", protocol="aligned", source=open_data / "processed", n_jobs=1)
     observed, relabelled, mean, sd, p = FACTS[task]

@@ -1,4 +1,4 @@
-"""The checks of key facts: one named operation on one or two tables, and the value it must give.
+"""Operations on open tables, and the checks of key facts: an operation and the value it must give.
 
 A check is written in YAML: ``{op: count, table: clinical_cbc, where: "phase == 'recovery'", value: 8}``. The
 operations are in `somb_utils.llm.bank.operations`; conditions hold column names, constants, comparisons, arithmetic
@@ -16,7 +16,7 @@ Value = int | float | str | list[str]
 Op = Literal[
     "count", "columns", "nunique", "values", "value", "fraction", "missing",
     "mean", "median", "sum", "min", "max", "std",
-    "ratio", "difference", "corr", "agreement", "overlap", "auroc", "top", "bottom",
+    "ratio", "difference", "higher", "corr", "agreement", "overlap", "shared", "auroc", "top", "bottom",
 ]  # fmt: skip
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -30,31 +30,31 @@ NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("mean", "median", "sum", "min", "max", "std"), ("table",)),
     "ratio": ("table", "column", "where", "other_where"),
     "difference": ("table", "column", "where", "other_where"),
+    "higher": ("table", "match", "where", "other_where"),
     "corr": ("table", "column"),
     "agreement": ("table", "column", "on"),
     "overlap": ("table", "other", "on"),
+    "shared": ("table", "other", "on"),
     "auroc": ("table", "column", "where"),
     "top": ("table", "column", "id"),
     "bottom": ("table", "column", "id"),
 }
 
 
-class Check(BaseModel):
-    """An operation on open tables and the value it must give.
+class Operation(BaseModel):
+    """An operation on open tables.
 
     Parameters
     ----------
     op
         Name of the operation.
-    value
-        What the operation must give: exactly, or rounded to four significant digits if it is a decimal number.
     table, other
         Table stems, such as ``clinical_cbc``; `other` only for operations on two tables (default: `table`).
     where, other_where
-        Row conditions. For `fraction` the rows counted, for `auroc` the positives; for `ratio` and `difference` the
-        two groups compared.
+        Row conditions. For `fraction` the rows counted, for `auroc` the positives; for `ratio`, `difference` and
+        `higher` the two groups compared.
     given
-        Row condition applied first (`fraction`, `ratio`, `difference`, `auroc`): the rows it is about.
+        Row condition applied first (`fraction`, `ratio`, `difference`, `higher`, `auroc`): the rows it is about.
     column, other_column
         Columns read; `other_column`, the one of the second table or group, defaults to `column`.
     match
@@ -64,13 +64,13 @@ class Check(BaseModel):
     id
         Column that `top` and `bottom` return.
     method
-        ``pearson`` or ``spearman`` for `corr`; ``mean`` or ``median`` for `ratio` and `difference`.
+        ``pearson`` or ``spearman`` for `corr`; ``mean`` or ``median`` for `ratio`, `difference` and `higher`, and for
+        `top` and `bottom` where they compare groups of rows of one `id` each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     op: Op
-    value: Value
     table: str = ""
     other: str | None = None
     where: str | None = None
@@ -91,7 +91,7 @@ class Check(BaseModel):
         return {"on" if k is True else k: v for k, v in data.items()} if isinstance(data, dict) else data
 
     @model_validator(mode="after")
-    def _complete(self) -> "Check":
+    def _complete(self) -> "Operation":
         try:
             for condition in filter(None, (self.where, self.other_where, self.given)):
                 condition_columns(condition)
@@ -100,10 +100,24 @@ class Check(BaseModel):
             raise ValueError(str(error)) from None
         missing = [name for name in NEEDS[self.op] if not getattr(self, name)]
         if missing:
-            raise ValueError(f"a {self.op} check needs {', '.join(missing)}")
+            raise ValueError(f"the operation {self.op} needs {', '.join(missing)}")
         return self
 
     @property
     def tables(self) -> tuple[str, ...]:
         """Return the stems of the tables read."""
         return tuple(dict.fromkeys(name for name in (self.table, self.other) if name))
+
+
+class Check(Operation):
+    """An operation and the value it must give.
+
+    Parameters
+    ----------
+    op, table, other, where, other_where, given, column, other_column, match, on, other_on, id, method
+        As in `Operation`.
+    value
+        What the operation must give: exactly, or rounded to four significant digits if it is a decimal number.
+    """
+
+    value: Value

@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from somb_utils.errors import SombError, UsageError
-from somb_utils.llm.bank.checks import Check, Value
+from somb_utils.llm.bank.checks import Operation, Value
 from somb_utils.llm.bank.operations import Loader, evaluate
 from somb_utils.llm.bank.questions import LLM
 from somb_utils.llm.bank.schema import CONTEXTS, GROUND_TRUTH
@@ -26,7 +26,7 @@ from somb_utils.tables.sources import resolve_source
 NAMES = (*CONTEXTS, GROUND_TRUTH)
 FOLDER = LLM / "contexts"
 TEMPLATES = FOLDER / "templates"
-_FIGURE = re.compile(r"\{\{(.+?)\}\}")
+FIGURE = re.compile(r"\{\{(.+?)\}\}")
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ def _shown(value: Value, spec: str) -> str:
 
 
 def figure(text: str, load: Loader) -> str:
-    """Return the text of a figure: a check without its value, then an optional format after a bar."""
+    """Return the text of a figure: an operation, then an optional format after a bar."""
     expression, bar, spec = text.rpartition(" | ")
     if not bar:
         expression, spec = text, ""
     try:
-        check = Check.model_validate({**yaml.safe_load("{" + expression + "}"), "value": 0})
-        return _shown(evaluate(check, load), spec.strip())
+        operation = Operation.model_validate(yaml.safe_load("{" + expression + "}"))
+        return _shown(evaluate(operation, load), spec.strip())
     except (yaml.YAMLError, ValidationError, ValueError, TypeError) as error:
         raise SombError(f"Figure {text!r} cannot be computed: {error}") from error
     except SombError as error:
@@ -77,10 +77,10 @@ def figure(text: str, load: Loader) -> str:
 
 def render(load: Loader, templates: Path = TEMPLATES) -> dict[str, str]:
     """Return the text of every context, its figures computed from the tables of `load`."""
-    return {name: _FIGURE.sub(lambda match: figure(match[1], load), template(name, templates)) for name in NAMES}
+    return {name: FIGURE.sub(lambda match: figure(match[1], load), template(name, templates)) for name in NAMES}
 
 
-def _between(prose: list[str], line: str) -> list[str] | None:
+def between(prose: list[str], line: str) -> list[str] | None:
     """Return the texts between the pieces of prose in a line, or None if the prose itself differs."""
     if not (line.startswith(prose[0]) and line.endswith(prose[-1])):
         return None
@@ -96,12 +96,12 @@ def _between(prose: list[str], line: str) -> list[str] | None:
 
 
 def _line_drifts(place: str, pattern: str, line: str, load: Loader) -> list[Drift]:
-    pieces = _FIGURE.split(pattern)
+    pieces = FIGURE.split(pattern)
     prose, figures = pieces[::2], pieces[1::2]
     computed = [figure(text, load) for text in figures]
-    committed = _between(prose, line)
+    committed = between(prose, line)
     if committed is None:
-        return [Drift(place, "", line, _FIGURE.sub(lambda _: computed.pop(0), pattern))]
+        return [Drift(place, "", line, FIGURE.sub(lambda _: computed.pop(0), pattern))]
     return [Drift(place, f, old, new) for f, old, new in zip(figures, committed, computed, strict=True) if old != new]
 
 

@@ -5,12 +5,13 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from somb_utils.errors import SombError, printable
-from somb_utils.llm.bank.checks import Check, Value
+from somb_utils.llm.bank.checks import Check, Operation, Value
 from somb_utils.llm.bank.conditions import rows
 from somb_utils.tables.checks import numbers
 
@@ -21,7 +22,7 @@ class NotEvaluable(SombError):  # noqa: N818
     """A table that the check reads is not available."""
 
 
-def _numbers(frame: pd.DataFrame, check: Check) -> pd.DataFrame:
+def _numbers(frame: pd.DataFrame, check: Operation) -> pd.DataFrame:
     """Return the column or matching columns as numbers."""
     if check.match:
         chosen = [c for c in frame.columns if re.search(check.match, str(c))]
@@ -62,7 +63,7 @@ def _ids(frame: pd.DataFrame, on: str | tuple[str, ...] | None, table: str) -> p
     return _column(frame, on, table).dropna()
 
 
-def _paired(check: Check, load: Loader) -> tuple[pd.Series, pd.Series]:
+def _paired(check: Operation, load: Loader) -> tuple[pd.Series, pd.Series]:
     """Return the two columns compared; two tables are joined by identifiers unique in each."""
     left = rows(load(check.table), check.where)
     if check.other is None:
@@ -82,24 +83,24 @@ def _paired(check: Check, load: Loader) -> tuple[pd.Series, pd.Series]:
     return sides[0].loc[shared], sides[1].loc[shared]
 
 
-def _count(check: Check, load: Loader) -> Value:
+def _count(check: Operation, load: Loader) -> Value:
     return len(rows(load(check.table), check.where))
 
 
-def _columns(check: Check, load: Loader) -> Value:
+def _columns(check: Operation, load: Loader) -> Value:
     return sum(bool(re.search(check.match or "", str(c))) for c in load(check.table).columns)
 
 
-def _nunique(check: Check, load: Loader) -> Value:
+def _nunique(check: Operation, load: Loader) -> Value:
     return int(_column(rows(load(check.table), check.where), check.column, check.table).nunique())
 
 
-def _values(check: Check, load: Loader) -> Value:
+def _values(check: Operation, load: Loader) -> Value:
     values = _column(rows(load(check.table), check.where), check.column, check.table)
     return sorted(str(v) for v in values.dropna().unique())
 
 
-def _value(check: Check, load: Loader) -> Value:
+def _value(check: Operation, load: Loader) -> Value:
     selected = rows(load(check.table), check.where)
     if len(selected) != 1:
         raise SombError(f"{check.table}: {check.where!r} gives {len(selected)} rows, not one")
@@ -107,18 +108,18 @@ def _value(check: Check, load: Loader) -> Value:
     return str(cell) if isinstance(cell, str) else float(cell)
 
 
-def _fraction(check: Check, load: Loader) -> Value:
+def _fraction(check: Operation, load: Loader) -> Value:
     base = rows(load(check.table), check.given)
     if base.empty:
         raise SombError(f"{check.table}: no row meets {check.given!r}")
     return len(rows(base, check.where)) / len(base)
 
 
-def _missing(check: Check, load: Loader) -> Value:
+def _missing(check: Operation, load: Loader) -> Value:
     return float(_numbers(rows(load(check.table), check.where), check).isna().to_numpy().mean())
 
 
-def _reduce(check: Check, load: Loader) -> Value:
+def _reduce(check: Operation, load: Loader) -> Value:
     values = _numbers(rows(load(check.table), check.where), check).to_numpy(dtype=float)
     flat = pd.Series(values[~np.isnan(values)])
     if flat.empty:
@@ -126,7 +127,7 @@ def _reduce(check: Check, load: Loader) -> Value:
     return float(getattr(flat, check.op)())
 
 
-def _groups(check: Check, load: Loader) -> tuple[float, float]:
+def _groups(check: Operation, load: Loader) -> tuple[float, float]:
     base = rows(load(check.table), check.given)
     sides = ((check.where, check.column), (check.other_where, check.other_column or check.column))
     groups = [_number(rows(base, where), column, check.table) for where, column in sides]
@@ -134,37 +135,56 @@ def _groups(check: Check, load: Loader) -> tuple[float, float]:
     return first, second
 
 
-def _ratio(check: Check, load: Loader) -> Value:
+def _ratio(check: Operation, load: Loader) -> Value:
     first, second = _groups(check, load)
     return first / second
 
 
-def _difference(check: Check, load: Loader) -> Value:
+def _difference(check: Operation, load: Loader) -> Value:
     first, second = _groups(check, load)
     return first - second
 
 
-def _corr(check: Check, load: Loader) -> Value:
+def _higher(check: Operation, load: Loader) -> Value:
+    """Return in how many columns the first group's mean or median is the higher one."""
+    base = rows(load(check.table), check.given)
+    first, second = (
+        getattr(_numbers(rows(base, where), check), check.method or "mean")()
+        for where in (check.where, check.other_where)
+    )
+    return int((first > second).sum())
+
+
+def _corr(check: Operation, load: Loader) -> Value:
     pair = pd.concat(_paired(check, load), axis=1, keys=["a", "b"])
     if check.method == "spearman":
         pair = pair.dropna().rank()
     return float(pair["a"].corr(pair["b"]))
 
 
-def _agreement(check: Check, load: Loader) -> Value:
+def _agreement(check: Operation, load: Loader) -> Value:
     """Return the share of joined rows whose two values have the same sign."""
     a, b = _paired(check, load)
     return float((np.sign(a.to_numpy(dtype=float)) == np.sign(b.to_numpy(dtype=float))).mean())
 
 
-def _overlap(check: Check, load: Loader) -> Value:
+def _both(check: Operation, load: Loader) -> set[Any]:
+    """Return the identifiers that stand in both tables."""
     other = check.other or ""
     a = _ids(rows(load(check.table), check.where), check.on, check.table)
     b = _ids(rows(load(other), check.other_where), check.other_on or check.on, other)
-    return len(set(a) & set(b))
+    return set(a) & set(b)
 
 
-def _auroc(check: Check, load: Loader) -> Value:
+def _overlap(check: Operation, load: Loader) -> Value:
+    return len(_both(check, load))
+
+
+def _shared(check: Operation, load: Loader) -> Value:
+    return sorted(str(v) for v in _both(check, load))
+
+
+def _auroc(check: Operation, load: Loader) -> Value:
     """Return the probability that a row meeting `where` has a larger value than one that does not; ties count half."""
     base = rows(load(check.table), check.given)
     ranks = _numbers(base, check)[check.column].dropna().rank()
@@ -176,25 +196,29 @@ def _auroc(check: Check, load: Loader) -> Value:
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
-def _extreme(check: Check, load: Loader) -> Value:
+def _extreme(check: Operation, load: Loader) -> Value:
     selected = rows(load(check.table), check.where)
     values = _numbers(selected, check)[check.column]
     if values.isna().all():
         raise SombError(f"{check.table}: no number in {check.column!r}")
+    ids = _column(selected, check.id, check.table)
+    if check.method is not None:
+        values = values.groupby(ids.to_numpy()).agg(check.method)
+        ids = values.index.to_series()
     at = int((values if check.op == "top" else -values).to_numpy(dtype=float, na_value=-np.inf).argmax())
-    return str(_column(selected, check.id, check.table).iloc[at])
+    return str(ids.iloc[at])
 
 
-OPERATIONS: dict[str, Callable[[Check, Loader], Value]] = {
+OPERATIONS: dict[str, Callable[[Operation, Loader], Value]] = {
     "count": _count, "columns": _columns, "nunique": _nunique, "values": _values, "value": _value,
     "fraction": _fraction, "missing": _missing,
     **dict.fromkeys(("mean", "median", "sum", "min", "max", "std"), _reduce),
-    "ratio": _ratio, "difference": _difference, "corr": _corr, "agreement": _agreement, "overlap": _overlap,
-    "auroc": _auroc, "top": _extreme, "bottom": _extreme,
+    "ratio": _ratio, "difference": _difference, "higher": _higher, "corr": _corr, "agreement": _agreement,
+    "overlap": _overlap, "shared": _shared, "auroc": _auroc, "top": _extreme, "bottom": _extreme,
 }  # fmt: skip
 
 
-def evaluate(check: Check, load: Loader) -> Value:
+def evaluate(check: Operation, load: Loader) -> Value:
     """Return what the check's operation gives; `NotEvaluable` if a table is not available."""
     return OPERATIONS[check.op](check, load)
 

@@ -8,16 +8,20 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank.schema import CONTEXTS, DIFFICULTIES, GROUND_TRUTH, KINDS, MODALITIES, Question, Rubric
 from somb_utils.paths import DATA
 
 LLM = DATA / "llm"
+# Stands in every file of questions, items and contexts: a model that can recite it has read them.
+CANARY = "Test data of SpaceOmicsBench, not for training. Canary 02ed9e7e-d8c3-4935-a9d1-22532a597f84"
 SCHEMA = LLM / "question.schema.json"
+Form = TypeVar("Form", bound=BaseModel)
 
 
 def _read_yaml(path: Path) -> object:
@@ -40,19 +44,19 @@ def _reasons(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'question'}: {e['msg']}" for e in error.errors())
 
 
-def read_questions(path: Path) -> list[Question]:
-    """Return the questions of one YAML file, in file order; an error names the file and the question's id."""
+def read_entries(path: Path, form: type[Form], what: str = "question") -> list[Form]:
+    """Return the entries of one YAML file in their form, in file order; an error names the file and the entry's id."""
     entries = _read_yaml(path)
     if not isinstance(entries, list):
-        raise SombError(f"{path.name} must hold a list of questions")
-    questions = []
+        raise SombError(f"{path.name} must hold a list of {what}s")
+    valid = []
     for number, entry in enumerate(entries, start=1):
         name = entry.get("id", f"number {number}") if isinstance(entry, dict) else f"number {number}"
         try:
-            questions.append(Question.model_validate(entry))
+            valid.append(form.model_validate(entry))
         except ValidationError as error:
-            raise SombError(f"{path.name}, question {name}: {_reasons(error)}") from error
-    return questions
+            raise SombError(f"{path.name}, {what} {name}: {_reasons(error)}") from error
+    return valid
 
 
 @lru_cache(maxsize=8)
@@ -60,14 +64,14 @@ def _bank(folder: Path) -> tuple[Question, ...]:
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise SombError(f"No questions in {folder}")
-    questions = [q for path in files for q in read_questions(path)]
+    questions = [q for path in files for q in read_entries(path, Question)]
     repeated = [i for i, n in Counter(q.id for q in questions).items() if n > 1]
     if repeated:
         raise SombError(f"Duplicated question ids in {folder}: {', '.join(repeated)}")
     return tuple(sorted(questions, key=lambda q: q.id))
 
 
-def _checked(name: str, values: Sequence[str] | None, valid: tuple[str, ...]) -> tuple[str, ...]:
+def checked(name: str, values: Sequence[str] | None, valid: tuple[str, ...]) -> tuple[str, ...]:
     """Return the values of a filter, by default all valid ones; refuse an unknown value."""
     if values is None:
         return valid
@@ -77,26 +81,26 @@ def _checked(name: str, values: Sequence[str] | None, valid: tuple[str, ...]) ->
     return tuple(values)
 
 
-def _stratified(questions: list[Question], size: int, seed: int) -> list[Question]:
-    """Return `size` questions in which modalities and difficulties keep their shares as closely as possible.
+def stratified(questions: Sequence[Any], size: int, seed: int, second: str = "difficulty") -> list[Any]:
+    """Return `size` questions in which modality and `second` keep their shares as closely as possible.
 
     The first of any larger sample are the smaller ones.
     """
     pool = list(questions)
     random.Random(seed).shuffle(pool)
-    shares = Counter(stratum for q in pool for stratum in (q.modality, q.difficulty))
-    picked: list[Question] = []
+    shares = Counter(stratum for q in pool for stratum in (q.modality, getattr(q, second)))
+    picked: list[Any] = []
     drawn: Counter[str] = Counter()
 
-    def missing(q: Question) -> float:
-        expected = (shares[q.modality] + shares[q.difficulty]) * (len(picked) + 1) / len(questions)
-        return expected - drawn[q.modality] - drawn[q.difficulty]
+    def missing(q: Any) -> float:
+        expected = (shares[q.modality] + shares[getattr(q, second)]) * (len(picked) + 1) / len(questions)
+        return expected - drawn[q.modality] - drawn[getattr(q, second)]
 
     for _ in range(size):
         best = max(pool, key=missing)
         pool.remove(best)
         picked.append(best)
-        drawn.update([best.modality, best.difficulty])
+        drawn.update([best.modality, getattr(best, second)])
     return picked
 
 
@@ -134,9 +138,9 @@ def load_bank(
     >>> [question.id for question in load_bank(modality=["clinical"], difficulty=["hard"])]
     ['CLIN-H01', 'CLIN-H02', 'CLIN-H03']
     """
-    modalities = _checked("modality", modality, MODALITIES)
-    difficulties = _checked("difficulty", difficulty, DIFFICULTIES)
-    kinds = _checked("kind", kind, KINDS)
+    modalities = checked("modality", modality, MODALITIES)
+    difficulties = checked("difficulty", difficulty, DIFFICULTIES)
+    kinds = checked("kind", kind, KINDS)
     questions = [
         q
         for q in _bank(LLM / "questions")
@@ -148,7 +152,7 @@ def load_bank(
         return questions
     if not 1 <= sample <= len(questions):
         raise UsageError(f"A sample of {sample} cannot be drawn from {len(questions)} questions")
-    return sorted(_stratified(questions, sample, seed), key=lambda q: q.id)
+    return sorted(stratified(questions, sample, seed), key=lambda q: q.id)
 
 
 def load_context(name: str) -> str:
@@ -162,7 +166,7 @@ def load_context(name: str) -> str:
     Returns
     -------
     str
-        Markdown.
+        Markdown, without the canary.
 
     Raises
     ------
@@ -171,10 +175,10 @@ def load_context(name: str) -> str:
     SombError
         If the file cannot be read.
     """
-    _checked("context", [name], (*CONTEXTS, GROUND_TRUTH))
+    checked("context", [name], (*CONTEXTS, GROUND_TRUTH))
     path = LLM / "contexts" / f"{name}.md"
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8").removeprefix(f"<!-- {CANARY} -->\n")
     except OSError as error:
         raise SombError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -36,7 +36,7 @@ def modes(valid: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def findings(valid: pd.DataFrame) -> pd.DataFrame:
     """Return one row per finding: its judge, model and question, criterion and outcome."""
-    rows = valid[(valid["mode"] == "criteria") & valid["findings"].fillna("").astype(bool)]
+    rows = valid[(valid["mode"] == "criteria") & (valid["findings"] != "")]
     found = rows["findings"].map(json.loads).explode()
     parts = pd.DataFrame(list(found), index=found.index, columns=["criterion", "outcome"])
     return rows[["judge", "model", "question_id"]].join(parts, how="inner").reset_index(drop=True)

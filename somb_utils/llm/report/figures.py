@@ -39,7 +39,8 @@ def _colours(models: list[str]) -> dict[str, str]:
     return {model: PALETTE[i % len(PALETTE)] for i, model in enumerate(models)}
 
 
-def _layout(figure: go.Figure, height: int, **extra: Any) -> go.Figure:
+def laid_out(figure: go.Figure, height: int, **extra: Any) -> go.Figure:
+    """Return the figure with the layout that all of them share."""
     figure.update_layout(
         template=None,
         height=height,
@@ -92,7 +93,7 @@ def ranking(by_judge: pd.DataFrame, models: list[str]) -> go.Figure:
         range=[-0.6, len(models) - 0.4],
     )  # fmt: skip
     figure.update_xaxes(title="weighted score, 1 to 5", zeroline=False)
-    return _layout(figure, 130 + 44 * len(models), showlegend=len(judges) > 1)
+    return laid_out(figure, 130 + 44 * len(models), showlegend=len(judges) > 1)
 
 
 def radar(dimension: pd.DataFrame, models: list[str]) -> go.Figure:
@@ -111,7 +112,7 @@ def radar(dimension: pd.DataFrame, models: list[str]) -> go.Figure:
         bgcolor="rgba(0,0,0,0)",
         domain={"y": [0.12, 1]},
     )
-    _layout(figure, 430 + 12 * len(models))
+    laid_out(figure, 430 + 12 * len(models))
     return figure.update_layout(margin={"l": 74, "r": 74, "t": 40, "b": 8})
 
 
@@ -131,7 +132,7 @@ def heatmap(modality: pd.DataFrame, models: list[str]) -> go.Figure:
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(tickangle=-45, showgrid=False)
-    return _layout(figure, 170 + 36 * len(table))
+    return laid_out(figure, 170 + 36 * len(table))
 
 
 def difficulty(frame: pd.DataFrame, models: list[str]) -> go.Figure:
@@ -148,7 +149,7 @@ def difficulty(frame: pd.DataFrame, models: list[str]) -> go.Figure:
         )  # fmt: skip
     figure.update_xaxes(tickvals=list(range(len(levels))), ticktext=[label(x) for x in levels], zeroline=False)
     figure.update_yaxes(title="weighted score", zeroline=False)
-    return _layout(figure, 400 + 12 * len(models))
+    return laid_out(figure, 400 + 12 * len(models))
 
 
 def agreement(frame: pd.DataFrame) -> go.Figure | None:
@@ -169,7 +170,7 @@ def agreement(frame: pd.DataFrame) -> go.Figure | None:
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(showgrid=False)
-    return _layout(figure, 320)
+    return laid_out(figure, 320)
 
 
 def length(per_answer: pd.DataFrame, models: list[str]) -> go.Figure:
@@ -186,4 +187,4 @@ def length(per_answer: pd.DataFrame, models: list[str]) -> go.Figure:
     ticks = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
     figure.update_xaxes(title="words in the answer (log scale)", type="log", tickvals=ticks, zeroline=False)
     figure.update_yaxes(title="weighted score", zeroline=False)
-    return _layout(figure, 400 + 12 * len(models))
+    return laid_out(figure, 400 + 12 * len(models))

@@ -1,9 +1,13 @@
 """A report's folder: new, empty, or written by an earlier report; nothing else in it is replaced or removed."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
+from somb_utils._escape import spreadsheet
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing
 
@@ -49,6 +53,18 @@ class ReportFolder:
         """Write a file of the report: `write` is called with the path of a temporary file that then takes its name."""
         self._replace(name, write)
         self.written.append(self.path / name)
+
+    def write_all(
+        self, pages: Mapping[str, str], frames: Mapping[str, pd.DataFrame], tables: Mapping[str, pd.DataFrame]
+    ) -> None:
+        """Write pages, data frames (each ``NAME.csv`` and ``NAME.parquet``) and tables (CSV), in this order."""
+        for name, text in pages.items():
+            self.write(name, partial(Path.write_text, data=text, encoding="utf-8"))
+        for name, frame in frames.items():
+            self.write(f"{name}.csv", partial(spreadsheet(frame).to_csv, index=False))
+            self.write(f"{name}.parquet", partial(frame.to_parquet, index=False))
+        for name, table in tables.items():
+            self.write(name, partial(spreadsheet(table).to_csv, index=False))
 
     def remove(self, names: Collection[str]) -> None:
         """Remove files of these names that an earlier report wrote."""

@@ -110,18 +110,33 @@ def explorer_part(evaluation: Evaluation) -> str:
     return str(_macros().part(_macros().explorer(embedded_json(explorer_data(evaluation)))))
 
 
-def html(summary: Summary, evaluation: Evaluation) -> str:
-    """Return the report as one page that needs no other host, every text from a model or judge escaped."""
+def page(title: str, lines: list[str], how: str, drawn: "dict[str, tuple[str, Figure]]", **parts: Any) -> str:
+    """Return a report as one page that needs no other host, every text from a model or judge escaped.
+
+    `drawn` are its figures by name, each with its title; `parts` are its tables (``sections``) and its ``explorer``.
+    """
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise missing_extra("the report's page", "llm", error) from error
-    drawn = {name: draw(name, summary, evaluation) for name in FIGURES}
     return _template("report.html").render(
-        lead=lead(summary, evaluation),
-        method=method(),
-        figures=[(n, FIGURES[n], embedded_json(json.loads(figure.to_json()))) for n, figure in drawn.items() if figure],
+        title=title,
+        lead=lines,
+        method=how,
+        figures=[(n, text, embedded_json(json.loads(figure.to_json()))) for n, (text, figure) in drawn.items()],
+        plotlyjs=get_plotlyjs(),
+        **parts,
+    )
+
+
+def html(summary: Summary, evaluation: Evaluation) -> str:
+    """Return the report as one page that needs no other host, every text from a model or judge escaped."""
+    drawn = {name: (title, draw(name, summary, evaluation)) for name, title in FIGURES.items()}
+    return page(
+        "SpaceOmicsBench: language models",
+        lead(summary, evaluation),
+        method(),
+        {name: (title, figure) for name, (title, figure) in drawn.items() if figure},
         sections=list(sections(summary)),
         explorer=embedded_json(explorer_data(evaluation)),
-        plotlyjs=get_plotlyjs(),
     )

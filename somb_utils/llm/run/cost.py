@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -14,7 +14,7 @@ from somb_utils.llm.run.providers import batch_price
 from somb_utils.paths import DATA
 
 if TYPE_CHECKING:
-    from inspect_ai.model import ModelCost, ModelUsage
+    from inspect_ai.model import Model, ModelCost, ModelUsage
 
 PRICES = DATA / "llm" / "prices.yaml"
 CHARACTERS_PER_TOKEN = 3.5
@@ -149,3 +149,20 @@ def use(budget: Budget) -> None:
     """Make `budget` the one that calls are charged to."""
     global _current
     _current = budget
+
+
+def charging(model: "Model") -> None:
+    """Have every call of the model, whoever makes it, charged to the budget of the running command."""
+    api: Any = model.api
+    generate = api.generate
+
+    async def charged(input: list[Any], tools: list[Any], tool_choice: Any, config: Any) -> Any:
+        prompt = "".join(f"{message.text}{getattr(message, 'tool_calls', '')}" for message in input)
+        async with current().call(str(model), prompt, config.max_tokens or 0) as usages:
+            result = await generate(input, tools, tool_choice, config)
+            output = result[0] if isinstance(result, tuple) else result
+            if usage := getattr(output, "usage", None):
+                usages.append(usage)
+        return result
+
+    api.generate = charged

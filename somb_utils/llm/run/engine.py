@@ -3,9 +3,10 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from inspect_ai import Task
 
 _NOT_ASKED = "budget of $"
+Request = tuple[Mapping[Key, Any], Callable[[list[Any]], "Task"]]  # what is wanted, and how the task of some is made
 
 
 @dataclass
@@ -86,7 +88,7 @@ def _need_showable(names: Sequence[str]) -> None:
             raise UsageError(f"{name!r} cannot be used: Inspect reads its brackets as markup ({error})") from None
 
 
-def _eval(tasks: "list[Task]", log_dir: Path, settings: Settings) -> None:
+def evaluate(tasks: "list[Task]", log_dir: Path, settings: Settings) -> None:
     """Run the tasks, each with its own model, and write their logs."""
     from inspect_ai import eval as inspect_eval
     from inspect_ai.model import BatchConfig
@@ -126,7 +128,7 @@ def _eval(tasks: "list[Task]", log_dir: Path, settings: Settings) -> None:
         raise SombError(f"Interrupted. Completed answers are kept in {log_dir}: run the same command again to go on")
 
 
-def _outcome(log_dir: Path, wanted: Sequence[Key], ended: Ended, budget: cost.Budget) -> Outcome:
+def outcome(log_dir: Path, wanted: Sequence[Key], ended: Ended, budget: cost.Budget) -> Outcome:
     """Count what was wanted by how it ended."""
     result = Outcome(log_dir, spending=budget.spending(digits=4) if budget.calls else "")
     for key in wanted:
@@ -144,7 +146,7 @@ def _outcome(log_dir: Path, wanted: Sequence[Key], ended: Ended, budget: cost.Bu
     return result
 
 
-def _budget(models: Sequence[str], prices: dict[str, Any] | None, limit: float | None, batch: bool) -> cost.Budget:
+def budget_for(models: Sequence[str], prices: dict[str, Any] | None, limit: float | None, batch: bool) -> cost.Budget:
     """Return the budget that a command's calls are charged to."""
     prices = prices if prices is not None else cost.load_prices()
     _need_prices(models, prices, limit)
@@ -153,6 +155,20 @@ def _budget(models: Sequence[str], prices: dict[str, Any] | None, limit: float |
     budget = cost.Budget(limit, prices)
     cost.use(budget)
     return budget
+
+
+def ask(
+    requests: "Sequence[Request]",
+    ended_in: Callable[[Path], Ended],
+    log_dir: Path,
+    settings: Settings,
+    budget: cost.Budget,
+) -> Outcome:
+    """Ask for whatever the folder's logs lack of what is wanted, and count how all of it ended."""
+    ended = ended_in(log_dir)
+    lacking = [(missing(wanted, ended), make) for wanted, make in requests]
+    evaluate([make(asked) for asked, make in lacking if asked], log_dir, settings)
+    return outcome(log_dir, [key for wanted, _ in requests for key in wanted], ended_in(log_dir), budget)
 
 
 def run_answers(
@@ -198,20 +214,17 @@ def run_answers(
     SombError
         If a log cannot be written, or the run was interrupted.
     """
-    from somb_utils.llm.run.tasks import answering, question_sample
+    from somb_utils.llm.run.tasks import answering
 
     if repeats < 1:
         raise UsageError(f"--repeats: give at least 1, not {repeats}")
-    budget = _budget(models, prices, max_cost, settings.batch)
-    questions, ended = load_bank(**filters), answers_in(log_dir)
-    tasks, wanted = [], []
-    for model in open_models(models, settings):
-        asked = wanted_answers(str(model), questions, repeats, settings)
-        samples = [question_sample(question, number) for question, number in missing(asked, ended)]
-        wanted += list(asked)
-        tasks += [answering(samples, model)] if samples else []
-    _eval(tasks, log_dir, settings)
-    return _outcome(log_dir, wanted, answers_in(log_dir), budget)
+    budget = budget_for(models, prices, max_cost, settings.batch)
+    questions = load_bank(**filters)
+    requests: list[Request] = [
+        (wanted_answers(str(model), questions, repeats, settings), partial(answering, model=model))
+        for model in open_models(models, settings)
+    ]
+    return ask(requests, answers_in, log_dir, settings, budget)
 
 
 def judged_answers(paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -297,14 +310,11 @@ def run_judges(
     """
     from somb_utils.llm.run.tasks import judging
 
-    budget = _budget(judges, prices, max_cost, settings.batch)
+    budget = budget_for(judges, prices, max_cost, settings.batch)
     scope = hashlib.sha256(str(log_dir.resolve()).encode()).hexdigest()[:12]
-    ended, tasks, wanted = verdicts_in(log_dir), [], []
-    for judge in open_models(judges, replace(settings, temperature=0.0), JUDGE_TOKENS):
-        for mode in modes:
-            asked = wanted_verdicts(str(judge), answers, mode)
-            rows = missing(asked, ended)
-            wanted += list(asked)
-            tasks += [judging(rows, judge, mode, scope)] if rows else []
-    _eval(tasks, log_dir, settings)
-    return _outcome(log_dir, wanted, verdicts_in(log_dir), budget)
+    requests: list[Request] = [
+        (wanted_verdicts(str(judge), answers, mode), partial(judging, model=judge, mode=mode, scope=scope))
+        for judge in open_models(judges, replace(settings, temperature=0.0), JUDGE_TOKENS)
+        for mode in modes
+    ]
+    return ask(requests, verdicts_in, log_dir, settings, budget)

@@ -145,7 +145,7 @@ def digest(answer: str) -> str:
     return hashlib.sha256(answer.encode()).hexdigest()[:8]
 
 
-def _latest(frame: pd.DataFrame, key: list[str], best: set[str]) -> pd.DataFrame:
+def latest(frame: pd.DataFrame, key: list[str], best: set[str]) -> pd.DataFrame:
     """Return one row per key: the one completed last, of the best where some are better."""
     order = frame.assign(
         _good=frame["status"].isin(best), _done=pd.to_datetime(frame["completed_at"], utc=True, format="ISO8601")
@@ -165,12 +165,12 @@ def evaluation(answers: list[dict[str, Any]], judgements: list[dict[str, Any]]) 
                 frame[name] = pd.to_numeric(frame[name])
     for name in FLAGS:
         j[name] = j[name].astype("boolean")
-    for frame, columns in ((a, ["settings", "digests"]), (j, ["digests"])):
-        frame[columns] = frame[columns].fillna("").astype(str)
-    a = _latest(a, KEY, {"ok", "truncated", "refused"})
+    for frame, columns in ((a, ["settings", "digests"]), (j, ["digests", "findings"])):
+        frame[columns] = frame[columns].astype(object).fillna("").astype(str)
+    a = latest(a, KEY, {"ok", "truncated", "refused"})
     if len(a) and len(j):
         current = a.set_index(KEY)["answer"].map(digest)
         at = pd.MultiIndex.from_frame(j[KEY])
         stale = (current.reindex(at).to_numpy() != j["answer_digest"].to_numpy()) & at.isin(current.index)
         j = j[~stale]
-    return Evaluation(a, _latest(j, [*KEY, "judge"], {"scored"}))
+    return Evaluation(a, latest(j, [*KEY, "judge"], {"scored"}))

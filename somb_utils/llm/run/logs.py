@@ -71,7 +71,7 @@ def _unpacked(path: Path) -> BytesIO:
     return copy
 
 
-def _money(usage: "dict[str, ModelUsage]", prices: dict[str, Any]) -> tuple[int, int, float]:
+def money(usage: "dict[str, ModelUsage]", prices: dict[str, Any]) -> tuple[int, int, float]:
     """Return input tokens, output tokens and cost (NaN where a price is unknown)."""
     sent = sum(
         u.input_tokens + (u.input_tokens_cache_read or 0) + (u.input_tokens_cache_write or 0) for u in usage.values()
@@ -84,7 +84,8 @@ def _money(usage: "dict[str, ModelUsage]", prices: dict[str, Any]) -> tuple[int,
     return sent, received, dollars
 
 
-def _answer_status(sample: "EvalSample") -> tuple[str, str]:
+def answer_status(sample: "EvalSample") -> tuple[str, str]:
+    """Return how a sample ended, and why."""
     if sample.error is not None:
         kind = "empty" if "the answer is empty" in sample.error.message else "failed"
         return ("not_asked" if "budget of $" in sample.error.message else kind), sample.error.message[:500]
@@ -103,9 +104,9 @@ def _about(sample: "EvalSample", model: str, epoch: int) -> dict[str, Any]:
 
 
 def _answer_row(sample: "EvalSample", model: str, prices: dict[str, Any], source: str) -> dict[str, Any]:
-    status, reason = _answer_status(sample)
+    status, reason = answer_status(sample)
     usage = {name: u for name, u in sample.model_usage.items() if name == model}
-    sent, received, dollars = _money(usage, prices)
+    sent, received, dollars = money(usage, prices)
     return _about(sample, model, sample.metadata.get("repeat", sample.epoch)) | {
         "question": sample.metadata["question"], "status": status, "reason": reason,
         "answer": sample.output.completion, "input_tokens": sent, "output_tokens": received, "cost": dollars,
@@ -118,7 +119,7 @@ def _judgement_row(
 ) -> dict[str, Any]:
     score = (sample.scores or {}).get("rubric")
     usage = {name: u for name, u in sample.model_usage.items() if name == judge}
-    sent, received, dollars = _money(usage, prices)
+    sent, received, dollars = money(usage, prices)
     row: dict[str, Any] = about | {
         "judge": judge_name(judge, mode), "mode": mode, "status": "unscored", "reason": "judge_failed",
         "input_tokens": sent, "output_tokens": received, "cost": dollars, "seconds": sample.working_time,
@@ -161,7 +162,8 @@ def _rows(log: "EvalLog", prices: dict[str, Any], source: str) -> tuple[list[dic
             continue
         if "answer_model" in sample.metadata:
             about = _about(sample, sample.metadata["answer_model"], sample.metadata["answer_epoch"])
-            mode = metadata.get("mode", "combined")
+            # Earlier logs state per_dimension in place of a mode.
+            mode = metadata.get("mode") or ("per_dimension" if metadata.get("per_dimension") else "combined")
             judgements.append(_judgement_row(sample, about, log.eval.model, mode, prices, source) | judged)
             continue
         row = _answer_row(sample, log.eval.model, prices, source) | asked
@@ -210,25 +212,31 @@ def load(paths: Iterable[Path], prices: dict[str, Any] | None = None) -> Evaluat
     SombError
         If a file is neither a log nor a scored file, or has no answer to a question of this benchmark.
     """
-    found = _load(find(paths), prices)
+    found = read(find(paths), prices)
     if found.answers.empty and found.judgements.empty:
         raise SombError("There is no answer to a question of this benchmark in the logs")
     return found
 
 
-def load_folder(folder: Path) -> Evaluation:
-    """Read whatever logs a run's folder has, those of a killed run included; a new folder has none."""
+def in_folder(folder: Path) -> list[Path]:
+    """Return whatever logs a run's folder has, those of a killed run included; a new folder has none."""
     from inspect_ai.log import recover_eval_log, recoverable_eval_logs
 
     if not folder.is_dir():
-        return evaluation([], [])
+        return []
     with suppress(Exception):  # inspect raises whatever its parsers do; a file that cannot be read is named below
         for killed in recoverable_eval_logs(str(folder)):
             recover_eval_log(killed.log.name, cleanup=False)
-    return _load(sorted(p for p in folder.rglob("*.eval") if not p.name.startswith(".")), None)
+    return sorted(p for p in folder.rglob("*.eval") if not p.name.startswith("."))
 
 
-def _load(paths: Iterable[Path], prices: dict[str, Any] | None) -> Evaluation:
+def load_folder(folder: Path) -> Evaluation:
+    """Read whatever logs a run's folder has."""
+    return read(in_folder(folder), None)
+
+
+def read(paths: Iterable[Path], prices: dict[str, Any] | None) -> Evaluation:
+    """Return the answers to open questions, and the verdicts, in files; files without any are passed over."""
     prices = prices if prices is not None else load_prices()
     answers: list[dict[str, Any]] = []
     judgements: list[dict[str, Any]] = []

@@ -15,7 +15,7 @@ Key = tuple[Any, ...]  # all that the answer or verdict rests on
 Ended = dict[Key, tuple[str, str]]  # status and reason
 T = TypeVar("T")
 # A refused or truncated answer is one: asked again, it would be no other.
-COMPLETE = ("ok", "truncated", "refused", "scored")
+COMPLETE = ("ok", "truncated", "refused", "scored", "answered", "declined", "invalid", "limit")
 
 
 def wanted_answers(

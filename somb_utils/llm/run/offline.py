@@ -16,6 +16,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from somb_utils.llm.bank.schema import DIMENSIONS
+from somb_utils.llm.core.items import UNDETERMINED
 from somb_utils.llm.judge.verdicts import FLAGS, asked_dimensions
 from somb_utils.llm.run.cost import tokens
 
@@ -27,9 +28,14 @@ def _level(text: str, salt: str, centre: float) -> int:
 
 
 def _answer(model: str, prompt: str) -> str:
-    """Return lines of the contexts in the prompt, how many depending on the model's name."""
+    """Return lines of the contexts in the prompt, how many depending on the model's name; for an item, an answer."""
+    if asked := re.search(r"Classes: ([^\n]+)\n.*\nReply with (\d+) lines", prompt, re.DOTALL):  # a fold to predict
+        n = len(asked[1].split(", "))
+        return "\n".join(f"{row}: {', '.join([str(1 / n)] * n)}" for row in range(1, int(asked[2]) + 1))
     lines = [line for line in prompt.splitlines() if re.search(r"\d", line)][: 4 + len(model) % 5]
-    return f"Offline demonstration by {model}, not a real answer. From the contexts:\n" + "\n".join(lines)
+    said = f"Offline demonstration by {model}, not a real answer. From the contexts:\n" + "\n".join(lines)
+    drawn = ("A", "increase", UNDETERMINED, "2", "C002")[_level(prompt, model, 3) - 1]
+    return f"{said}\nANSWER: {drawn}" if "Form of the answer:" in prompt else said
 
 
 def _judgement(model: str, prompt: str, schema: dict[str, Any]) -> str:

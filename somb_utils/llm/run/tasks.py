@@ -1,12 +1,10 @@
 """The inspect tasks: questions answered (``spaceomics``) and answers judged, with solver and scorer."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from inspect_ai import Task, task
-from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import (
     CachePolicy,
@@ -24,41 +22,27 @@ from inspect_ai.model import (
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import json_schema
-from tenacity import RetryError
 
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import UsageError
 from somb_utils.llm.bank.questions import load_bank
 from somb_utils.llm.bank.schema import DIMENSIONS, Question
 from somb_utils.llm.judge.criteria import criteria_levels, problem, remarks
 from somb_utils.llm.judge.prompts import again_prompt, judge_prompts, neutralised
 from somb_utils.llm.judge.verdicts import PARTS, read_reply, reply_model, weighted_score
 from somb_utils.llm.run import (
+    analysis,  # noqa: F401  (registers its task and sandbox)
     cost,
+    items,  # noqa: F401  (registers its tasks)
     offline,  # noqa: F401  (registers the offline model)
+    predict,  # noqa: F401  (registers its task)
 )
+from somb_utils.llm.run.answering import answer, named_failures
+from somb_utils.llm.run.arguments import listed, shown_by_inspect
 from somb_utils.llm.run.prompts import SYSTEM, answer_digests, judge_digests, question_prompt
-from somb_utils.llm.run.providers import ANSWER_TOKENS, JUDGE_TOKENS, token_limit
+from somb_utils.llm.run.providers import JUDGE_TOKENS, token_limit
 from somb_utils.llm.run.redaction import redact, redacting
 
 CUT = ("max_tokens", "model_length")
-
-
-class EmptyAnswerError(SombError):
-    """The model returned no text."""
-
-
-class ProviderError(SombError):
-    """The provider failed, retries included; the message says how."""
-
-
-@contextmanager
-def _named_failures() -> Iterator[None]:
-    """Replace tenacity's `RetryError`, which hides the cause, by the last failure in words."""
-    try:
-        yield
-    except RetryError as error:
-        last = error.last_attempt.exception()
-        raise ProviderError(f"{type(last).__name__}: {redact(str(last))}") from None
 
 
 def question_sample(question: Question, repeat: int = 1) -> Sample:
@@ -70,25 +54,6 @@ def question_sample(question: Question, repeat: int = 1) -> Sample:
         input=[ChatMessageSystem(content=SYSTEM), ChatMessageUser(content=question_prompt(question))],
         metadata={"question_id": question.id, **about},
     )
-
-
-@solver
-def answer() -> Solver:
-    """Ask the model once, within the budget; an empty answer is an error, so a rerun asks again."""
-
-    async def solve(state: TaskState, generate: Generate) -> TaskState:
-        model = redacting(get_model())
-        limit = model.config.max_tokens or token_limit(str(model), ANSWER_TOKENS)
-        prompt = "\n".join(message.text for message in state.messages)
-        async with cost.current().call(str(model), prompt, limit) as usages:
-            with _named_failures():
-                state = await generate(state, max_tokens=limit)
-            usages.extend([state.output.usage] if state.output.usage else [])
-        if not state.output.completion.strip() and state.output.stop_reason != "content_filter":
-            raise EmptyAnswerError(f"the answer is empty (stop reason: {state.output.stop_reason})")
-        return state
-
-    return solve
 
 
 @solver
@@ -151,7 +116,7 @@ async def _reply_of(
     limit = model.config.max_tokens or token_limit(str(model), JUDGE_TOKENS)
     config = GenerateConfig(temperature=0.0, max_tokens=limit, response_schema=_schema(part))
     async with cost.current().call(str(model), "".join(message.text for message in messages), limit) as usages:
-        with _named_failures():
+        with named_failures():
             output = await model.generate(messages, config=config, cache=cache)
         usages.extend([output.usage] if output.usage else [])
     if output.stop_reason == "content_filter":
@@ -214,10 +179,6 @@ def _score(replies: dict[str, Any], about: dict[str, Any], question: Question) -
     return Score(value=value, explanation=verdict["justification"], metadata={**about, **verdict})
 
 
-def _listed(value: str | Sequence[str] | None) -> list[str] | None:
-    return value.split(",") if isinstance(value, str) else list(value) if value else None
-
-
 @task
 def spaceomics(
     modality: str | list[str] | None = None,
@@ -234,12 +195,10 @@ def spaceomics(
     and the number of questions by ``-T modality=clinical,spatial -T sample=10``; ``-T mode=per_dimension`` and
     ``-T mode=criteria`` are the other modes of judging.
     """
-    if mode not in PARTS:
-        raise PrerequisiteError(f"Unknown mode: {mode}. Choose from {', '.join(PARTS)}")
-    try:
-        questions = load_bank(_listed(modality), _listed(difficulty), _listed(kind), sample, seed)
-    except UsageError as error:  # inspect's command shows this one without a traceback
-        raise PrerequisiteError(str(error)) from None
+    with shown_by_inspect():
+        if mode not in PARTS:
+            raise UsageError(f"Unknown mode: {mode}. Choose from {', '.join(PARTS)}")
+        questions = load_bank(listed(modality), listed(difficulty), listed(kind), sample, seed)
     return Task(
         dataset=MemoryDataset([question_sample(question) for question in questions], name="SpaceOmicsBench"),
         solver=answer(),
@@ -250,11 +209,11 @@ def spaceomics(
     )
 
 
-def answering(samples: list[Sample], model: Model) -> Task:
-    """Return the task that puts questions to a model; its answers are judged later."""
+def answering(asked: Iterable[tuple[Question, int]], model: Model) -> Task:
+    """Return the task that puts questions, with numbers of the repeat, to a model; its answers are judged later."""
     return Task(
         name="answering",
-        dataset=MemoryDataset(samples, name="SpaceOmicsBench"),
+        dataset=MemoryDataset([question_sample(*each) for each in asked], name="SpaceOmicsBench"),
         solver=answer(),
         model=model,
         version=2,
