@@ -1,7 +1,5 @@
 """Two models on these crew: a permutation test that exchanges their predictions, day by day."""
 
-from itertools import pairwise
-
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
@@ -23,8 +21,9 @@ def exchange_p(plan: Design, a: pd.DataFrame, b: pd.DataFrame, n_permutations: i
     if plan.metric == kernels.AUROC:
         first, second = (ranked(plan, of_model.iloc[plan.order]) for of_model in (a, b))
         by_fold = np.argsort(first.fold, kind="stable")
-        scores, unit = np.stack([first.score, second.score])[:, by_fold], plan.unit_of[first.row][by_fold]
-        gaps = auroc_gaps(scores, first.positive(plan)[by_fold] == 1, first.folds, swap[:, unit])
+        scores = np.stack([first.score, second.score])[:, by_fold]
+        gains = auroc_gains(scores, first.positive(plan)[by_fold] == 1, first.folds)
+        gaps = (0.5 - swap) @ np.bincount(plan.unit_of[first.row][by_fold], gains, plan.strata[-1])
     elif plan.metric == kernels.MACRO_F1:
         rows, other = rows_of(plan, a), rows_of(plan, b)
         gaps = kernels.exchange(plan.n_classes, plan.unit_of[rows.row], plan.folds, rows.a, rows.b, other.b, swap)
@@ -33,19 +32,23 @@ def exchange_p(plan: Design, a: pd.DataFrame, b: pd.DataFrame, n_permutations: i
     return float((np.abs(gaps) >= abs(gaps[0]) - 1e-12).mean())
 
 
-def auroc_gaps(scores: np.ndarray, positive: np.ndarray, folds: np.ndarray, swap: np.ndarray) -> np.ndarray:
-    """Return the difference of two models' mean AUROC over folds after each exchange, shape (n_exchanges,).
+def auroc_gains(scores: np.ndarray, positive: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Return what exchanging a row takes from the difference of two models' mean AUROC, shape (n_rows,).
 
-    `scores` has shape (2, n_rows), `swap` shape (n_exchanges, n_rows); folds of one class are left out.
+    It is the same whatever else is exchanged: of the other class, ranked by either model, how many rows the row's rank
+    by the first model beats and that by the second does not. Half of the sum is the difference itself. `scores` has
+    shape (2, n_rows); folds of one class are left out.
     """
-    gaps = []
-    for lo, hi in pairwise(folds):
-        is_positive, n = positive[lo:hi], hi - lo
-        n_positive = is_positive.sum()
-        if 0 < n_positive < n:
-            first, second = rankdata(scores[:, lo:hi], axis=1)
-            swapped = swap[:, lo:hi]
-            mixed = np.where(swapped, second, first), np.where(swapped, first, second)
-            sums = [rankdata(ranks, axis=1)[:, is_positive].sum(axis=1) for ranks in mixed]
-            gaps.append((sums[0] - sums[1]) / (n_positive * (n - n_positive)))
-    return np.mean(gaps, axis=0) if gaps else np.full(len(swap), np.nan)
+    fold = np.repeat(np.arange(len(folds) - 1), np.diff(folds))
+    pairs = np.bincount(fold, positive) * np.bincount(fold, ~positive)
+    ranks = rankdata(fold * (len(fold) + 1) + rankdata(scores, axis=1), axis=1)  # within folds, which follow each other
+    beaten = _pooled(ranks)
+    for of_class in (positive, ~positive):
+        beaten[:, of_class] -= _pooled(ranks[:, of_class])
+    gain = np.where(positive, 1, -1) * (beaten[0] - beaten[1])
+    return gain / np.where(pairs, pairs, np.inf)[fold] / np.count_nonzero(pairs)
+
+
+def _pooled(ranks: np.ndarray) -> np.ndarray:
+    """Return the rank of each value among those of both models."""
+    return rankdata(ranks).reshape(ranks.shape)

@@ -170,16 +170,18 @@ def _of_these(a: tuple[Design, pd.DataFrame], b: tuple[Design, pd.DataFrame], n_
     task = a[0].task
     if not task.leaves_groups_out:
         return np.nan
-    of_a, of_b = with_seeds_of(a[1], b[1]), with_seeds_of(b[1], a[1])
-    plan = design(of_a, task)
+    of_a = with_seeds_of(a[1], b[1])
+    of_b = with_seeds_of(b[1], of_a)
+    plan = a[0] if of_a is a[1] else design(of_a, task)
     return exchange_p(plan, of_a, of_b, n_permutations, seed) if plan.fits(of_b) else np.nan
 
 
 def with_seeds_of(predictions: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     """Return predictions of a model that was fitted once as if it had been fitted with every seed of another."""
-    if predictions["seed"].nunique() > 1:
+    own, seeds = (frame["seed"].unique().tolist() for frame in (predictions, others))
+    if len(own) > 1 or own == seeds:
         return predictions
-    return pd.concat([predictions.assign(seed=seed) for seed in others["seed"].unique().tolist()], ignore_index=True)
+    return pd.concat([predictions.assign(seed=seed) for seed in seeds], ignore_index=True)
 
 
 def win_probability(drawn: np.ndarray) -> float:

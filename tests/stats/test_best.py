@@ -8,13 +8,14 @@ import pytest
 from designs import crew, ranking
 from hypothesis import settings
 from scipy import stats as scipy_stats
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from somb_utils.stats import above_chance
 from somb_utils.stats.best import best_set, with_intervals
 from somb_utils.stats.bootstrap import all_replicates
 from somb_utils.stats.design import design
-from somb_utils.stats.exchange import auroc_gaps, exchange_p
+from somb_utils.stats.exchange import auroc_gains, exchange_p
 from somb_utils.stats.permutation import null_scores
 from somb_utils.tasks.definitions import get_task
 
@@ -122,12 +123,17 @@ def test_exchange_finds_models_that_differ_on_these_crew() -> None:
     assert exchange_p(design(right, "A1"), right, right, 999, 1) == 1.0
 
 
-def test_unswapped_gap_is_the_difference_of_aurocs() -> None:
+def test_gap_is_the_difference_of_aurocs_of_the_exchanged_ranks() -> None:
     rng = np.random.default_rng(6)
     positive, scores = np.tile([True, False, False], 8), rng.integers(0, 6, (2, 24)).astype(float)
-    folds, swap = np.array([0, 12, 24]), np.stack([np.zeros(24, bool), np.ones(24, bool)])
-    expected = np.mean([
-        roc_auc_score(positive[lo:hi], scores[0, lo:hi]) - roc_auc_score(positive[lo:hi], scores[1, lo:hi])
-        for lo, hi in ((0, 12), (12, 24))
-    ])  # fmt: skip
-    np.testing.assert_allclose(auroc_gaps(scores, positive, folds, swap), [expected, -expected], atol=1e-12)
+    folds = np.array([0, 12, 24])
+    swap = np.concatenate([[np.zeros(24, bool), np.ones(24, bool)], rng.random((20, 24)) < 0.5])
+    expected = []
+    for exchanged in swap:
+        gaps = []
+        for fold in (slice(0, 12), slice(12, 24)):
+            ranks = rankdata(scores[:, fold], axis=1)
+            ranks = np.where(exchanged[fold], ranks[::-1], ranks)
+            gaps.append(roc_auc_score(positive[fold], ranks[0]) - roc_auc_score(positive[fold], ranks[1]))
+        expected.append(np.mean(gaps))
+    np.testing.assert_allclose((0.5 - swap) @ auroc_gains(scores, positive, folds), expected, atol=1e-12)
