@@ -13,14 +13,14 @@ from filelock import FileLock
 from somb_utils.errors import SombError, UsageError
 from somb_utils.paths import replacing, sha256_of, try_writing
 from somb_utils.runs.record import FORMAT, KEY, PREDICTION_SCHEMA, RESULT_COLUMNS, RESULT_SCHEMA
-from somb_utils.runs.results import Key, RunResult, keys_of
+from somb_utils.runs.results import Key, RunResult, keys_of, of_keys
 from somb_utils.runs.stored import (
     ONE_TABLE,
     PREDICTIONS,
+    Grouped,
     StoredRun,
     file_of,
     forget,
-    groups_of,
     read_verified,
     unreadable,
     with_seeds,
@@ -95,12 +95,14 @@ def save(result: RunResult, folder: Path) -> None:
     add(result.results, predicted, result.provenance, folder)
 
 
-def add(scores: pd.DataFrame, predicted: Callable[[str], pa.Table], record: Mapping[str, Any], folder: Path) -> None:
+def add(
+    scores: pd.DataFrame, predicted: Callable[[str], pa.Table], record: Mapping[str, Any], folder: Path
+) -> StoredRun:
     """Add the scores of a run, and the predictions of each model, to `folder`; same tasks and models are replaced.
 
     Predictions are written a model at a time, under new names; then results and provenance, which names those files,
     change together. A save that is interrupted is completed, or has changed nothing, at the next :func:`load_run` or
-    :func:`save`.
+    :func:`save`. Returns the run, as stored.
     """
     with FileLock(folder / ".lock"):
         _complete(folder)
@@ -122,15 +124,16 @@ def add(scores: pd.DataFrame, predicted: Callable[[str], pa.Table], record: Mapp
         for model in dict.fromkeys([*(model for *_, model in kept), *models]):
             name = file_of(files, model)
             if model in models or name == ONE_TABLE:  # else its file is complete
-                tables = [before.predicted([key for key in kept if key[2] == model])] if before is not None else []
-                tables += [predicted(model)] if model in models else []
-                written |= write_predictions(pa.concat_tables(tables), model, folder)
+                parts = [before.predicted([key for key in kept if key[2] == model])] if before is not None else []
+                parts += [predicted(model)] if model in models else []
+                written |= write_predictions(pa.concat_tables(parts), model, folder)
             else:
                 written[name] = files[name]
         _write(results, provenance, written, folder)
         left = {f"{PREDICTIONS}/{file.name}" for file in (folder / PREDICTIONS).glob(f"{'?' * 16}-{'?' * 16}.parquet")}
         for name in (left | {file_of(files, model) for *_, model in stored}) - set(written):
             forget(folder, name)
+        return StoredRun(folder, written, Grouped(results), of_keys(provenance, keys_of(record)), predicted)
 
 
 def add_day_tests(folder: Path, tests: Sequence[Mapping[str, Any]]) -> None:
@@ -227,8 +230,8 @@ def _read(folder: Path) -> StoredRun:
         table = pq.read_table(
             content, read_dictionary=[name for name in RESULT_COLUMNS if name not in ("seed", "value")]
         )
-        scores = groups_of(table if "seed" in table.column_names else with_seeds(table, provenance))
-        _check_provenance(scores, provenance)
+        scores = Grouped(table if "seed" in table.column_names else with_seeds(table, provenance))
+        _check_provenance(scores.rows, provenance)
         return StoredRun(folder, files, scores, provenance)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"{_PROVENANCE} lacks {error}" if isinstance(error, KeyError) else error

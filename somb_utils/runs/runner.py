@@ -21,7 +21,7 @@ from somb_utils.runs.cache import Job, ModelVersion, code_fingerprint, restore, 
 from somb_utils.runs.code import Code, code_of, verify
 from somb_utils.runs.constant import constant_models
 from somb_utils.runs.fit import Outcome, PreparedFold, fit_fold, prepare
-from somb_utils.runs.folder import add, check_folder, held, load_run, replaced
+from somb_utils.runs.folder import add, check_folder, held, replaced
 from somb_utils.runs.models import SEED, Model, resolve_models, supports
 from somb_utils.runs.record import outcome_rows, prediction_rows, prediction_table, provenance
 from somb_utils.runs.results import RunResult, keys_of
@@ -171,8 +171,7 @@ def run(
     for (task, under, model), entry in zip(keys_of(record), record["models"], strict=True):
         those = [pair for pair in of_model[model] if (pair[0].data.name, pair[0].data.protocol) == (task, under)]
         entry["constant"] = bool(constant_models(prediction_rows(those)))
-    add(outcome_rows(scored), lambda model: prediction_table(of_model[model]), record, folder)
-    return load_run(folder).of(keys_of(record))
+    return add(outcome_rows(scored), lambda model: prediction_table(of_model[model]), record, folder)
 
 
 def outcomes(

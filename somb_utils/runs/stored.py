@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
@@ -65,25 +65,49 @@ def unreadable(folder: Path, reason: object) -> SombError:
     )
 
 
+class Grouped:
+    """A table whose rows are found by task, protocol and model."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        columns = [table[name].combine_chunks() for name in KEY]
+        columns = [c if pa.types.is_dictionary(c.type) else c.dictionary_encode() for c in columns]
+        codes = np.stack([column.indices.to_numpy(zero_copy_only=False) for column in columns])
+        names = [column.dictionary.to_pylist() for column in columns]
+        starts = np.flatnonzero(np.r_[np.ones(min(1, len(table)), bool), (codes[:, 1:] != codes[:, :-1]).any(axis=0)])
+        self.rows: dict[Key, list[range]] = {}
+        for start, stop in zip(starts.tolist(), [*starts.tolist()[1:], len(table)], strict=False):
+            task, protocol, model = (each[code] for each, code in zip(names, codes[:, start], strict=True))
+            self.rows.setdefault((task, protocol, model), []).append(range(start, stop))
+
+    def of(self, keys: Iterable[Key]) -> pa.Table:
+        """Return the rows of these, one after the other."""
+        rows = [np.arange(part.start, part.stop) for key in keys for part in self.rows.get(key, ())]
+        return self.table.take(np.concatenate(rows) if rows else np.arange(0))
+
+
 class StoredRun(RunResult):
     """Results of some tasks and models of a run folder."""
 
     files: Mapping[str, str]  # SHA-256 of each file, by name
     _folder: Path
-    _scores: Mapping[Key, pa.Table]
+    _scores: Grouped
+    _fitted: Callable[[str], pa.Table] | None  # gives the predictions of a model that was fitted in this process
 
     def __init__(
-        self, folder: Path, files: Mapping[str, str], scores: Mapping[Key, pa.Table], provenance: dict[str, Any]
+        self,
+        folder: Path,
+        files: Mapping[str, str],
+        scores: Grouped,
+        provenance: dict[str, Any],
+        fitted: Callable[[str], pa.Table] | None = None,
     ) -> None:
-        self.__dict__.update(_folder=folder, files=files, _scores=scores, provenance=provenance)
+        self.__dict__.update(_folder=folder, files=files, _scores=scores, provenance=provenance, _fitted=fitted)
 
     @property
     def scores(self) -> pa.Table:
         """The results as an Arrow table."""
-        parts = [self._scores[key] for key in keys_of(self.provenance) if key in self._scores]
-        return pa.concat_tables(
-            [RESULT_SCHEMA.empty_table(), *(t.select(RESULT_COLUMNS).cast(RESULT_SCHEMA) for t in parts)]
-        )
+        return self._scores.of(keys_of(self.provenance)).select(RESULT_COLUMNS).cast(RESULT_SCHEMA)
 
     @cached_property
     def results(self) -> pd.DataFrame:
@@ -98,7 +122,10 @@ class StoredRun(RunResult):
     def predicted(self, keys: Sequence[Key]) -> pa.Table:
         """Return the predictions of tasks and models, in their order."""
         models: dict[str, list[str]] = {}
-        for model in dict.fromkeys(model for *_, model in keys):
+        names = dict.fromkeys(model for *_, model in keys)
+        if self._fitted is not None:
+            return _joined(map(self._fitted, names), keys)
+        for model in names:
             models.setdefault(file_of(self.files, model), []).append(model)
         try:
             parts = [self._read(name, those) for name, those in models.items()]
@@ -107,8 +134,7 @@ class StoredRun(RunResult):
             raise unreadable(self._folder, reason) from None
         except (OSError, ValueError, KeyError) as error:
             raise unreadable(self._folder, error) from None
-        groups = {key: rows for part in parts for key, rows in groups_of(part).items()}
-        return pa.concat_tables([PREDICTION_SCHEMA.empty_table(), *(groups[key] for key in keys if key in groups)])
+        return _joined(parts, keys)
 
     def _read(self, name: str, models: list[str]) -> pa.Table:
         content = read_verified(self._folder, name, self.files.get(name))
@@ -119,13 +145,16 @@ class StoredRun(RunResult):
 
     def of(self, keys: Sequence[Key]) -> "StoredRun":
         """Return the results of these tasks and models alone, in their order."""
-        return StoredRun(self._folder, self.files, self._scores, of_keys(self.provenance, keys))
+        return StoredRun(self._folder, self.files, self._scores, of_keys(self.provenance, keys), self._fitted)
 
     def _draws(self, n_bootstrap: int, seed: int, n_jobs: int | None) -> Drawn:
         """Return bootstrap scores, kept beside the predictions, by the file's hash and whatever else they depend on."""
-        files: dict[str, list[Key]] = {}
+        models: dict[str, list[Key]] = {}
         for key in keys_of(self.provenance):
-            files.setdefault(file_of(self.files, key[2]), []).append(key)
+            models.setdefault(key[2], []).append(key)
+        files: dict[str, list[Key]] = {}
+        for model, those in models.items():
+            files.setdefault(file_of(self.files, model), []).extend(those)
         drawn: Drawn = {}
         for name, keys in files.items():
             for protocol, kinds in self._drawn(name, keys, n_bootstrap, seed, n_jobs).items():
@@ -160,33 +189,22 @@ class StoredRun(RunResult):
             for kind in (0, 1)
             if (task, model) in drawn.get(protocol, ({}, {}))[kind]
         }
-        with suppress(SombError), replacing(file) as temporary, temporary.open("wb") as stream:  # or read-only
-            np.savez(stream, **arrays)  # type: ignore[arg-type]
+        if (self._folder / name).is_file():  # else another run has replaced it since
+            with suppress(SombError), replacing(file) as temporary, temporary.open("wb") as stream:  # or read-only
+                np.savez(stream, **arrays)  # type: ignore[arg-type]
         return drawn
+
+
+def _joined(parts: Iterable[pa.Table], keys: Sequence[Key]) -> pa.Table:
+    return Grouped(pa.concat_tables([PREDICTION_SCHEMA.empty_table(), *parts])).of(keys)
 
 
 def with_seeds(table: pa.Table, provenance: Mapping[str, Any]) -> pa.Table:
     """Return the rows of a run of version 1, which had one seed for each model, with the column that they lack."""
     seeds = {key: entry["seed"] for key, entry in zip(keys_of(provenance), provenance["models"], strict=True)}
-    known = {key: SEED if seed is None else seed for key, seed in seeds.items()}
-    parts = [t.append_column("seed", pa.repeat(known[key], len(t))) for key, t in groups_of(table).items()]
-    return pa.concat_tables(parts) if parts else table
-
-
-def groups_of(table: pa.Table) -> dict[Key, pa.Table]:
-    """Return the rows of each task, protocol and model, whose order they keep."""
-    if not len(table):
-        return {}
-    columns = [table[name].combine_chunks() for name in KEY]
-    columns = [c if pa.types.is_dictionary(c.type) else c.dictionary_encode() for c in columns]
-    codes = np.stack([column.indices.to_numpy(zero_copy_only=False) for column in columns])
-    starts = np.flatnonzero(np.r_[True, (codes[:, 1:] != codes[:, :-1]).any(axis=0)])
-    names = [column.dictionary.to_pylist() for column in columns]
-    parts: dict[Key, list[pa.Table]] = {}
-    for start, stop in zip(starts, np.r_[starts[1:], len(table)], strict=True):
-        task, protocol, model = (each[code] for each, code in zip(names, codes[:, start], strict=True))
-        parts.setdefault((task, protocol, model), []).append(table.slice(start, stop - start))
-    return {key: those[0] if len(those) == 1 else pa.concat_tables(those) for key, those in parts.items()}
+    keys = zip(*(table[name].to_pylist() for name in KEY), strict=True)
+    of_rows = [SEED if seeds[key] is None else seeds[key] for key in keys]
+    return table.append_column("seed", pa.array(of_rows, pa.int64()))
 
 
 def _stem(model: str) -> str:
