@@ -1,5 +1,7 @@
 """Two models on these crew: a permutation test that exchanges their predictions, day by day."""
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
@@ -16,8 +18,7 @@ def exchange_p(plan: Design, a: pd.DataFrame, b: pd.DataFrame, n_permutations: i
     crew member; a sample of a time point). What rankings exchange is the rank of each row within its fold, since
     scores of two models have no common scale (Bandos, Rockette and Gur 2005).
     """
-    swap = np.random.default_rng(checked_seed(seed)).random((n_permutations + 1, plan.strata[-1])) < 0.5
-    swap[0] = False
+    swap = _exchanges(n_permutations, int(plan.strata[-1]), checked_seed(seed))
     if plan.metric == kernels.AUROC:
         first, second = (ranked(plan, of_model.iloc[plan.order]) for of_model in (a, b))
         by_fold = np.argsort(first.fold, kind="stable")
@@ -30,6 +31,14 @@ def exchange_p(plan: Design, a: pd.DataFrame, b: pd.DataFrame, n_permutations: i
     else:
         return np.nan  # no task of crew or time points has such a metric
     return float((np.abs(gaps) >= abs(gaps[0]) - 1e-12).mean())
+
+
+@lru_cache(maxsize=8)
+def _exchanges(n: int, n_units: int, seed: int) -> np.ndarray:
+    """Return which units each permutation exchanges, shape (n + 1, n_units); the first exchanges none."""
+    swap = np.random.default_rng(seed).random((n + 1, n_units)) < 0.5
+    swap[0] = False
+    return swap
 
 
 def auroc_gains(scores: np.ndarray, positive: np.ndarray, folds: np.ndarray) -> np.ndarray:

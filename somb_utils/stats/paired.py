@@ -144,11 +144,12 @@ def of_draws(
             continue
         primary = table[table["metric"] == task.metrics.primary]
         folds = primary.pivot_table(index="fold", columns="model", values="value", sort=False)
+        values = {str(model): of_model.to_numpy() for model, of_model in folds.items()}
         failed = set(primary.loc[primary["status"].str.startswith("failed"), "model"])
         grouped = task.leaves_groups_out
         for a, b in combinations([m for m in dict.fromkeys(primary["model"]) if m not in failed], 2):
-            both = folds[[a, b]].dropna()
-            gaps = (both[a] - both[b]).to_numpy()
+            gaps = values[a] - values[b]
+            gaps = gaps[~np.isnan(gaps)]
             if not len(gaps):
                 continue
             drawn = draws[task.id, a] - draws[task.id, b]

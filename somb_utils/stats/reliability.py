@@ -70,9 +70,10 @@ def calibration(predictions: pd.DataFrame, task: Task | str, n_bins: int = 10) -
     if not len(score) or not (np.isfinite(score).all() and score.min() >= 0 and score.max() <= 1):
         raise UsageError(f"{definition.id}: these scores are no probabilities between 0 and 1")
     outcome = (predictions["y_true"] == definition.classes[1]).to_numpy(dtype=float)
-    bins = pd.qcut(score, n_bins, duplicates="drop") if len(np.unique(score)) > 1 else np.zeros(len(score))
-    grouped = pd.DataFrame({"predicted": score, "observed": outcome}).groupby(np.asarray(bins).astype(str))
-    curve = grouped.mean().assign(n=grouped.size()).sort_values("predicted", ignore_index=True)
+    varied = len(np.unique(score)) > 1
+    bins = pd.qcut(score, n_bins, labels=False, duplicates="drop") if varied else np.zeros(len(score))
+    grouped = pd.DataFrame({"predicted": score, "observed": outcome}).groupby(bins)
+    curve = grouped.mean().assign(n=grouped.size()).reset_index(drop=True)
     ends = [wilson_interval(round(share * n), n) for share, n in zip(curve["observed"], curve["n"], strict=True)]
     brier = float(brier_score_loss(outcome, score))
     plain = float(outcome.mean() * (1 - outcome.mean()))
