@@ -17,7 +17,8 @@ from somb_utils.runs.composite import composite_of
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult, keys_of, summarise
 from somb_utils.stats.best import marked
-from somb_utils.stats.bootstrap import N_BOOTSTRAP, all_replicates
+from somb_utils.stats.bootstrap import all_replicates
+from somb_utils.stats.intervals import N_BOOTSTRAP
 from somb_utils.stats.paired import of_draws
 from somb_utils.stats.permutation import N_PERMUTATIONS
 from somb_utils.tasks.definitions import Protocol, task_of

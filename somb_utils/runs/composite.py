@@ -7,7 +7,7 @@ import pandas as pd
 
 from somb_utils.errors import UsageError
 from somb_utils.runs.baselines import RANDOM, TRIVIAL
-from somb_utils.stats.bootstrap import Draws, interval
+from somb_utils.stats.intervals import Draws, interval
 from somb_utils.stats.ranks import share_best
 from somb_utils.tasks.definitions import catalogue
 

@@ -13,7 +13,7 @@ from somb_utils.runs.record import KEY
 from somb_utils.tasks.definitions import Definitions, Task, read_task
 
 if TYPE_CHECKING:
-    from somb_utils.stats.bootstrap import Draws
+    from somb_utils.stats.intervals import Draws
 
 Key = tuple[str, str, str]  # task, protocol and model
 Drawn = dict[str, tuple["Draws", "Draws"]]  # by protocol: for new groups, and for new animals on these

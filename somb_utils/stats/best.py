@@ -5,8 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from somb_utils.stats.bootstrap import LEVEL, N_BOOTSTRAP, SEED, Draws, all_replicates, interval, t_to_normal
-from somb_utils.stats.design import each_protocol
+from somb_utils.stats.intervals import LEVEL, SEED, Draws, interval, t_to_normal
 from somb_utils.tasks.definitions import Definitions, task_of
 
 EPSILON = 1e-9
@@ -64,34 +63,6 @@ def _of_normal_groups(draws: np.ndarray, n_groups: int, seed: int) -> np.ndarray
     return largest
 
 
-def with_intervals(
-    summary: pd.DataFrame,
-    predictions: pd.DataFrame,
-    n_bootstrap: int = N_BOOTSTRAP,
-    seed: int = SEED,
-    n_jobs: int | None = None,
-    trivial: Collection[str] = (),
-    own: Definitions | None = None,
-) -> pd.DataFrame:
-    """Return a summary with each score's 95 % interval, `low` and `high`, and the set of `best` models of its task.
-
-    Where tasks leave out missions or tissues, that interval is for new ones; `low_these` and `high_these` are those
-    for new animals on these missions or tissues.
-
-    A model is in that set if :func:`best_set` does not exclude it. Never in it are `trivial` models, those with failed
-    folds, and those without replicates (of tasks that are neither in the catalogue nor in `own`, or with `n_bootstrap`
-    0).
-    """
-    parts = []
-    for rows, predicted in each_protocol(summary, predictions):
-        new, these = (
-            all_replicates(predicted, n_bootstrap, seed, n_jobs, own, these) if n_bootstrap else {}
-            for these in (False, True)
-        )
-        parts.append(marked(rows, new, trivial, seed, own, these))
-    return pd.concat(parts).loc[summary.index]
-
-
 def marked(
     summary: pd.DataFrame,
     draws: Draws,
@@ -100,7 +71,12 @@ def marked(
     own: Definitions | None = None,
     these: Draws | None = None,
 ) -> pd.DataFrame:
-    """Return a summary of one protocol with intervals and best set, from the replicates of its tasks and models."""
+    """Return a summary of one protocol with 95 % intervals, `low` and `high`, and the set of `best` models by task.
+
+    `draws` has the replicates of tasks and models; `these`, where tasks leave out missions or tissues, those of new
+    animals on these, whose ends are `low_these` and `high_these`. A model is in the set if :func:`best_set` does not
+    exclude it. Never in it are `trivial` models, those with failed folds, and those without replicates.
+    """
     low, high = _ends(summary, draws)
     candidate = ~summary["model"].isin(trivial) & (summary["failed"] == 0) & np.isfinite(low)
     best = pd.Series(data=False, index=summary.index)

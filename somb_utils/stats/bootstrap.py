@@ -6,19 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy.special import ndtri, stdtrit
 
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import UsageError
 from somb_utils.stats import kernels
 from somb_utils.stats.design import OF_ANIMALS, Design, Rows, design, protocol_of, rows_of
+from somb_utils.stats.intervals import LEVEL, N_BOOTSTRAP, SEED, Draws, interval, student_factor
 from somb_utils.tasks.definitions import Definitions, Task, task_of
-
-N_BOOTSTRAP = 1000
-SEED = 42
-LEVEL = 0.95
-
-Draws = dict[tuple[str, str], np.ndarray]  # bootstrap scores of each task and model, shape (n_bootstrap,)
 
 
 def bootstrap_interval(
@@ -85,14 +79,6 @@ def bootstrap_interval(
     True
     """
     low, high = np.clip(interval(replicates(predictions, task, n_bootstrap, seed, these), level), 0, 1)
-    return float(low), float(high)
-
-
-def interval(draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Return the central interval of replicates, NaN where none is defined."""
-    if not np.isfinite(draws).any():
-        return np.nan, np.nan
-    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
@@ -216,14 +202,3 @@ def _of_groups(scores: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
     draws = scores[:, np.random.default_rng(seed).integers(n, size=(n_bootstrap, n))].mean(axis=2)
     centre = draws.mean(axis=1, keepdims=True)
     return centre + student_factor(n) * (draws - centre)
-
-
-def student_factor(n: int) -> float:
-    """Return how much wider than its percentiles a 95 % interval of n groups is, n at least 2."""
-    return float(t_to_normal(n) * np.sqrt(n / (n - 1)))
-
-
-def t_to_normal(n: int) -> float:
-    """Return the ratio of the 95 % quantile of Student's t with n - 1 degrees of freedom to the normal one."""
-    end = (1 + LEVEL) / 2
-    return float(stdtrit(n - 1, end) / ndtri(end))

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from somb_utils.stats.bootstrap import N_BOOTSTRAP, SEED, Draws, all_replicates, batches, interval
+from somb_utils.stats.bootstrap import all_replicates, batches
 from somb_utils.stats.design import Design, design, each_protocol
 from somb_utils.stats.exchange import exchange_p
+from somb_utils.stats.intervals import N_BOOTSTRAP, SEED, Draws, interval
 from somb_utils.stats.permutation import N_PERMUTATIONS
 from somb_utils.tasks.definitions import Definitions, Protocol, task_of
 

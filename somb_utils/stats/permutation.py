@@ -12,7 +12,7 @@ from scipy.stats import false_discovery_control
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import SombError, UsageError
 from somb_utils.stats import kernels
-from somb_utils.stats.bootstrap import SEED, batch_sizes, batches
+from somb_utils.stats.bootstrap import batch_sizes, batches
 from somb_utils.stats.design import (
     Design,
     constant_label,
@@ -23,6 +23,7 @@ from somb_utils.stats.design import (
     rows_of,
     signatures,
 )
+from somb_utils.stats.intervals import SEED
 from somb_utils.tasks.definitions import Definitions, Task
 
 N_PERMUTATIONS = 999

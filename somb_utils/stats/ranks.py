@@ -7,7 +7,7 @@ import pandas as pd
 import scipy
 
 from somb_utils.errors import UsageError
-from somb_utils.stats.bootstrap import Draws, interval
+from somb_utils.stats.intervals import Draws, interval
 
 
 class Ranking(NamedTuple):

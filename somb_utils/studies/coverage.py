@@ -17,8 +17,9 @@ from scipy.stats import norm
 from somb_utils.labels import metric_name
 from somb_utils.paths import DATA
 from somb_utils.stats import kernels
-from somb_utils.stats.bootstrap import LEVEL, all_replicates, interval, student_factor
+from somb_utils.stats.bootstrap import all_replicates
 from somb_utils.stats.design import Design, design, rows_of
+from somb_utils.stats.intervals import LEVEL, interval, student_factor
 from somb_utils.stats.reliability import wilson_interval
 from somb_utils.studies import grid
 from somb_utils.studies.experiments import FOLDS, MODELS, Setting, draw_features, has_swabs, predictions_of, simulated

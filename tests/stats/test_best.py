@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from somb_utils.stats import above_chance
-from somb_utils.stats.best import best_set, with_intervals
+from somb_utils.stats.best import best_set, marked
 from somb_utils.stats.bootstrap import all_replicates
 from somb_utils.stats.design import design
 from somb_utils.stats.exchange import auroc_gains, exchange_p
@@ -84,8 +84,8 @@ def test_trivial_and_failed_models_are_no_candidates() -> None:
     predictions = of_genes(np.random.default_rng(2), 0.0)
     table = pd.DataFrame({"model": MODELS, "mean": 0.7, "failed": [0, 0, 0, 0, 1], "folds": 5})
     table = table.assign(task="C2", protocol="aligned")
-    marked = with_intervals(table, predictions, 50, trivial=["m0"])
-    assert marked["best"].tolist() == [False, True, True, True, False] and marked["low"].notna().all()
+    table = marked(table, all_replicates(predictions, 50), trivial=["m0"])
+    assert table["best"].tolist() == [False, True, True, True, False] and table["low"].notna().all()
 
 
 def test_above_chance_is_one_rule() -> None:
