@@ -109,14 +109,15 @@ def add(
         before = _read(folder) if (folder / _PROVENANCE).is_file() else None
         models = list(dict.fromkeys(entry["model"] for entry in record["models"]))
         results = pa.Table.from_pandas(scores, RESULT_SCHEMA, preserve_index=False).replace_schema_metadata()
-        stored: list[Key] = []
         kept: list[Key] = []
+        earlier: set[str] = set()
         files: Mapping[str, str] = {}
         provenance = record
         if before is not None:
             _check_same_data(folder, before.provenance, record, models)  # another run may have written
-            stored, new = keys_of(before.provenance), set(keys_of(record))
-            kept = [key for key in stored if key not in new]
+            new = set(keys_of(record))
+            kept = [key for key in keys_of(before.provenance) if key not in new]
+            earlier = {model for *_, model in keys_of(before.provenance)}
             files = before.files
             provenance = joined_provenance([before.of(kept).provenance, record])
             results = pa.concat_tables([before.of(kept).scores, results])
@@ -131,7 +132,7 @@ def add(
                 written[name] = files[name]
         _write(results, provenance, written, folder)
         left = {f"{PREDICTIONS}/{file.name}" for file in (folder / PREDICTIONS).glob(f"{'?' * 16}-{'?' * 16}.parquet")}
-        for name in (left | {file_of(files, model) for *_, model in stored}) - set(written):
+        for name in (left | {file_of(files, model) for model in earlier}) - set(written):
             forget(folder, name)
         return StoredRun(folder, written, Grouped(results), of_keys(provenance, keys_of(record)), predicted)
 
@@ -177,7 +178,7 @@ def _write(results: pa.Table, provenance: Mapping[str, Any], predictions: Mappin
     pending = folder / _PENDING
     with replacing(pending / _RESULTS) as temporary:
         pq.write_table(results, temporary, compression="zstd")
-    files = {_RESULTS: sha256_of(pending / _RESULTS), **predictions}
+    files = {**predictions, _RESULTS: sha256_of(pending / _RESULTS)}
     with replacing(pending / _PROVENANCE) as temporary:
         text = json.dumps({**provenance, "files": files}, indent=2)
         temporary.write_text(text + "\n", encoding="utf-8")

@@ -39,7 +39,8 @@ def write_predictions(table: pa.Table, model: str, folder: Path) -> dict[str, st
 
 def file_of(files: Iterable[str], model: str) -> str:
     """Return the file that holds a model's predictions."""
-    return next((name for name in files if name.startswith(f"{PREDICTIONS}/{_stem(model)}-")), ONE_TABLE)
+    start = f"{PREDICTIONS}/{_stem(model)}-"
+    return next((name for name in files if name.startswith(start)), ONE_TABLE)
 
 
 def forget(folder: Path, name: str) -> None:
