@@ -11,6 +11,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+import board
 import bootstrap
 import growing
 import speed
@@ -41,6 +42,7 @@ Written by `python benchmarks` on {platform.platform()} with {os.cpu_count()} co
 
 {speed.section(tasks, source)}
 {growing.section()}
+{board.section()}
 {bootstrap.section()}"""
     with replacing(options.out) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -11,6 +11,7 @@ import pytest
 
 from somb_utils.address import published
 from somb_utils.book import build as book
+from somb_utils.paths import CHECKOUT
 
 PAGES = [*book.chapters(), "search", "genindex"]
 SHOTS = os.environ.get("SOMB_SCREENSHOTS")  # a folder to keep a picture of each page in
@@ -212,6 +213,36 @@ def test_leaderboard_never_mixes_real_and_simulated_scores(page: Any) -> None:
         assert len(sources) == 1 and badge == "SIMULATED DATA"
     else:
         assert any("published" in text for text in sources) and "SIMULATED" not in badge
+
+
+def test_leaderboard_of_many_models_draws_a_part_at_a_time(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(CHECKOUT / "benchmarks"))
+    import board
+
+    (tmp_path / "board.html").write_text(f"<!doctype html><meta charset=utf-8>{board.page(40)}", encoding="utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "board.html").as_uri())
+    rows = page.locator("[data-part=tbody] tr")
+    pages = page.locator("[data-part=pages]")
+    first = rows.first.inner_text()
+    total = int(page.locator("[data-part=count]").inner_text().split()[0])
+    assert rows.count() == 100 and total > 40 * 29 and f"1 to 100 of {total:,}" in pages.inner_text()
+    seen = 0
+    while True:
+        seen += rows.count()
+        following = pages.get_by_role("button", name="Next")
+        if following.is_disabled():
+            break
+        following.click()
+    assert seen == total and rows.first.inner_text() != first
+    columns = page.locator("[data-part=heatmap] thead th")
+    assert columns.count() == 3 + 30
+    page.locator("[name=model]").select_option("† simulated-7")
+    assert columns.count() == 3 + 1 and pages.inner_text() == ""
+    assert rows.count() == 30 and all("simulated-7" in text for text in rows.all_inner_texts())
+    page.close()
 
 
 def test_figures_of_language_models_follow_the_theme(page: Any) -> None:
