@@ -1,6 +1,5 @@
 """Phase or day: the day tests of a session's tasks, drawn and tabulated, and how well the day itself is recognised."""
 
-from dataclasses import replace
 from math import factorial, prod
 from typing import Any
 
@@ -42,7 +41,7 @@ def tests(session: Session, n: int) -> pd.DataFrame:
             command = f"somb day {data.name} --models {','.join(lacking)}"
             note(f"{data.name}: no day test of {', '.join(lacking)} on these tables; {command} makes it.")
     if rows:
-        session.result = replace(session.result, provenance={**session.result.provenance, "day_tests": rows})
+        session.result = session.result.with_day_tests(rows)
     return pd.DataFrame(rows)
 
 

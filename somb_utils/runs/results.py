@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,31 @@ class RunResult:
 
         p_day = p_of_days(self.provenance)
         return with_p_values(summary, self.predictions, n_permutations, seed, n_jobs, TRIVIAL, p_day, self.own_tasks)
+
+    def with_day_tests(self, tests: Sequence[Mapping[str, Any]]) -> "RunResult":
+        """Return the same run with other day tests in its provenance, for :meth:`with_p_values`.
+
+        Parameters
+        ----------
+        tests
+            As :meth:`somb_utils.runs.day.DayTest.row` gives them.
+
+        Returns
+        -------
+        RunResult
+            The run.
+
+        Examples
+        --------
+        >>> import somb_utils as somb
+        >>> run = somb.run("A1", "logreg", source="simulated", n_jobs=1)
+        >>> tested = run.with_day_tests([somb.day_test("A1", "logreg", source="simulated", n=19, n_jobs=1).row()])
+        >>> tested.with_p_values(tested.summary(n_bootstrap=0))["p"].tolist()
+        [0.05]
+        """
+        other = copy(self)
+        other.__dict__["provenance"] = {**self.provenance, "day_tests": list(tests)}
+        return other
 
     def composite(
         self,
