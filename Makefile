@@ -28,8 +28,10 @@ book: setup  ## Execute the notebooks on the data at hand and build the site
 
 # Stored outputs are of simulated tables, so tests and notebooks must find no real ones; fitted folds stay in _build.
 # Notebooks come first and in order: the leaderboard and the audit read folds that the categories have fitted.
-# Two test processes fill two cores: notebooks, which ask for a worker per core, get one, and start no process for it.
-SIMULATED := SOMB_DATA= SOMB_FETCHED=$(SOMB_CACHE) SOMB_CACHE=$(CURDIR)/_build/cache LOKY_MAX_CPU_COUNT=1
+# Two test processes fill two cores: notebooks, which ask for a worker per core, get one, and start no process for it;
+# linear algebra gets one thread, since waiting threads of two processes take the cores from one another.
+ONE_CORE := LOKY_MAX_CPU_COUNT=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+SIMULATED := SOMB_DATA= SOMB_FETCHED=$(SOMB_CACHE) SOMB_CACHE=$(CURDIR)/_build/cache $(ONE_CORE)
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 

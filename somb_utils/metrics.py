@@ -38,7 +38,7 @@ def score_multiclass(y_true: np.ndarray, y_pred: np.ndarray, y_proba: np.ndarray
     scores = {
         "accuracy": accuracy_score(y_true, y_pred),
         "macro_f1": float(np.mean(by_class)),
-        "weighted_f1": f1_score(y_true, y_pred, labels=labels, average="weighted", zero_division=0),
+        "weighted_f1": float(np.average(by_class, weights=[(y_true == name).sum() for name in labels])),
         **{f"f1[{name}]": float(value) for name, value in zip(labels, by_class, strict=True)},
     }
     if y_proba.size:
@@ -50,11 +50,11 @@ def score_multiclass(y_true: np.ndarray, y_pred: np.ndarray, y_proba: np.ndarray
 
 def _mean_auroc(y_true: np.ndarray, y_score: np.ndarray) -> tuple[float, list[float]]:
     """Return the mean of the columns' AUROC over those with both classes, and each, NaN without."""
-    aurocs = [
-        roc_auc_score(true, score) if 0 < true.sum() < len(true) else np.nan
-        for true, score in zip(y_true.T, y_score.T, strict=True)
-    ]
-    return float(np.nanmean(aurocs)) if not np.isnan(aurocs).all() else np.nan, aurocs
+    both = (0 < y_true.sum(axis=0)) & (y_true.sum(axis=0) < len(y_true))
+    aurocs = np.full(len(both), np.nan)
+    if both.any():
+        aurocs[both] = roc_auc_score(y_true[:, both], y_score[:, both], average=None)
+    return float(aurocs[both].mean()) if both.any() else np.nan, aurocs.tolist()
 
 
 def _balanced_log_loss(y_true: np.ndarray, y_proba: np.ndarray, labels: list[str]) -> float:
