@@ -50,7 +50,7 @@ def score_multiclass(y_true: np.ndarray, y_pred: np.ndarray, y_proba: np.ndarray
 
 def _mean_auroc(y_true: np.ndarray, y_score: np.ndarray) -> tuple[float, list[float]]:
     """Return the mean of the columns' AUROC over those with both classes, and each, NaN without."""
-    both = (0 < y_true.sum(axis=0)) & (y_true.sum(axis=0) < len(y_true))
+    both = (y_true.sum(axis=0) > 0) & (y_true.sum(axis=0) < len(y_true))
     aurocs = np.full(len(both), np.nan)
     if both.any():
         aurocs[both] = roc_auc_score(y_true[:, both], y_score[:, both], average=None)
