@@ -54,7 +54,7 @@ def _mean_auroc(y_true: np.ndarray, y_score: np.ndarray) -> tuple[float, list[fl
     aurocs = np.full(len(both), np.nan)
     if both.any():
         aurocs[both] = roc_auc_score(y_true[:, both], y_score[:, both], average=None)
-    return float(aurocs[both].mean()) if both.any() else np.nan, aurocs.tolist()
+    return float(np.nanmean(aurocs)) if both.any() else np.nan, aurocs.tolist()
 
 
 def _balanced_log_loss(y_true: np.ndarray, y_proba: np.ndarray, labels: list[str]) -> float:
