@@ -1,6 +1,7 @@
 """A run's folder: results, predictions and provenance, which change together; what may be added to it."""
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from somb_utils.errors import SombError, UsageError
+from somb_utils.errors import SombError, UsageError, printable
 from somb_utils.paths import replacing, sha256_of, try_writing
 from somb_utils.runs.record import FORMAT, KEY, PREDICTION_SCHEMA, RESULT_COLUMNS, RESULT_SCHEMA
 from somb_utils.runs.results import Key, RunResult, keys_of, of_keys
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from somb_utils.tasks.task_data import TaskData
 
 _RESULTS = "results.parquet"
+_FILE = re.compile(rf"{_RESULTS}|{ONE_TABLE}|{PREDICTIONS}/[0-9a-f]{{16}}-[0-9a-f]{{16}}\.parquet")
 _PROVENANCE = "provenance.json"
 _CONTROLS = "controls.json"  # apart from the scores
 _PENDING = ".pending"  # files of a save that is under way; complete once its provenance is there
@@ -227,6 +229,8 @@ def _read(folder: Path) -> StoredRun:
     try:
         provenance = _current(json.loads((folder / _PROVENANCE).read_text(encoding="utf-8")))
         files = provenance.pop("files", {})
+        if odd := [name for name in files if not _FILE.fullmatch(name)]:
+            raise ValueError(f"{_PROVENANCE} names {printable(odd[0])}, which is no file of a run")
         content = read_verified(folder, _RESULTS, files.get(_RESULTS))
         table = pq.read_table(
             content, read_dictionary=[name for name in RESULT_COLUMNS if name not in ("seed", "value")]

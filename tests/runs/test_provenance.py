@@ -101,6 +101,17 @@ def test_damaged_tables_are_told_as_that(name: str, tmp_path: Path) -> None:
         run("A2", "majority", tmp_path)
 
 
+def test_a_file_outside_the_folder_is_neither_read_nor_removed(tmp_path: Path) -> None:
+    run("A1", "majority", tmp_path / "run")
+    provenance = tmp_path / "run" / "provenance.json"
+    name = next(name for name in json.loads(provenance.read_text())["files"] if name.startswith("predictions/"))
+    (tmp_path / "mine").write_text("mine")
+    provenance.write_text(provenance.read_text().replace(name, f"{name[:29]}/../../../mine"))
+    with pytest.raises(SombError, match="which is no file of a run"):
+        run("A1", "majority", tmp_path / "run")
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 def test_another_model_leaves_the_files_of_the_others_and_reads_none(tmp_path: Path) -> None:
     run("A1,A2", "majority,random", tmp_path)
     before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "predictions").iterdir()}
