@@ -11,13 +11,12 @@ import pandas as pd
 
 from somb_utils.runs.baselines import TRIVIAL
 from somb_utils.runs.record import KEY
-from somb_utils.tasks.definitions import Definitions, Task, read_task
+from somb_utils.tasks.definitions import Task, read_task
 
 if TYPE_CHECKING:
-    from somb_utils.stats.intervals import Draws
+    from somb_utils.stats.intervals import Drawn
 
 Key = tuple[str, str, str]  # task, protocol and model
-Drawn = dict[str, tuple["Draws", "Draws"]]  # by protocol: for new groups, and for new animals on these
 
 
 @dataclass(frozen=True)
@@ -236,8 +235,10 @@ class RunResult:
 
         return RunResult(selected(self.results), selected(self.predictions), of_keys(self.provenance, keys))
 
-    def _draws(self, n_bootstrap: int, seed: int, n_jobs: int | None) -> Drawn:
+    def _draws(self, n_bootstrap: int, seed: int, n_jobs: int | None) -> "Drawn":
         """Return the bootstrap scores of each task and model, made once for the same settings."""
+        from somb_utils.stats.bootstrap import draw_each_protocol
+
         settings = n_bootstrap, seed
         if settings not in self._made:
             self._made[settings] = draw_each_protocol(self.predictions, n_bootstrap, seed, n_jobs, self.own_tasks)
@@ -248,24 +249,8 @@ class RunResult:
         return summarise(self.results, self.provenance)
 
     @cached_property
-    def _made(self) -> dict[tuple[int, int], Drawn]:
+    def _made(self) -> dict[tuple[int, int], "Drawn"]:
         return {}
-
-
-def draw_each_protocol(
-    predictions: pd.DataFrame, n_bootstrap: int, seed: int, n_jobs: int | None, own: Definitions
-) -> Drawn:
-    """Return the bootstrap scores of predictions, by protocol."""
-    from somb_utils.stats.bootstrap import all_replicates
-    from somb_utils.stats.design import each_protocol, protocol_of
-
-    def drawn(rows: pd.DataFrame, these: bool) -> "Draws":
-        return all_replicates(rows, n_bootstrap, seed, n_jobs, own, these)
-
-    return {
-        protocol_of(rows): (drawn(rows, False), drawn(rows, True))
-        for rows, _ in each_protocol(predictions, predictions)
-    }
 
 
 def keys_of(provenance: Mapping[str, Any]) -> list[Key]:

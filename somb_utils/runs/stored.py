@@ -18,7 +18,8 @@ from somb_utils.errors import SombError
 from somb_utils.paths import replacing
 from somb_utils.runs.code import imported_files, library_versions
 from somb_utils.runs.record import KEY, PREDICTION_SCHEMA, RESULT_COLUMNS, RESULT_SCHEMA
-from somb_utils.runs.results import Drawn, Key, RunResult, draw_each_protocol, keys_of, of_keys
+from somb_utils.runs.results import Key, RunResult, keys_of, of_keys
+from somb_utils.stats.intervals import Drawn
 from somb_utils.tasks.definitions import task_of
 
 PREDICTIONS = "predictions"
@@ -183,6 +184,8 @@ class StoredRun(RunResult):
             pass
         except Exception:  # whatever a damaged file makes NumPy raise: they are drawn again
             file.unlink(missing_ok=True)
+        from somb_utils.stats.bootstrap import draw_each_protocol  # compiles
+
         drawn = draw_each_protocol(self.predicted(keys).to_pandas(), n_bootstrap, seed, n_jobs, own)
         arrays = {
             f"{i} {kind}": drawn[protocol][kind][task, model]

@@ -10,8 +10,8 @@ from joblib import Parallel, delayed
 from somb_utils._seeds import checked_seed
 from somb_utils.errors import UsageError
 from somb_utils.stats import kernels
-from somb_utils.stats.design import OF_ANIMALS, Design, Rows, design, protocol_of, rows_of
-from somb_utils.stats.intervals import LEVEL, N_BOOTSTRAP, SEED, Draws, interval, student_factor
+from somb_utils.stats.design import OF_ANIMALS, Design, Rows, design, each_protocol, protocol_of, rows_of
+from somb_utils.stats.intervals import LEVEL, N_BOOTSTRAP, SEED, Drawn, Draws, interval, student_factor
 from somb_utils.tasks.definitions import Definitions, Task, task_of
 
 
@@ -123,6 +123,20 @@ def all_replicates(
         (task, model): scores
         for (task, _, models), drawn in zip(parts, draws, strict=True)
         for model, scores in zip(models, drawn, strict=True)
+    }
+
+
+def draw_each_protocol(
+    predictions: pd.DataFrame, n_bootstrap: int, seed: int, n_jobs: int | None, own: Definitions
+) -> Drawn:
+    """Return the bootstrap scores of predictions by protocol: for new groups, and for new animals on these."""
+
+    def drawn(rows: pd.DataFrame, these: bool) -> Draws:
+        return all_replicates(rows, n_bootstrap, seed, n_jobs, own, these)
+
+    return {
+        protocol_of(rows): (drawn(rows, False), drawn(rows, True))
+        for rows, _ in each_protocol(predictions, predictions)
     }
 
 

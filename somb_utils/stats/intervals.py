@@ -8,6 +8,7 @@ SEED = 42
 LEVEL = 0.95
 
 Draws = dict[tuple[str, str], np.ndarray]  # bootstrap scores of each task and model, shape (n_bootstrap,)
+Drawn = dict[str, tuple[Draws, Draws]]  # by protocol: for new groups, and for new animals on these
 
 
 def interval(draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
