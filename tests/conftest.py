@@ -90,6 +90,14 @@ def published_files(open_data: Path) -> Path:
 
 
 @pytest.fixture
+def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read Parquet files from elsewhere in this process, for what is about their content and not about the reading."""
+    from parquet_here import read_here
+
+    monkeypatch.setattr("somb_utils.predictions.parquet_form._read_apart", read_here)
+
+
+@pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
     """Run ``somb`` in an empty folder; return exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)

@@ -22,7 +22,7 @@ from somb_utils.leaderboard.model_card import Card, described, skeleton
 from somb_utils.leaderboard.provenance import MAX_MODELS, MAX_TASKS, Provenance
 from somb_utils.predictions.codec import check as check_columns
 from somb_utils.predictions.evaluate import Submission as Predictions
-from somb_utils.predictions.evaluate import other_protocols, score, standing
+from somb_utils.predictions.evaluate import other_protocols, score
 from somb_utils.predictions.parquet_form import from_parquet, to_parquet
 from somb_utils.predictions.problems import MAX_SEEDS, Problems
 from somb_utils.runs.folder import joined_provenance, load_run
@@ -263,7 +263,7 @@ def _differences(stated: pd.DataFrame, again: pd.DataFrame) -> Iterator[str]:
 
 
 def _rows(again: RunResult, model: str) -> pd.DataFrame:
-    ends = standing(again).iloc[0]
+    ends = again.summary().iloc[0]
     results = again.results[~again.results["metric"].str.contains("[", regex=False)]
     key = ["task", "protocol", "metric"]
     folds = results.groupby([*key, "fold"], sort=False)["value"].mean().reset_index()  # over seeds

@@ -132,8 +132,9 @@ def translated(signature: Signature, want: Ids) -> Signature:
     if signature.ids == want:
         return signature
     names = _one_to_one(signature.ids, want)
-    genes = signature.genes[signature.genes.index.isin(names.index)]
-    return replace(signature, genes=genes.set_axis(names[genes.index].to_numpy()), ids=want)
+    places = names.index.get_indexer(signature.genes.index)  # isin takes many times as long for text
+    genes = signature.genes[places >= 0].set_axis(names.to_numpy()[places[places >= 0]])
+    return replace(signature, genes=genes, ids=want)
 
 
 @cache

@@ -1,6 +1,7 @@
 """Elo ratings and improvability of models over tasks, by the package ``bencheval`` of TabArena."""
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 
 def ratings(scores: pd.DataFrame) -> pd.DataFrame:
@@ -35,7 +36,8 @@ def ratings(scores: pd.DataFrame) -> pd.DataFrame:
 
     errors = (1 - scores).rename_axis("task").reset_index().melt("task", var_name="model", value_name="error")
     evaluator = BenchmarkEvaluator("model", "task", "error", columns_to_agg_extra=None)
-    table = evaluator.leaderboard(errors, metrics=["elo", "improvability"])
+    with threadpool_limits(1):  # several threads take ten times as long for so few models
+        table = evaluator.leaderboard(errors, metrics=["elo", "improvability"])
     columns = {}
     for name in ("elo", "improvability"):
         columns[name] = table[name]

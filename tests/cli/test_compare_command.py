@@ -10,7 +10,9 @@ import joblib
 import pandas as pd
 import pytest
 from joblib._parallel_backends import ThreadingBackend
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
 import somb_utils as somb
 from somb_utils import stats
@@ -24,9 +26,11 @@ Command = Callable[..., tuple[int, str, str]]
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    for name, models in (("base", ["majority", "logreg", "rf"]), ("mine", ["rf", "lightgbm"])):
+    forest, tree = RandomForestClassifier(10, random_state=0), DecisionTreeClassifier(max_depth=2, random_state=0)
+    base = {"majority": "majority", "logreg": "logreg", "forest": forest}
+    for name, models in (("base", base), ("mine", {"forest": forest, "tree": tree})):
         somb.run(["A1", "C2", "H1"], models, source="simulated", out=folder / name, n_jobs=1)
-    somb.run("A1", ["rf"], source="simulated", protocol="published", out=folder / "published", n_jobs=1)
+    somb.run("A1", {"forest": forest}, source="simulated", protocol="published", out=folder / "published", n_jobs=1)
     for month, penalty in (("jan", 0.01), ("feb", 10.0)):
         models = {"logreg": "logreg", "net": LogisticRegression(C=penalty, max_iter=1000)}
         somb.run("A1", models, source="simulated", out=folder / month / "mine", n_jobs=1)
@@ -39,7 +43,7 @@ def test_prints_scores_differences_ranks_and_calibration(runs: Path, command: Co
     code, out, err = command("compare", runs / "base", runs / "mine", "--n-permutations", 99, "--out", tmp_path / "c")
     assert code == 0, err
     assert "base:" not in out and "mine:" not in out
-    for said in ("rf", "lightgbm", "SIMULATED", "Friedman", "Brier", "below 0.125"):
+    for said in ("forest", "tree", "SIMULATED", "Friedman", "Brier", "below 0.125"):
         assert said in out
     made = {path.name for path in (tmp_path / "c").iterdir()}
     assert {"scores.csv", "differences.csv", "ranks.csv", "critical_difference.png", "calibration_C2.png"} <= made
@@ -56,10 +60,10 @@ def test_written_tables_hold_no_formula(command: Command, tmp_path: Path) -> Non
 
 def test_a_model_that_two_runs_made_alike_counts_once(runs: Path) -> None:
     joined = gather([runs / "base", runs / "mine", runs / "jan" / "mine"])
-    assert list(joined.results["model"].unique()) == ["majority", "logreg", "rf", "lightgbm", "net"]
+    assert list(joined.results["model"].unique()) == ["majority", "logreg", "forest", "tree", "net"]
     counts = joined.results.groupby(["task", "model", "fold", "metric"]).size()
-    assert counts.eq(1).all() and set(joined.results.query("model == 'rf'")["task"]) == {"A1", "C2", "H1"}
-    assert len(joined.predictions.query("model == 'rf'")) == len(somb.load_run(runs / "base").predictions) / 3
+    assert counts.eq(1).all() and set(joined.results.query("model == 'forest'")["task"]) == {"A1", "C2", "H1"}
+    assert len(joined.predictions.query("model == 'forest'")) == len(somb.load_run(runs / "base").predictions) / 3
 
 
 def test_models_that_differ_get_as_much_of_the_folder_as_tells_them_apart(runs: Path, command: Command) -> None:
@@ -148,7 +152,7 @@ def test_json_is_the_scores_alone(runs: Path, command: Command) -> None:
         (["base", "--tasks", "B1"], "no run holds the task B1; they hold A1, C2, H1"),
         (["base", "--models", "svm"], "no run holds the model svm"),
         (["base", "--against", "svm"], "no model was compared with svm"),
-        (["base", "--models", "rf"], "a comparison needs at least two models"),
+        (["base", "--models", "forest"], "a comparison needs at least two models"),
         (["nowhere"], "not a readable run folder"),
     ],
 )

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import stat
 import struct
 import zipfile
@@ -26,6 +27,7 @@ from somb_utils.leaderboard.entries import entries, table
 from somb_utils.leaderboard.model_card import TEMPLATE, Card, read_card
 from somb_utils.notebook.parameters import check
 from somb_utils.predictions import parquet_form
+from somb_utils.tables.sources import FolderSource
 
 CARD = {
     "name": "Ridge of Ada",
@@ -37,22 +39,30 @@ CARD = {
     "tuning": "none",
 }
 Members = dict[str, bytes]
+Command = Callable[..., tuple[int, str, str]]
+in_process = pytest.mark.usefixtures("no_process")
 
 
 @pytest.fixture(scope="module")
-def tables(open_data: Path) -> Path:
+def folder(open_data: Path) -> Path:
     return open_data / "processed"
 
 
 @pytest.fixture(scope="module")
-def run(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tables(folder: Path) -> FolderSource:
+    """Return the real tables, each of which is read once."""
+    return FolderSource(folder)
+
+
+@pytest.fixture(scope="module")
+def run(tables: FolderSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     somb.run("A1,C2", ["majority", "logreg"], protocol="aligned", source=tables, out=folder, n_jobs=1)
     return folder
 
 
 @pytest.fixture(scope="module")
-def packed(run: Path, tables: Path) -> Path:
+def packed(run: Path, tables: FolderSource) -> Path:
     file = run / "packed" / "ridge.zip"
     submission.pack(run, Card(**CARD), file, source=tables)
     return file
@@ -63,7 +73,20 @@ def members(packed: Path) -> Members:
     return archive.read(packed)
 
 
-def refused(members: Members, tables: Path, tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def listed(packed: Path, tables: FolderSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("listed")
+    listing.add([packed], folder, tables)
+    return folder
+
+
+@pytest.fixture
+def board(listed: Path, tmp_path: Path) -> Path:
+    """Return a leaderboard of the packed submission, which a test may change."""
+    return shutil.copytree(listed, tmp_path / "board")
+
+
+def refused(members: Members, tables: FolderSource, tmp_path: Path) -> str:
     file = tmp_path / "tampered.zip"
     archive.write(members, file)
     with pytest.raises(SombError) as caught:
@@ -82,7 +105,7 @@ def with_json(members: Members, name: str, change: Callable[[dict], object]) -> 
     return {**members, f"{name}.json": json.dumps(document).encode()}
 
 
-def test_an_honest_submission_passes_and_its_scores_are_the_runs(packed: Path, run: Path, tables: Path) -> None:
+def test_an_honest_submission_passes_and_its_scores_are_the_runs(packed: Path, run: Path, tables: FolderSource) -> None:
     checked, scores = submission.check(packed, tables)
     assert checked.card.name == "Ridge of Ada"
     primary = scores[scores["primary"]].merge(somb.load_run(run).summary(), on=["task", "model", "metric"])
@@ -93,24 +116,26 @@ def test_an_honest_submission_passes_and_its_scores_are_the_runs(packed: Path, r
     assert [len(values) for values in primary["values"]] == [4, 4, 5, 5]
 
 
-def test_packing_twice_gives_the_same_bytes_and_tells_no_folder(run: Path, packed: Path, tables: Path) -> None:
+def test_packing_twice_gives_the_same_bytes_and_tells_no_folder(
+    run: Path, packed: Path, tables: FolderSource, folder: Path
+) -> None:
     again = run / "packed" / "again.zip"
     submission.pack(run, Card(**CARD), again, source=tables)
     assert again.read_bytes() == packed.read_bytes()
     members = archive.read(packed)
     assert not any(
-        text in members["provenance.json"] for text in (str(tables).encode(), b"command", b"platform", b"written")
+        text in members["provenance.json"] for text in (str(folder).encode(), b"command", b"platform", b"written")
     )
 
 
-def test_only_the_named_models_are_packed(run: Path, tables: Path, tmp_path: Path) -> None:
+def test_only_the_named_models_are_packed(run: Path, tables: FolderSource, tmp_path: Path) -> None:
     scores = submission.pack(run, Card(**CARD), tmp_path / "one.zip", ["logreg"], tables)
     assert set(scores["model"]) == {"logreg"}
     with pytest.raises(UsageError, match="has no model 'svm'; it has majority, logreg"):
         submission.pack(run, Card(**CARD), tmp_path / "one.zip", ["svm"], tables)
 
 
-def test_a_scored_prediction_folder_can_be_packed(tables: Path, tmp_path: Path) -> None:
+def test_a_scored_prediction_folder_can_be_packed(tables: FolderSource, tmp_path: Path) -> None:
     from somb_utils.predictions.evaluate import score, template, validate
 
     template(tmp_path / "predictions", "A1", source=tables)
@@ -128,6 +153,7 @@ def ones(table: pd.DataFrame, **values: str) -> pd.Series:
     return pd.Series(np.logical_and.reduce([table[c] == v for c, v in values.items()]), index=table.index)
 
 
+@in_process
 @pytest.mark.parametrize(
     ("table", "change", "reason"),
     [
@@ -169,7 +195,7 @@ def ones(table: pd.DataFrame, **values: str) -> pd.Series:
     ],
 )
 def test_tampered_tables_are_refused(
-    members: Members, tables: Path, tmp_path: Path, table: str, change: Callable, reason: str
+    members: Members, tables: FolderSource, tmp_path: Path, table: str, change: Callable, reason: str
 ) -> None:
     assert reason in refused(with_table(members, table, change), tables, tmp_path)
 
@@ -178,6 +204,7 @@ def in_a1(document: dict, **values: object) -> None:
     document["tasks"]["A1/aligned"].update(values)
 
 
+@in_process
 @pytest.mark.parametrize(
     ("name", "change", "reason"),
     [
@@ -208,12 +235,13 @@ def in_a1(document: dict, **values: object) -> None:
     ],
 )
 def test_tampered_provenance_and_cards_are_refused(
-    members: Members, tables: Path, tmp_path: Path, name: str, change: Callable, reason: str
+    members: Members, tables: FolderSource, tmp_path: Path, name: str, change: Callable, reason: str
 ) -> None:
     assert reason in refused(with_json(members, name, change), tables, tmp_path)
 
 
-def test_all_reasons_are_told_at_once(members: Members, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_all_reasons_are_told_at_once(members: Members, tables: FolderSource, tmp_path: Path) -> None:
     changed = with_table(members, "results", lambda t: first(t, value=0.9))
     changed = with_table(changed, "predictions", lambda t: t[~ones(t, task="C2", model="logreg", fold="2")])
     changed = with_json(changed, "provenance", lambda d: d["tasks"]["C2/aligned"].update(tables={}))
@@ -222,7 +250,8 @@ def test_all_reasons_are_told_at_once(members: Members, tables: Path, tmp_path: 
     assert "C2/aligned: table proteomics" in text
 
 
-def test_own_features_are_listed_as_such(members: Members, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_own_features_are_listed_as_such(members: Members, tables: FolderSource, tmp_path: Path) -> None:
     changed = with_json(members, "provenance", lambda d: in_a1(d, data_sha256="0"))
     changed = with_json(changed, "card", lambda d: d.update(features="ratios of white cells"))
     archive.write(changed, tmp_path / "own.zip")
@@ -230,7 +259,7 @@ def test_own_features_are_listed_as_such(members: Members, tables: Path, tmp_pat
     assert set(scores.loc[scores["own_features"], "task"]) == {"A1"}
 
 
-def test_runs_on_simulated_tables_cannot_be_packed(tables: Path, tmp_path: Path) -> None:
+def test_runs_on_simulated_tables_cannot_be_packed(tables: FolderSource, tmp_path: Path) -> None:
     somb.run("A1", "majority", source="simulated", out=tmp_path / "run", n_jobs=1)
     with pytest.raises(SombError, match="was run on simulated tables"):
         submission.pack(tmp_path / "run", Card(**CARD), tmp_path / "a.zip", source=tables)
@@ -238,14 +267,22 @@ def test_runs_on_simulated_tables_cannot_be_packed(tables: Path, tmp_path: Path)
 
 
 @pytest.fixture(scope="module")
-def rigorous(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rigorous(tables: FolderSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rigorous")
     somb.run("A1,D1", "random", source=tables, out=folder, n_jobs=1)
     submission.pack(folder, Card(**CARD), folder / "packed" / "a.zip", source=tables)
     return folder
 
 
-def test_seeds_and_probabilities_are_packed_and_scored_again(rigorous: Path, tables: Path) -> None:
+@pytest.fixture(scope="module")
+def seeds_of_a1(tables: FolderSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("a1")
+    somb.run("A1", "random", source=tables, out=folder, n_jobs=1)
+    submission.pack(folder, Card(**CARD), folder / "packed" / "a.zip", source=tables)
+    return folder / "packed" / "a.zip"
+
+
+def test_seeds_and_probabilities_are_packed_and_scored_again(rigorous: Path, tables: FolderSource) -> None:
     packed, scores = submission.check(rigorous / "packed" / "a.zip", tables)
     summary = somb.load_run(rigorous).summary().set_index("task")
     primary = scores[scores["primary"]].set_index("task")
@@ -261,6 +298,7 @@ def test_seeds_and_probabilities_are_packed_and_scored_again(rigorous: Path, tab
     assert "canonical run, aligned protocol" in page
 
 
+@in_process
 @pytest.mark.parametrize(
     ("table", "change", "reason"),
     [
@@ -275,19 +313,28 @@ def test_seeds_and_probabilities_are_packed_and_scored_again(rigorous: Path, tab
         ("predictions", lambda t: t.assign(y_proba=None), "class probabilities are missing"),
         ("predictions", lambda t: t.assign(y_proba="x"), "write lists of numbers"),
         ("predictions", lambda t: t.assign(y_proba=[["x"]] * len(t)), "write text or numbers"),
-        ("predictions", lambda t: t.assign(y_proba=[[1.0]] * len(t)), "has a y_proba, but D1 is binary"),
         ("predictions", lambda t: t.drop(columns="y_proba"), "predictions.parquet has the columns task"),
         ("predictions", lambda t: t.assign(seed=range(len(t))), "seeds; at most 20 are read"),
     ],
 )
 def test_tampered_seeds_and_probabilities_are_refused(
-    rigorous: Path, tables: Path, tmp_path: Path, table: str, change: Callable, reason: str
+    seeds_of_a1: Path, tables: FolderSource, tmp_path: Path, table: str, change: Callable, reason: str
 ) -> None:
-    members = archive.read(rigorous / "packed" / "a.zip")
+    members = archive.read(seeds_of_a1)
     assert reason in refused(with_table(members, table, change), tables, tmp_path)
 
 
-def test_submissions_of_earlier_versions_are_read(members: Members, packed: Path, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_class_probabilities_of_a_binary_task_are_refused(rigorous: Path, tables: FolderSource, tmp_path: Path) -> None:
+    members = archive.read(rigorous / "packed" / "a.zip")
+    changed = with_table(members, "predictions", lambda t: t.assign(y_proba=[[1.0]] * len(t)))
+    assert "has a y_proba, but D1 is binary" in refused(changed, tables, tmp_path)
+
+
+@in_process
+def test_submissions_of_earlier_versions_are_read(
+    members: Members, packed: Path, tables: FolderSource, tmp_path: Path
+) -> None:
     earlier = with_table(members, "predictions", lambda t: t.drop(columns=["seed", "y_proba"]))
     metrics = ["macro_auroc", "balanced_log_loss"]  # which earlier versions did not give
     earlier = with_table(earlier, "results", lambda t: t[~t["metric"].isin(metrics)].drop(columns="seed"))
@@ -386,7 +433,7 @@ def test_no_truncation_or_flipped_byte_gives_a_traceback(packed: Path, tmp_path:
                 submission.read(file)
 
 
-def test_text_repeated_by_a_dictionary_takes_no_memory(members: Members, tables: Path, tmp_path: Path) -> None:
+def test_text_repeated_by_a_dictionary_takes_no_memory(members: Members, tables: FolderSource, tmp_path: Path) -> None:
     n = 500_000
     columns = pq.read_schema(BytesIO(members["results.parquet"])).names
     for length, reason in ((1_000_000, "a text of over 2000 characters"), (200, "more than 64,000,000 characters")):
@@ -398,7 +445,7 @@ def test_text_repeated_by_a_dictionary_takes_no_memory(members: Members, tables:
 
 
 def test_an_interrupted_pack_leaves_the_earlier_file(
-    run: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, tables: FolderSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "a.zip"
     file.write_bytes(b"earlier")
@@ -412,7 +459,7 @@ def test_an_interrupted_pack_leaves_the_earlier_file(
     assert file.read_bytes() == b"earlier" and list(tmp_path.iterdir()) == [file]
 
 
-def test_the_leaderboard_lists_what_was_checked(packed: Path, tables: Path, tmp_path: Path) -> None:
+def test_the_leaderboard_lists_what_was_checked(packed: Path, tables: FolderSource, tmp_path: Path) -> None:
     (entry,) = listing.add([packed], tmp_path, tables).added
     assert entries(tmp_path) == [entry]
     index = pd.read_csv(tmp_path / "index.csv")
@@ -425,7 +472,8 @@ def test_the_leaderboard_lists_what_was_checked(packed: Path, tables: Path, tmp_
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_published_results_are_listed_apart(tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_published_results_are_listed_apart(tables: FolderSource, tmp_path: Path) -> None:
     for protocol in ("aligned", "published"):
         somb.run("C2", "logreg", protocol=protocol, source=tables, out=tmp_path / "run", n_jobs=1)
     submission.pack(tmp_path / "run", Card(**CARD), tmp_path / "a.zip", source=tables)
@@ -440,19 +488,21 @@ def test_published_results_are_listed_apart(tables: Path, tmp_path: Path) -> Non
     assert aligned == published == 1
 
 
+@in_process
 def test_the_notebooks_board_sets_submissions_beside_the_baselines(
-    packed: Path, run: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listed: Path, run: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leaderboard, "FOLDER", tmp_path)
     options = {
         "tasks": ["A1", "C2", "D1"],
         "models": ["majority", "logreg"],
         "out": str(run),
-        "source": str(tables),
+        "source": str(folder),
         "protocol": "aligned",
     }
     assert leaderboard.collect(check(options)).submissions.empty
-    (entry,) = listing.add([packed], tmp_path, tables).added
+    monkeypatch.setattr(leaderboard, "FOLDER", listed)
+    (entry,) = entries(listed)
     board = leaderboard.collect(check(options))
     assert list(board.table().columns[-2:]) == ["† Ridge of Ada: majority", "† Ridge of Ada: logreg"]
     for model in ("logreg", "majority"):
@@ -470,11 +520,11 @@ def test_the_notebooks_board_sets_submissions_beside_the_baselines(
     assert data["submissions"][0]["authors"] == entry.card.authors and "† " not in str(board.composite())
 
 
+@in_process
 def test_simulated_results_never_stand_beside_submissions(
-    packed: Path, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leaderboard, "FOLDER", tmp_path / "board")
-    listing.add([packed], tmp_path / "board", tables)
+    monkeypatch.setattr(leaderboard, "FOLDER", listed)
     somb.run("A1", "majority", source="simulated", out=tmp_path / "run", n_jobs=1)
     options = {
         "tasks": ["A1"],
@@ -488,7 +538,10 @@ def test_simulated_results_never_stand_beside_submissions(
     assert "none is shown here" in data["sources"][0]["note"]
 
 
-def test_a_refused_file_keeps_all_others_out(packed: Path, members: Members, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_a_refused_file_keeps_all_others_out(
+    packed: Path, members: Members, tables: FolderSource, tmp_path: Path
+) -> None:
     archive.write(with_table(members, "results", lambda t: first(t, value=0.9)), tmp_path / "bad.zip")
     board = tmp_path / "board"
     with pytest.raises(SombError, match=r"nothing was added[\s\S]*bad\.zip: refused[\s\S]*accuracy is stated as 0\.9"):
@@ -496,10 +549,9 @@ def test_a_refused_file_keeps_all_others_out(packed: Path, members: Members, tab
     assert [file.name for file in board.iterdir()] == [".lock"]
 
 
-def test_a_name_belongs_to_its_authors(packed: Path, members: Members, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_a_name_belongs_to_its_authors(board: Path, members: Members, tables: FolderSource, tmp_path: Path) -> None:
     archive.write(with_json(members, "card", lambda d: d.update(authors=["Eve"])), tmp_path / "eve.zip")
-    board = tmp_path / "board"
-    listing.add([packed], board, tables)
     before = (board / "ridge-of-ada.json").read_bytes()
     with pytest.raises(SombError, match="the name 'Ridge of Ada' is taken"):
         listing.add([tmp_path / "eve.zip"], board, tables)
@@ -514,11 +566,12 @@ def renamed(members: Members, path: Path, **fields: object) -> Path:
     return path
 
 
+@in_process
 def test_an_entry_is_replaced_by_who_holds_its_key_and_changes_are_told(
-    run: Path, tables: Path, tmp_path: Path, command: Callable[..., tuple[int, str, str]]
+    run: Path, folder: Path, tmp_path: Path, command: Command
 ) -> None:
     (tmp_path / "leaderboard").mkdir()
-    words = ("--data", tables)
+    words = ("--data", folder)
 
     def add(models: str | None = None, **fields: str) -> tuple[int, str, str]:
         (tmp_path / "card.json").write_text(json.dumps({**CARD, **fields}))
@@ -541,49 +594,52 @@ def test_an_entry_is_replaced_by_who_holds_its_key_and_changes_are_told(
     assert KEY not in (tmp_path / "leaderboard" / "ridge-of-ada.json").read_text()
 
 
+@in_process
 @pytest.mark.parametrize(
     "name", ["R\u0456dge of Ada", "Ridge of Ad\u0430", "RlDGE 0F ADA", "Ri\u0323dge of Ada", "\uff32idge-of Ada"]
 )
 def test_a_name_that_looks_like_a_listed_one_is_refused(
-    members: Members, packed: Path, tables: Path, tmp_path: Path, name: str
+    members: Members, board: Path, tables: FolderSource, tmp_path: Path, name: str
 ) -> None:
-    listing.add([packed], tmp_path / "board", tables)
     with pytest.raises(SombError, match=r"looks like 'Ridge of Ada'|is taken"):
-        listing.add([renamed(members, tmp_path / "a.zip", name=name)], tmp_path / "board", tables)
+        listing.add([renamed(members, tmp_path / "a.zip", name=name)], board, tables)
 
 
-def test_labels_of_different_entries_differ(members: Members, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_labels_of_different_entries_differ(members: Members, tables: FolderSource, tmp_path: Path) -> None:
     changed = with_json(members, "card", lambda d: d.update(name="Net: logreg"))
     assert "name: has a colon" in refused(changed, tables, tmp_path)
 
 
-def test_models_that_look_alike_are_refused(members: Members, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_models_that_look_alike_are_refused(members: Members, tables: FolderSource, tmp_path: Path) -> None:
     changed = with_table(members, "results", lambda t: t.replace("majority", "l\u043egreg"))
     assert "look alike" in refused(changed, tables, tmp_path)
 
 
-def test_a_file_put_into_the_folder_by_hand_is_not_shown(packed: Path, tables: Path, tmp_path: Path) -> None:
-    listing.add([packed], tmp_path, tables)
-    file = tmp_path / "ridge-of-ada.json"
+@in_process
+def test_a_file_put_into_the_folder_by_hand_is_not_shown(board: Path, packed: Path, tables: FolderSource) -> None:
+    file = board / "ridge-of-ada.json"
     honest = file.read_text()
     stated = json.loads(honest)
     for score in stated["scores"]:
         score["mean"] = 0.999
     file.write_text(json.dumps(stated))
-    (entry,), reasons = listing.checked(tmp_path, tables)
+    (entry,), reasons = listing.checked(board, tables)
     assert not reasons and not any(score.mean == 0.999 for score in entry.scores)
     file.write_text(re.sub(r'"mean": [0-9.]+', '"mean": 1e999', honest, count=1))
-    assert "is no listed submission" in listing.checked(tmp_path, tables)[1][0]
-    (tmp_path / "other.json").write_text(honest)
+    assert "is no listed submission" in listing.checked(board, tables)[1][0]
+    (board / "other.json").write_text(honest)
     file.write_text(honest)
-    listed, reasons = listing.checked(tmp_path, tables)
+    listed, reasons = listing.checked(board, tables)
     assert len(listed) == 1 and "other.json is no checked submission" in reasons[0]
-    (tmp_path / "ridge-of-ada.zip").write_bytes(packed.read_bytes() + b"x")
+    (board / "ridge-of-ada.zip").write_bytes(packed.read_bytes() + b"x")
     with pytest.raises(SombError, match="is not the file that was listed"):
-        listing.rebuild(tmp_path, tables)
+        listing.rebuild(board, tables)
 
 
-def test_many_groups_are_refused_before_any_work(members: Members, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_many_groups_are_refused_before_any_work(members: Members, tables: FolderSource, tmp_path: Path) -> None:
     def many(t: pd.DataFrame) -> pd.DataFrame:
         t = pd.concat([t] * (20_000 // len(t)), ignore_index=True)
         return t.assign(model=[f"m{i}" for i in range(len(t))], fold=[f"f{i}" for i in range(len(t))])
@@ -593,18 +649,21 @@ def test_many_groups_are_refused_before_any_work(members: Members, tables: Path,
         assert "models; at most 10 are read" in told and len(told) < 2000
 
 
-def test_messages_are_bounded_and_printable(members: Members, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_messages_are_bounded_and_printable(members: Members, tables: FolderSource, tmp_path: Path) -> None:
     changed = with_json(members, "provenance", lambda d: in_a1(d, tables={f"t\x1b[31m{i}": "x" for i in range(5000)}))
     told = refused(changed, tables, tmp_path)
     assert "and 4,9" in told and "\x1b" not in told and len(told) < 50_000
 
 
-def test_the_index_holds_no_formula(members: Members, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_the_index_holds_no_formula(members: Members, tables: FolderSource, tmp_path: Path) -> None:
     listing.add([renamed(members, tmp_path / "a.zip", authors=["=1+1"])], tmp_path / "board", tables)
     assert ",'=1+1," in (tmp_path / "board" / "index.csv").read_text()
 
 
-def test_a_packed_run_says_how_each_group_of_rows_was_made(tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_a_packed_run_says_how_each_group_of_rows_was_made(tables: FolderSource, tmp_path: Path) -> None:
     options = {"source": tables, "out": tmp_path / "run", "n_jobs": 1}
     somb.run("A1", "logreg", model_params={"logreg": {"C": 100}}, seed=1, **options)
     somb.run("C2", "logreg", **options)
@@ -614,7 +673,8 @@ def test_a_packed_run_says_how_each_group_of_rows_was_made(tables: Path, tmp_pat
     assert len(told["runs"]) == 2 and all(set(run) == {"versions"} for run in told["runs"].values())
 
 
-def test_a_hostile_name_stays_text_in_the_page(members: Members, tables: Path, tmp_path: Path) -> None:
+@in_process
+def test_a_hostile_name_stays_text_in_the_page(members: Members, tables: FolderSource, tmp_path: Path) -> None:
     name = "</script><!-- <script><b>x [red]"
     archive.write(with_json(members, "card", lambda d: d.update(name=name)), tmp_path / "a.zip")
     (entry,) = listing.add([tmp_path / "a.zip"], tmp_path / "board", tables).added
@@ -669,14 +729,12 @@ def test_bad_cards_are_told(tmp_path: Path, text: str, reason: str) -> None:
         read_card(tmp_path / "card.yaml")
 
 
-def test_the_command_line_packs_checks_and_lists(
-    run: Path, tables: Path, command: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_the_command_line_packs_checks_and_lists(run: Path, folder: Path, command: Command) -> None:
     def somb_(*words: object) -> tuple[int, str]:
         code, out, err = command(*words)
         return code, out + err
 
-    data = ("--data", tables)
+    data = ("--data", folder)
     assert somb_("submit", "card", "card.yaml")[0] == 0
     assert somb_("submit", "card", "card.yaml") == (2, "Error: card.yaml exists already; name another file\n")
     assert somb_("submit", "pack", run, "--card", "card.yaml", *data)[0] == 2

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from parquet_here import read_here
 
 from somb_utils.errors import SombError
-from somb_utils.predictions import _parquet_reader as parquet_reader
 from somb_utils.predictions import parquet_form as parquet
 from somb_utils.predictions.codec import Form, decode
 from somb_utils.predictions.problems import Problems
@@ -287,23 +287,15 @@ def test_parquet_with_bytes_changed(seed: int) -> None:
         assert found is None or found == said(document(name).encode(), name)
 
 
-def read_here(content: bytes, *options: Any) -> pa.Table:
-    """Read a file as the reading process does, without one."""
-    try:
-        return parquet_reader.read(content, *options)
-    except ValueError as error:
-        raise SombError(str(error)) from None
-
-
 @pytest.fixture(scope="module")
-def no_process() -> Iterator[None]:
+def read_in_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parquet, "_read_apart", read_here)
         yield
 
 
 @seeds("parquet cells")
-@pytest.mark.usefixtures("no_process")
+@pytest.mark.usefixtures("read_in_process")
 def test_parquet_with_values_changed(seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(BATCH):

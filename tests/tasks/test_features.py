@@ -1,5 +1,6 @@
 """Features: shapes, alignment by identifier, and what `published` pairs by position."""
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from somb_utils.errors import SombError
 from somb_utils.tables.sources import FolderSource, SimulatedSource, Source
+from somb_utils.tasks import splits
 from somb_utils.tasks.definitions import PROTOCOLS, Protocol, Task, catalogue, get_task
 from somb_utils.tasks.recipes.metabolites import _atoms
 from somb_utils.tasks.task_data import TaskData, load_task
@@ -22,6 +24,14 @@ FEW_MICE = [*HUMAN, "J2", "J7"]  # the others differ from them in size alone
 # Each example reorders everything, so one tells; make explore tries more.
 EXAMPLES = 1 if settings.default.max_examples <= 100 else 10
 POSITIONAL = ("C2", "F1", "F2", "F3", "F4", "F5", "G1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _two_repetitions() -> Iterator[None]:
+    """Split features twice and not five times: rows and columns in another order give the same folds in each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splits, "REPETITIONS", 2)
+        yield
 
 
 @cache

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import somb_utils as somb
@@ -38,6 +38,7 @@ def test_complete_folds_are_stratified_and_test_every_row_once_in_each_repetitio
         assert folds[0].test.tolist() != folds[5].test.tolist()
 
 
+@settings(max_examples=settings.default.max_examples // 4)  # each makes 25 folds
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 4)), min_size=20, max_size=50))
 def test_relatives_are_never_on_both_sides(families: list[tuple[bool, int]]) -> None:
     families = [*families, *[(True, 2)] * 5, *[(False, 2)] * 5]
