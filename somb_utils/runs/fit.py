@@ -1,8 +1,10 @@
 """One fold job: prepare the training and test rows, fit a model, predict, score. A pure function of its inputs."""
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from somb_utils.errors import reason
 from somb_utils.metrics import Scores, score_binary, score_multiclass, score_multilabel
@@ -26,6 +28,8 @@ from somb_utils.runs.preparation import MIN_SEEN
 from somb_utils.tasks.definitions import Task
 from somb_utils.tasks.splits import Fold
 from somb_utils.tasks.task_data import TaskData
+
+_thread_pools = lru_cache(maxsize=1)(lambda n_modules: ThreadpoolController())  # a search takes as long as a fit
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def fit_fold(fold: PreparedFold, model: Model, seed: int = SEED) -> Outcome:
     """
     started = time.perf_counter()
     try:
-        with isolated(seed), threadpool_limits(1):
+        with isolated(seed), _thread_pools(len(sys.modules)).limit(limits=1):
             y_pred, y_score = _predict(fold, model, seed)
         scores = score_fold(fold.task, fold.y_test, y_pred, y_score, fold.annotations)
     except KeyboardInterrupt:

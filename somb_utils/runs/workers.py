@@ -87,9 +87,9 @@ class _Worker:
     def __init__(self, memory: int | None) -> None:
         self.memory = memory
         self.sent: deque[tuple[Future[Any], Call]] = deque()
-        self._start()
+        self.executor: ProcessPoolExecutor | None = None  # started with the first call
 
-    def _start(self) -> None:
+    def _start(self) -> ProcessPoolExecutor:
         self.executor = ProcessPoolExecutor(
             max_workers=1,
             timeout=IDLE,
@@ -99,15 +99,15 @@ class _Worker:
         )
         self.ready = self.executor.submit(os.getpid)
         self.since: float | None = None
+        return self.executor
 
     def send(self, function: Callable[..., Any], call: Call) -> None:
         # As bytes, so that what cannot be read there fails as the call, not as the worker.
         content = cloudpickle.dumps((function, call))
         try:
-            future = self.executor.submit(_call, content)
+            future = (self.executor or self._start()).submit(_call, content)
         except BrokenExecutor:  # it died while it had no call
-            self._start()
-            future = self.executor.submit(_call, content)
+            future = self._start().submit(_call, content)
         self.sent.append((future, call))
 
     def overdue(self, timeout: float | None) -> bool:
@@ -139,11 +139,12 @@ class _Worker:
         self.kill()
         left = [call for _, call in self.sent]
         self.sent.clear()
-        self._start()
         return left
 
     def kill(self) -> None:
-        self.executor.shutdown(wait=True, kill_workers=True)
+        if self.executor is not None:
+            self.executor.shutdown(wait=True, kill_workers=True)
+            self.executor = None
 
 
 _idle: list[_Worker] = []

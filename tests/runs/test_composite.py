@@ -73,7 +73,9 @@ def test_models_without_a_task_do_not_compete_and_have_no_interval_without_its_r
 
 
 def test_run_gives_composite_and_ranks_with_intervals() -> None:
-    run = somb.run(["A1", "C2", "D1"], ["majority", "logreg", "rf", "xgboost"], source="simulated", n_jobs=1)
+    models, few = ["majority", "logreg", "rf", "xgboost"], {"n_estimators": 5}
+    params = {"rf": few, "xgboost": few}
+    run = somb.run(["A1", "C2", "D1"], models, model_params=params, source="simulated", n_jobs=1)
     table = run.composite(n_bootstrap=200)
     learns = table.drop(index="majority")
     assert (table["low"] <= table["high"]).all() and learns["p_best"].sum() == pytest.approx(1)

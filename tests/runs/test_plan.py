@@ -1,7 +1,6 @@
 """``somb run --dry-run``: everything is checked, nothing is fitted or written, every problem is reported at once."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -48,12 +47,15 @@ def test_finished_folds_are_counted_and_give_the_rate(command: Command, tmp_path
     assert other_seed.finished == 0 and not other_seed.problems
 
 
-def test_folds_fitted_while_tables_were_simulated_are_found_again(tmp_path: Path) -> None:
-    # The first command imports the simulator, the second finds its tables in the cache and does not.
-    command = [sys.executable, "-m", "somb_utils.cli", *WORDS]
-    options = {"cwd": tmp_path, "env": {**os.environ, "SOMB_CACHE": str(tmp_path / "cache")}, "text": True}
-    subprocess.run(command, check=True, capture_output=True, **options)
-    again = subprocess.run([*command, "--dry-run"], check=True, capture_output=True, **options)
+def test_folds_fitted_while_tables_were_simulated_are_found_again(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOMB_CACHE", str(tmp_path / "cache"))
+    assert command(*WORDS)[0] == 0 and "somb_utils.tables.simulate" in sys.modules
+    # Another process finds the tables in the cache, and does not import the simulator.
+    again = subprocess.run(
+        [sys.executable, "-m", "somb_utils.cli", *WORDS, "--dry-run"], check=True, capture_output=True, text=True
+    )
     assert "0 fits to do, 18 finished" in again.stderr
 
 

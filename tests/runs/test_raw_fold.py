@@ -1,7 +1,7 @@
 """Models that take the raw fold: what they see, how they say so, and what is recorded of it."""
 
+import math
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,12 @@ def with_gaps(task: str = "A1") -> somb.TaskData:
     return replace(data, X=X)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_each_way_to_say_so_gives_names_identifiers_gaps_and_groups(n_jobs: int) -> None:
+@pytest.mark.parametrize("timeout", [None, math.inf])  # in this process, and in a worker
+def test_each_way_to_say_so_gives_names_identifiers_gaps_and_groups(timeout: float | None) -> None:
     ways = ["SeesRaw", "sees_raw", "marked_class", "marked_factory", "marked_estimator"]
     models = [f"own_raw:{name}" for name in ways]
     params = {model: {"column": COLUMN, "missing": 6} for model in models}
-    result = somb.run(with_gaps(), models, model_params=params, n_jobs=n_jobs)
+    result = somb.run(with_gaps(), models, model_params=params, n_jobs=1, timeout=timeout)
     assert result.failures().empty
     assert [entry["fold"] for entry in result.provenance["models"]] == ["raw"] * len(ways)
 
@@ -97,11 +97,3 @@ def test_raw_and_prepared_folds_never_share_a_finished_one(tmp_path: Path) -> No
             on_start=lambda jobs, cost: fits.append(jobs),
         )
     assert fits == [4, 4, 0]
-
-
-@pytest.mark.skipif(find_spec("distributed") is None, reason="Dask is not installed")
-def test_a_cluster_gives_the_raw_fold_too() -> None:
-    models = {"boosting": somb.raw(HistGradientBoostingClassifier(min_samples_leaf=3)), "logreg": "logreg"}
-    here, there = (somb.run(with_gaps(), models, n_jobs=1, cluster=cluster) for cluster in (None, "local:1"))
-    assert there.failures().empty
-    pd.testing.assert_frame_equal(there.predictions, here.predictions, check_exact=True)

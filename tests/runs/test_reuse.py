@@ -1,6 +1,7 @@
 """A finished fold is used again only for the same model, data and code; its file is believed only if it is intact."""
 
 import importlib
+import math
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,7 @@ from somb_utils.errors import SombError, UsageError
 WEAK, STRONG = "1e-6", "1.0"  # so regularised that it predicts the commonest class; as usual
 IMPORT = "from sklearn.linear_model import LogisticRegression\n\n"
 NET = IMPORT + "STRENGTH = {C}\n\ndef build():\n    return LogisticRegression(C=STRENGTH)\n"
+HERE, IN_A_WORKER = None, math.inf  # limits of time: with none at all, a single job is done in this process
 
 
 def score(model: Any, out: Path | None, **options: Any) -> float:
@@ -105,15 +107,15 @@ def test_an_edit_before_the_first_run_is_noticed_and_a_reloaded_module_is_as_goo
     importlib.reload(net)
     expected = score(LogisticRegression(C=float(STRONG)), None)
     assert score(net.build, tmp_path / "run") == expected
-    for n_jobs in (1, 2):  # the function of the first text runs on the constants of the second, and is not kept
-        assert score(before, tmp_path / "run", n_jobs=n_jobs) == expected
+    for timeout in (HERE, IN_A_WORKER):  # the first text's function runs on the second's constants, and is not kept
+        assert score(before, tmp_path / "run", timeout=timeout) == expected
 
 
-def test_two_workers_fit_the_code_of_now_after_a_reload(project: Path, tmp_path: Path) -> None:
+def test_a_worker_fits_the_code_of_now_after_a_reload(project: Path, tmp_path: Path) -> None:
     for C in (WEAK, STRONG):
         write(project, pk__net=NET.format(C=C))
         net = importlib.reload(importlib.import_module("pk.net"))
-        assert score(net.build, tmp_path / "run", n_jobs=2) == score(LogisticRegression(C=float(C)), None)
+        assert score(net.build, tmp_path / "run", timeout=IN_A_WORKER) == score(LogisticRegression(C=float(C)), None)
 
 
 TYPED = """
@@ -125,14 +127,14 @@ TYPED = """
         def fit(self, X, y):
             self.C = 1e-6
             return super().fit(X, y)
-    def scores(n_jobs):
+    def scores(timeout):
         models = {"function": make, "class": Model, "object": Model(), "lambda": lambda: make()}
-        run = somb.run("A1", models, source="simulated", n_jobs=n_jobs, out="run")
+        run = somb.run("A1", models, source="simulated", n_jobs=1, timeout=timeout, out="run")
         print(*run.summary(20).set_index("model")["mean"][list(models)].round(6))
-    for n_jobs in (1, 2):
-        scores(n_jobs)
+    for timeout in (None, float("inf")):
+        scores(timeout)
         exec(TEXT)
-        scores(n_jobs)
+        scores(timeout)
         exec(TEXT.replace("1.0", "1e-6"))
 """
 RETYPED = """
@@ -257,11 +259,11 @@ def test_changed_results_are_noticed(tmp_path: Path) -> None:
         somb.load_run(tmp_path)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_file_that_is_edited_during_the_run_stops_it(n_jobs: int, project: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("timeout", [HERE, IN_A_WORKER])
+def test_a_file_that_is_edited_during_the_run_stops_it(timeout: float | None, project: Path, tmp_path: Path) -> None:
     edits = "        with open(__file__, 'a') as file:\n            file.write('# edited\\n')\n"
     fit = f"    def fit(self, X, y):\n{edits}        return super().fit(X, y)\n"
     write(project, pk__net=f"{IMPORT}class Model(LogisticRegression):\n{fit}")
     with pytest.raises(SombError, match=r"module pk\.net is not what it was when the run was started"):
-        score("pk.net:Model", tmp_path / "run", n_jobs=n_jobs)
+        score("pk.net:Model", tmp_path / "run", timeout=timeout)
     assert not list((tmp_path / "run").glob("jobs/*"))
