@@ -44,12 +44,14 @@ def load_open(open_data: Path) -> Loader:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _package_found_once() -> Iterator[None]:
-    """Let inspect look for the package that ships a task once, not at every run: it reads all packages' files."""
+def _inspect_spared() -> Iterator[None]:
+    """Spare inspect two things at every run: all packages' files, read anew, and tables of results that nobody sees."""
+    from inspect_ai._display.rich import display
     from inspect_ai._eval.task import log
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log, "get_distribution_for_object", cache(log.get_distribution_for_object))
+        patch.setattr(display, "tasks_results", lambda tasks: "")
         yield
 
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank.checks import Operation, Value
 from somb_utils.llm.bank.operations import Loader, evaluate
-from somb_utils.llm.bank.questions import LLM
+from somb_utils.llm.bank.questions import LLM, YamlLoader
 from somb_utils.llm.bank.schema import CONTEXTS, GROUND_TRUTH
 from somb_utils.paths import replacing
 from somb_utils.tables.registry import open_folder
@@ -69,7 +69,7 @@ def figure(text: str, load: Loader) -> str:
     if not bar:
         expression, spec = text, ""
     try:
-        operation = Operation.model_validate(yaml.safe_load("{" + expression + "}"))
+        operation = Operation.model_validate(yaml.load("{" + expression + "}", YamlLoader))
         return _shown(evaluate(operation, load), spec.strip())
     except (yaml.YAMLError, ValidationError, ValueError, TypeError) as error:
         raise SombError(f"Figure {text!r} cannot be computed: {error}") from error
