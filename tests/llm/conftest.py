@@ -57,12 +57,13 @@ def _inspect_spared() -> Iterator[None]:
 
 @pytest.fixture
 def world(bank_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The fixture bank, an empty cache, no keys, and a folder to work in."""
+    """The fixture bank, an empty cache, no keys, no real tables, and a folder to work in."""
     from somb_utils.llm.bank import questions as bank
 
     real = bank.LLM
     for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL"))]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("SOMB_DATA", raising=False)
     monkeypatch.setenv("SOMB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "cache" / "inspect"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
