@@ -13,7 +13,10 @@ COUNTS = {
     "metabolomics": (2, 3, 3, 2), "spatial": (1, 4, 3, 2), "microbiome": (2, 4, 3, 1),
     "cross_mission": (2, 5, 6, 5), "multi_omics": (1, 3, 5, 3), "methods": (2, 4, 2, 2),
 }  # fmt: skip
-FEW = dict.fromkeys(COUNTS, (1, 0, 0, 0)) | {"methods": (2, 3, 2, 2)}  # 17
+FIVE = dict.fromkeys(COUNTS, (0, 0, 0, 0)) | dict.fromkeys(
+    ("clinical", "transcriptomics", "proteomics", "spatial", "microbiome"), (1, 0, 0, 0)
+)
+FEW = FIVE | {"methods": (2, 3, 2, 2)}  # 14
 TEN = dict.fromkeys(COUNTS, (1, 0, 0, 0)) | {"methods": (2, 0, 0, 0)}
 SECRET = "GROUND-TRUTH-FOR-THE-JUDGE-ALONE"
 

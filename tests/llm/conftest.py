@@ -44,23 +44,26 @@ def load_open(open_data: Path) -> Loader:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _package_found_once() -> Iterator[None]:
-    """Let inspect look for the package that ships a task once, not at every run: it reads all packages' files."""
+def _inspect_spared() -> Iterator[None]:
+    """Spare inspect two things at every run: all packages' files, read anew, and tables of results that nobody sees."""
+    from inspect_ai._display.rich import display
     from inspect_ai._eval.task import log
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log, "get_distribution_for_object", cache(log.get_distribution_for_object))
+        patch.setattr(display, "tasks_results", lambda tasks: "")
         yield
 
 
 @pytest.fixture
 def world(bank_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The fixture bank, an empty cache, no keys, and a folder to work in."""
+    """The fixture bank, an empty cache, no keys, no real tables, and a folder to work in."""
     from somb_utils.llm.bank import questions as bank
 
     real = bank.LLM
     for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL"))]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("SOMB_DATA", raising=False)
     monkeypatch.setenv("SOMB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("INSPECT_CACHE_DIR", str(tmp_path / "cache" / "inspect"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))

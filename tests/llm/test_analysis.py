@@ -70,11 +70,11 @@ def samples(folder: Path, model: str) -> list[EvalSample]:
 def test_right_programs_are_right_and_no_table_changes(somb_llm: Any, world: Path, open_data: Path) -> None:
     before = hashes(open_data / "processed")
     result = somb_llm(
-        "run", "-m", "scripted/analyst", *CORE, "--sample", 12, "--data", open_data / "processed", "--log-dir", "logs"
+        "run", "-m", "scripted/analyst", *CORE, "--sample", 4, "--data", open_data / "processed", "--log-dir", "logs"
     )
     marks = load_marks([world / "logs"])
     assert result.code == 0 and "WARNING: --sandbox local" in result.text
-    assert marks["correct"].sum() == 12 and set(marks["condition"]) == {"analysis"}
+    assert marks["correct"].sum() == 4 and set(marks["condition"]) == {"analysis"}
     assert hashes(open_data / "processed") == before
 
 

@@ -47,8 +47,7 @@ def at(call: Call, *ids: str) -> bool:
 
 
 TRANSIENT = {
-    "CLIN-E01": "429", "TRAN-E01": "529", "PROT-E01": "500", "METB-E01": "500", "SPAT-E01": "truncated",
-    "MICR-E01": "drop", "XMIS-E01": "429", "MULT-E01": "529",
+    "CLIN-E01": "429", "TRAN-E01": "529", "PROT-E01": "500", "SPAT-E01": "truncated", "MICR-E01": "drop",
 }  # fmt: skip
 ANSWER_FAULTS = {"METH-E01": "500", "METH-E02": "empty", "METH-M01": "refusal", "METH-M02": "max_tokens"}
 JUDGE_FAULTS = {
@@ -77,12 +76,12 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     command = ["run", *models(CLAUDE, GPT, LOCAL), "--full", *QUICK]
     server.fault = faults(ANSWER_FAULTS)
     first = somb_llm(*command)
-    assert first.code == 1 and "6 answers failed" in first.text and "45 answers complete" in first.text
+    assert first.code == 1 and "6 answers failed" in first.text and "36 answers complete" in first.text
 
     answers = load([world / "logs/llm"]).answers
-    assert len(answers) == 51
+    assert len(answers) == 3 * 14
     by_status = answers.groupby("model")["status"].value_counts().unstack()
-    assert (by_status[["ok", "refused", "truncated", "empty", "failed"]] == [13, 1, 1, 1, 1]).all().all()
+    assert (by_status[["ok", "refused", "truncated", "empty", "failed"]] == [10, 1, 1, 1, 1]).all().all()
 
     server.fault, done = None, len(server.calls)
     assert somb_llm(*command).code == 0
@@ -97,11 +96,12 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
         assert call.body.get("temperature") == (None if call.path.startswith("/v1/messages") else 0.3)
         assert "GROUND-TRUTH" not in call.text and "KEYFACT" not in call.text and "EXPECTED" not in call.text
 
-    judge = ["judge", "logs/llm", *models(STREAMED, LOCAL, flag="-j"), *QUICK]
+    by_gpt = [log for log in Path("logs/llm").glob("*.eval") if read_eval_log(str(log), True).eval.model == GPT]
+    judge = ["judge", *by_gpt, *models(STREAMED, LOCAL, flag="-j"), *QUICK]
     server.fault, done = faults(JUDGE_FAULTS), len(server.calls)
     judged = somb_llm(*judge)
-    assert judged.code == 1 and "6 judgements failed" in judged.text
-    assert "24 judgements do not count" in judged.text.splitlines()[-1]
+    assert judged.code == 1 and "2 judgements failed" in judged.text
+    assert "8 judgements do not count" in judged.text.splitlines()[-1]
     requests = server.calls[done:]
     assert all("GROUND-TRUTH" in call.text for call in requests)
     for call in requests:
@@ -112,17 +112,17 @@ def test_full_run_survives_every_failure(server: Loopback, somb_llm: Any, world:
     evaluation = load([world / "logs/llm"])
     lost = evaluation.judgements[evaluation.judgements["status"] != "scored"]
     counts = lost.assign(why=lost["reason"].str.partition(":")[0]).groupby("why").size().to_dict()
-    six = {"judge_invalid": 6, "judge_empty": 6, "judge_refused": 6, "judge_truncated": 6, "judge_failed": 6}
-    assert counts == six, "every failure is counted"
+    two = {"judge_invalid": 2, "judge_empty": 2, "judge_refused": 2, "judge_truncated": 2, "judge_failed": 2}
+    assert counts == two, "every failure is counted"
     assert lost["weighted_score"].isna().all() and lost[list(DIMENSIONS)].isna().all().all(), "and none scored"
     refused = evaluation.answers["status"].eq("refused").sum()
-    assert refused == 3 and len(evaluation.judgements) == 2 * (51 - 3) and len(evaluation.scored) == 66
+    assert refused == 3 and len(evaluation.judgements) == 2 * (14 - 1) and len(evaluation.scored) == 26 - 10
 
     server.fault, done = None, len(server.calls)
     assert somb_llm("report", "logs/llm", "--n-bootstrap", 100).code == 0
-    assert "30 verdicts did not count" in (world / "llm_report/report.md").read_text()
+    assert "10 verdicts did not count" in (world / "llm_report/report.md").read_text()
     assert somb_llm(*judge).code == 0
-    assert len(server.calls) - done == 6 + 24, "what failed and what does not count is asked for again"
+    assert len(server.calls) - done == 2 + 8, "what failed and what does not count is asked for again"
     done = len(server.calls)
     assert somb_llm(*judge).code == 0 and len(server.calls) == done
     assert somb_llm("report", "logs/llm", "--n-bootstrap", 200).code == 0
@@ -184,25 +184,25 @@ def test_budget_stops_and_keeps_answers(server: Loopback, somb_llm: Any, world: 
     prices = world / "prices.yaml"
     price = {"input": 0, "output": 1000, "input_cache_write": 0, "input_cache_read": 0}
     prices.write_text(yaml.safe_dump({LOCAL: price}))
-    command = ["run", "-m", LOCAL, "--sample", 20, "--max-tokens", 100, "--prices", prices, *QUICK]
-    stopped = somb_llm(*command, "--max-cost", 0.25)
-    assert stopped.code == 1 and "Stopped at --max-cost 0.25" in stopped.text
+    command = ["run", "-m", LOCAL, "--sample", 10, "--max-tokens", 100, "--prices", prices, *QUICK]
+    stopped = somb_llm(*command, "--max-cost", 0.15)
+    assert stopped.code == 1 and "Stopped at --max-cost 0.15" in stopped.text
     kept = load([world / "logs/llm"]).answers
     done = int((kept["status"] == "ok").sum())
-    assert 0 < done < 20 and len(server.calls) == done
+    assert 0 < done < 10 and len(server.calls) == done
     spent = sum(len(server.reply(c)) // 4 for c in server.calls) * 1000 / 1e6
-    assert spent <= 0.25
-    assert (kept["status"] == "not_asked").sum() == 20 - done
+    assert spent <= 0.15
+    assert (kept["status"] == "not_asked").sum() == 10 - done
     assert somb_llm(*command).code == 0
-    assert len(server.calls) == 20 and server.repeated() == []
+    assert len(server.calls) == 10 and server.repeated() == []
 
     judge = ["judge", "logs/llm", "-j", LOCAL, "--prices", prices, *QUICK]
-    stopped = somb_llm(*judge, "--max-cost", 5)  # a verdict costs 0.1 dollars, and could cost 4.1
-    assert stopped.code == 1 and "Stopped at --max-cost 5" in stopped.text
-    judged = len(server.calls) - 20
-    assert 0 < judged < 20 and len(load([world / "logs/llm"]).scored) == judged
+    stopped = somb_llm(*judge, "--max-cost", 4.5)  # a verdict costs 0.1 dollars, and could cost 4.1
+    assert stopped.code == 1 and "Stopped at --max-cost 4.5" in stopped.text
+    judged = len(server.calls) - 10
+    assert 0 < judged < 10 and len(load([world / "logs/llm"]).scored) == judged
     assert somb_llm(*judge).code == 0
-    assert len(server.calls) == 40 and server.repeated() == [] and len(load([world / "logs/llm"]).scored) == 20
+    assert len(server.calls) == 20 and server.repeated() == [] and len(load([world / "logs/llm"]).scored) == 10
 
 
 def test_budget_needs_prices(server: Loopback, somb_llm: Any) -> None:
@@ -314,19 +314,22 @@ def test_no_key_is_written_anywhere(
     server.fault = lambda call: plan.get(len(server.calls) % 7)
     messages = []
     for _ in range(2):
-        messages.append(somb_llm("run", *models(CLAUDE, GPT, LOCAL), "--sample", 6, *QUICK, "--max-retries", 0).text)
+        messages.append(somb_llm("run", *models(CLAUDE, GPT, LOCAL), "--sample", 2, *QUICK, "--max-retries", 0).text)
     assert "401" in "".join(messages), "the server's errors, which repeat the key, are shown"
     server.fault = None
     server.reply = lambda call: json.dumps(call.headers) if not call.judging else verdict()
-    messages.append(somb_llm("run", *models(CLAUDE, GPT, LOCAL), "--sample", 6, *QUICK).text)
+    messages.append(somb_llm("run", *models(CLAUDE, GPT, LOCAL), "--sample", 2, *QUICK).text)
     judge = ["judge", "logs/llm", *models(CLAUDE, LOCAL, flag="-j"), *QUICK]
     server.fault = lambda call: plan.get(len(server.calls) % 7)
     messages.append(somb_llm(*judge, "--max-retries", 0).text)
+    assert {(call.judging, call.fault) for call in server.calls if call.fault} == {
+        (judging, fault) for judging in (False, True) for fault in plan.values()
+    }
     server.fault = None
     messages.append(somb_llm(*judge).text)
     messages.append(somb_llm("report", "logs/llm", "--n-bootstrap", 100).text)
     written = everything(world)
-    assert len(load([world / "logs/llm"]).scored) == 18 * 2
+    assert len(load([world / "logs/llm"]).scored) == 6 * 2
     assert "injected" in written and "[ANTHROPIC_API_KEY]" in written, "the echo was there, and was cut out"
     for value in keys.values():
         assert value not in "".join(messages)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -30,12 +31,19 @@ WRONG = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where logs of judged answers are kept once they are made."""
+    return tmp_path_factory.mktemp("kept") / "llm"
+
+
 @pytest.fixture
-def answered(somb_llm: Any, world: Path) -> Path:
+def answered(kept: Path, somb_llm: Any, world: Path) -> Path:
     """A folder with the log of three judged answers."""
-    assert somb_llm("run", "-m", "offline/demo", "--sample", 3).code == 0
-    assert somb_llm("judge", "logs/llm", "-j", "offline/judge").code == 0
-    return world / "logs/llm"
+    if not kept.exists():
+        assert somb_llm("run", "-m", "offline/demo", "--sample", 3, "--log-dir", kept).code == 0
+        assert somb_llm("judge", kept, "-j", "offline/judge").code == 0
+    return Path(shutil.copytree(kept, world / "logs/llm"))
 
 
 def test_values_with_which_no_call_ends_are_refused(answered: Path, somb_llm: Any) -> None:

@@ -157,7 +157,7 @@ def graded(call: Call) -> str:
     return verdict(**{name: min(5, level) for name, level in zip(DIMENSIONS, levels, strict=True)})
 
 
-@pytest.mark.parametrize("numbers", [fixture_bank.TEN, pytest.param(fixture_bank.COUNTS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("numbers", [fixture_bank.FIVE, pytest.param(fixture_bank.COUNTS, marks=pytest.mark.slow)])
 def test_lost_verdicts_do_not_change_the_ranking(
     numbers: dict[str, tuple[int, ...]], server: Loopback, somb_llm: Any, world: Path
 ) -> None:

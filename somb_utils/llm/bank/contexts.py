@@ -7,7 +7,9 @@ rendered text in ``data/llm/contexts``, so an evaluation needs no tables.
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from pydantic import ValidationError
 from somb_utils.errors import SombError, UsageError
 from somb_utils.llm.bank.checks import Operation, Value
 from somb_utils.llm.bank.operations import Loader, evaluate
-from somb_utils.llm.bank.questions import LLM
+from somb_utils.llm.bank.questions import LLM, YamlLoader
 from somb_utils.llm.bank.schema import CONTEXTS, GROUND_TRUTH
 from somb_utils.paths import replacing
 from somb_utils.tables.registry import open_folder
@@ -67,7 +69,7 @@ def figure(text: str, load: Loader) -> str:
     if not bar:
         expression, spec = text, ""
     try:
-        operation = Operation.model_validate(yaml.safe_load("{" + expression + "}"))
+        operation = Operation.model_validate(yaml.load("{" + expression + "}", YamlLoader))
         return _shown(evaluate(operation, load), spec.strip())
     except (yaml.YAMLError, ValidationError, ValueError, TypeError) as error:
         raise SombError(f"Figure {text!r} cannot be computed: {error}") from error
@@ -95,10 +97,10 @@ def between(prose: list[str], line: str) -> list[str] | None:
     return [*texts, line[at:end]] if len(prose) > 1 else ([] if line == prose[0] else None)
 
 
-def _line_drifts(place: str, pattern: str, line: str, load: Loader) -> list[Drift]:
+def _line_drifts(place: str, pattern: str, line: str, compute: Callable[[str], str]) -> list[Drift]:
     pieces = FIGURE.split(pattern)
     prose, figures = pieces[::2], pieces[1::2]
-    computed = [figure(text, load) for text in figures]
+    computed = [compute(text) for text in figures]
     committed = between(prose, line)
     if committed is None:
         return [Drift(place, "", line, FIGURE.sub(lambda _: computed.pop(0), pattern))]
@@ -108,12 +110,13 @@ def _line_drifts(place: str, pattern: str, line: str, load: Loader) -> list[Drif
 def check(load: Loader, folder: Path = FOLDER, templates: Path = TEMPLATES) -> list[Drift]:
     """Return where the committed contexts differ from what their templates and the tables give."""
     drifts = []
+    compute = cache(partial(figure, load=load))  # some figures stand in several contexts
     for name in NAMES:
         path = folder / f"{name}.md"
         committed = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
         expected = template(name, templates).split("\n")
         for number, (pattern, line) in enumerate(zip_longest(expected, committed, fillvalue=""), start=1):
-            drifts += _line_drifts(f"{name}.md:{number}", pattern, line, load)
+            drifts += _line_drifts(f"{name}.md:{number}", pattern, line, compute)
     return drifts
 
 

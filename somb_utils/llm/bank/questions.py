@@ -22,6 +22,7 @@ LLM = DATA / "llm"
 CANARY = "Test data of SpaceOmicsBench, not for training. Canary 02ed9e7e-d8c3-4935-a9d1-22532a597f84"
 SCHEMA = LLM / "question.schema.json"
 Form = TypeVar("Form", bound=BaseModel)
+YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # reads the same ten times as fast, where PyYAML has it
 
 
 def _read_yaml(path: Path) -> object:
@@ -30,7 +31,7 @@ def _read_yaml(path: Path) -> object:
     except OSError as error:
         raise SombError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, YamlLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         ids = re.findall(r"^- id: *(\S+)", "\n".join(text.splitlines()[:line]), re.MULTILINE)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from somb_utils.errors import SombError, UsageError
+from somb_utils.llm.bank.questions import YamlLoader
 from somb_utils.llm.run.providers import batch_price
 from somb_utils.paths import DATA
 
@@ -48,7 +49,7 @@ def load_prices(path: Path | None = None) -> dict[str, "ModelCost"]:
     prices: dict[str, ModelCost] = {}
     for source in [PRICES] + ([path] if path else []):
         try:
-            entries = yaml.safe_load(source.read_text(encoding="utf-8")) or {}
+            entries = yaml.load(source.read_text(encoding="utf-8"), YamlLoader) or {}
             prices |= {name: ModelCost.model_validate(entry) for name, entry in entries.items()}
         except (OSError, yaml.YAMLError, ValueError, AttributeError) as error:
             raise UsageError(f"{source} is not a price file: {error}. See {PRICES} for the form") from error

@@ -1,6 +1,6 @@
 """Language models as predictors: the Inspect task that puts the folds of a small task to a model."""
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from inspect_ai import Task, task
@@ -14,24 +14,28 @@ from somb_utils.llm.run.arguments import shown_by_inspect
 from somb_utils.llm.run.rows_as_text import INSTRUCTIONS, FoldText, fold_text, need_small, read_probabilities
 from somb_utils.tables.sources import SourceLike
 from somb_utils.tasks.definitions import Protocol
-from somb_utils.tasks.task_data import TaskData, load_task
+
+if TYPE_CHECKING:  # slow to import, and not needed by the other tasks, which are registered with this one
+    from somb_utils.tasks.task_data import TaskData
 
 TOKENS = 4096  # of a reply
 
 
-def load_small(name: str, protocol: Protocol = "rigorous", source: SourceLike = "auto") -> TaskData:
+def load_small(name: str, protocol: Protocol = "rigorous", source: SourceLike = "auto") -> "TaskData":
     """Return a task whose folds fit into prompts; raise `UsageError` if they do not."""
+    from somb_utils.tasks.task_data import load_task
+
     data = load_task(name, protocol, source)
     need_small(data)
     return data
 
 
-def fold_texts(data: TaskData) -> list[FoldText]:
+def fold_texts(data: "TaskData") -> list[FoldText]:
     """Return every fold of a task as text."""
     return [fold_text(data, number) for number in range(len(data.folds))]
 
 
-def fold_sample(data: TaskData, number: int, text: FoldText) -> Sample:
+def fold_sample(data: "TaskData", number: int, text: FoldText) -> Sample:
     """Return the Inspect sample of a fold."""
     about = {"task": data.name, "protocol": data.protocol, "fold": number, "fold_label": data.folds[number].label}
     about |= {"prompt": text.digest, "rows": len(text.rows), "classes": list(data.task.classes)}
@@ -78,7 +82,7 @@ def predicted() -> Scorer:
     return score
 
 
-def prediction_task(data: TaskData, samples: list[Sample], model: Model | None = None) -> Task:
+def prediction_task(data: "TaskData", samples: list[Sample], model: Model | None = None) -> Task:
     """Return the task that puts folds to a model."""
     return Task(
         name=f"predict-{data.name}",

@@ -3,14 +3,16 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.feature_selection import f_classif
 
 from somb_utils.errors import UsageError
-from somb_utils.tasks.splits import Fold
-from somb_utils.tasks.task_data import TaskData
+
+if TYPE_CHECKING:  # scikit-learn, which they load, takes as long as all else that a run of questions imports
+    from somb_utils.tasks.splits import Fold
+    from somb_utils.tasks.task_data import TaskData
 
 MOST_FEATURES, MOST_CELLS = 80, 4000
 SHOWN_OF_MANY = 40  # where a task has more features than are shown
@@ -43,7 +45,7 @@ class FoldText:
         return hashlib.sha256(f"{INSTRUCTIONS}{self.prompt}".encode()).hexdigest()[:12]
 
 
-def need_small(data: TaskData) -> None:
+def need_small(data: "TaskData") -> None:
     """Raise `UsageError` unless the task's rows fit into a prompt and have one class each."""
     shown = data.X.shape[1] if data.X.shape[1] <= MOST_FEATURES else SHOWN_OF_MANY
     if data.task.type == "multilabel":
@@ -56,8 +58,10 @@ def need_small(data: TaskData) -> None:
         )
 
 
-def _features(data: TaskData, fold: Fold) -> pd.DataFrame:
+def _features(data: "TaskData", fold: "Fold") -> pd.DataFrame:
     """Return the features shown: all, or of many those that differ most between the classes of the training rows."""
+    from sklearn.feature_selection import f_classif  # slow to import
+
     if data.X.shape[1] <= MOST_FEATURES:
         return data.X
     train = data.X.to_numpy()[fold.train]
@@ -74,7 +78,7 @@ def _cells(row: np.ndarray) -> list[str]:
     return ["" if np.isnan(value) else f"{value:.4g}" for value in row]
 
 
-def fold_text(data: TaskData, number: int) -> FoldText:
+def fold_text(data: "TaskData", number: int) -> FoldText:
     """Return a fold as text.
 
     Parameters
