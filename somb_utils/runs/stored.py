@@ -127,16 +127,26 @@ class StoredRun(RunResult):
         names = dict.fromkeys(model for *_, model in keys)
         if self._fitted is not None:
             return _joined(map(self._fitted, names), keys)
-        for model in names:
-            models.setdefault(file_of(self.files, model), []).append(model)
         try:
+            self._follow()
+            for model in names:
+                models.setdefault(file_of(self.files, model), []).append(model)
             parts = [self._read(name, those) for name, those in models.items()]
-        except FileNotFoundError as error:
-            reason = f"{error.filename} is missing (after a later run that replaced it, load the folder again)"
-            raise unreadable(self._folder, reason) from None
         except (OSError, ValueError, KeyError) as error:
             raise unreadable(self._folder, error) from None
         return _joined(parts, keys)
+
+    def _follow(self) -> None:
+        """Take the files of now if a later run has added other tasks to a model's; refuse one that replaced these."""
+        entries = self.provenance["models"]
+        if all((self._folder / file_of(self.files, name)).is_file() for name in {entry["model"] for entry in entries}):
+            return
+        now = json.loads((self._folder / "provenance.json").read_text(encoding="utf-8"))
+        runs = {key: entry["run"] for key, entry in zip(keys_of(now), now["models"], strict=True)}
+        for key, entry in zip(keys_of(self.provenance), entries, strict=True):
+            if runs.get(key) != entry["run"]:
+                raise SombError(f"{self._folder}: a later run has replaced {key[2]} on {key[0]}; load the folder again")
+        self.__dict__["files"] = now["files"]
 
     def _read(self, name: str, models: list[str]) -> pa.Table:
         content = read_verified(self._folder, name, self.files.get(name))
@@ -151,6 +161,9 @@ class StoredRun(RunResult):
 
     def _draws(self, n_bootstrap: int, seed: int, n_jobs: int | None) -> Drawn:
         """Return bootstrap scores, kept beside the predictions, by the file's hash and whatever else they depend on."""
+        if self._fitted is None:
+            with suppress(OSError, ValueError, KeyError):  # told when predictions are read
+                self._follow()
         models: dict[str, list[Key]] = {}
         for key in keys_of(self.provenance):
             models.setdefault(key[2], []).append(key)

@@ -130,6 +130,19 @@ def test_another_model_leaves_the_files_of_the_others_and_reads_none(tmp_path: P
     assert mine not in {file.name for file in (tmp_path / "predictions").iterdir()}
 
 
+def test_a_run_that_was_loaded_reads_on_after_a_later_one_unless_that_replaced_it(tmp_path: Path) -> None:
+    first = run("A1", {"mine": LogisticRegression(C=100)}, tmp_path)
+    loaded, again, other = (somb.load_run(tmp_path) for _ in range(3))
+    run("A2", {"mine": LogisticRegression(C=100)}, tmp_path)
+    pd.testing.assert_frame_equal(loaded.predictions, first.predictions, check_exact=True)
+    pd.testing.assert_frame_equal(again.summary(50), first.summary(50), check_exact=True)
+    run("A1", {"mine": LogisticRegression(C=1)}, tmp_path)
+    with pytest.raises(SombError, match="a later run has replaced mine on A1; load the folder again"):
+        _ = other.predictions
+    with pytest.raises(SombError, match="a later run has replaced mine on A1"):
+        other.summary(50)
+
+
 def test_a_rerun_with_nothing_new_leaves_the_folder_as_it_is(tmp_path: Path) -> None:
     first = run("A1,C2", "majority,random", tmp_path)
     table = first.summary(50)
