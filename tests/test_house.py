@@ -66,7 +66,7 @@ def test_modules_fit_on_a_few_screens() -> None:
 
 def test_package_stays_thin() -> None:
     core = [file for file in MODULES if "llm" not in file.relative_to(PACKAGE).parts]
-    assert sum(map(code, core)) < 17_450
+    assert sum(map(code, core)) < 17_500
     assert sum(code(PACKAGE / f"{name}.py") for name in PATH) < 3_000
 
 
