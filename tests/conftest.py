@@ -1,5 +1,6 @@
 """Fixtures every test can use."""
 
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from somb_utils.tables.registry import HUMAN, open_folder, registry
 settings.register_profile("somb", deadline=None, derandomize=True, database=None)
 settings.register_profile("nightly", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("somb")
+
+gc.set_threshold(100_000, 50, 50)  # as the command line does
 
 # A shell that starts the tests in the background has SIGINT ignored, which children inherit; Ctrl-C is tested here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
