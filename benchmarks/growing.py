@@ -1,6 +1,5 @@
 """How a run folder grows with the number of models: predictions are simulated, the code that stores them is real."""
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,12 @@ from somb_utils.tasks.task_data import TaskData, load_task
 
 SIZES = (10, 100, 1000)
 REPETITIONS = 5
+MEASURE = """
+import resource, subprocess, sys, time
+started = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""  # from a small process, since a new one starts with the memory of the one that starts it
 AT_ONCE = 50  # models that one run adds, until the folder is full
 
 
@@ -77,10 +82,11 @@ def _outcome(job: Job, rng: np.random.Generator) -> Outcome:
 
 
 def command(*words: str) -> tuple[float, float]:
-    """Return the seconds that ``somb`` takes, and the most memory of any command so far, in MB."""
-    started = time.perf_counter()
-    subprocess.run([str(Path(sys.executable).with_name("somb")), *words], check=True, capture_output=True)
-    return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    """Return the seconds that ``somb`` takes, and its memory, in MB."""
+    somb = str(Path(sys.executable).with_name("somb"))
+    done = subprocess.run([sys.executable, "-c", MEASURE, somb, *words], check=True, capture_output=True, text=True)
+    seconds, kilobytes = map(float, done.stdout.split())
+    return seconds, kilobytes / 1024
 
 
 def folders(sizes: Sequence[int] = SIZES) -> pd.DataFrame:

@@ -1,13 +1,15 @@
 """Whether a score of 0.8 means eight in ten: reliability curve and Brier score of binary tasks."""
 
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.special import ndtri
 from sklearn.metrics import brier_score_loss
 
 from somb_utils.errors import UsageError
+from somb_utils.stats.intervals import LEVEL
 from somb_utils.tasks.definitions import Task, get_task
 
 
@@ -87,5 +89,7 @@ def calibration(predictions: pd.DataFrame, task: Task | str, n_bins: int = 10) -
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """Return the 95 % interval of a share (Wilson 1927)."""
-    ends = binomtest(successes, trials).proportion_ci(method="wilson")
-    return float(ends.low), float(ends.high)
+    z = float(ndtri((1 + LEVEL) / 2))
+    centre = (successes + z**2 / 2) / (trials + z**2)
+    half = z / (trials + z**2) * sqrt(successes * (trials - successes) / trials + z**2 / 4)
+    return 0.0 if successes == 0 else centre - half, 1.0 if successes == trials else centre + half
