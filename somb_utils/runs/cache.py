@@ -2,17 +2,15 @@
 
 import hashlib
 import io
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from somb_utils._seeds import SEED
 from somb_utils.paths import replacing
-from somb_utils.runs.code import Code, imported_files, library_versions
+from somb_utils.runs.code import Code, fingerprint_of
 from somb_utils.runs.fit import Outcome
 from somb_utils.runs.models import NAMED, Model
 from somb_utils.tasks.task_data import TaskData
@@ -68,14 +66,9 @@ class Job:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-@cache
 def code_fingerprint() -> str:
-    """Hash of what prepares, fits and scores here: this package's modules, the libraries' and Python's versions."""
-    digest = hashlib.sha256(platform.python_version().encode())
-    for name, file in sorted(imported_files("somb_utils.runs.fit").items()):
-        digest.update(f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
-    digest.update(str(library_versions()).encode())
-    return digest.hexdigest()
+    """Hash of what prepares, fits and scores here."""
+    return fingerprint_of("somb_utils.runs.fit")
 
 
 def _job_file(folder: Path, key: str) -> Path:

@@ -6,6 +6,7 @@ import importlib.util
 import marshal
 import os
 import pickle
+import platform
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -73,9 +74,14 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
-def imported_files(name: str) -> dict[str, Path]:
-    """Return the modules of this package that one of them imports, itself included, and their files."""
-    return dict(_closure([name], lambda module: module.startswith(f"{PACKAGE}.")))
+@cache
+def fingerprint_of(name: str) -> str:
+    """Hash of a module of this package, of those that it imports, and of the libraries' and Python's versions."""
+    digest = hashlib.sha256(platform.python_version().encode())
+    for module, file in sorted(_closure([name], lambda module: module.startswith(f"{PACKAGE}."))):
+        digest.update(f"{module} {_sha256(file.read_bytes())}".encode())
+    digest.update(str(library_versions()).encode())
+    return digest.hexdigest()
 
 
 class _References(pickle.Pickler):

@@ -17,7 +17,7 @@ from somb_utils.runs.composite import composite_of
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult, keys_of, summarise
 from somb_utils.stats.best import marked
-from somb_utils.stats.bootstrap import all_replicates
+from somb_utils.stats.bootstrap import draw_each_protocol
 from somb_utils.stats.intervals import N_BOOTSTRAP
 from somb_utils.stats.paired import of_draws
 from somb_utils.stats.permutation import N_PERMUTATIONS
@@ -219,8 +219,8 @@ def compare(
     _check_one_protocol(run.results["protocol"].unique())
     with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
         own = run.own_tasks
-        draws = all_replicates(run.predictions, n_bootstrap, seed, own=own)
-        these = all_replicates(run.predictions, n_bootstrap, seed, own=own, these=True)
+        drawn = draw_each_protocol(run.predictions, n_bootstrap, seed, None, own)
+        draws, these = next(iter(drawn.values()), ({}, {}))  # of the one protocol
         summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed, own, these)
         scores = run.with_p_values(summary, n_permutations, seed)
     differences = of_draws(run.results, run.predictions, draws, n_permutations, seed, own)

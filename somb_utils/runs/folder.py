@@ -158,7 +158,7 @@ def add_controls(folder: Path, table: pd.DataFrame, record: Mapping[str, Any]) -
         before: dict[str, Any] = {"controls": [], "models": [], "tasks": {}, "runs": {}}
         if (folder / _CONTROLS).is_file():
             before = _read_controls(folder / _CONTROLS)
-        new = {tuple(entry[key] for key in KEY) for entry in record["models"]}
+        new = set(keys_of(record))
         for part in ("controls", "models"):
             before[part] = [entry for entry in before[part] if tuple(entry[key] for key in KEY) not in new]
         joined = joined_provenance([before, record])
@@ -302,10 +302,10 @@ def held(before: StoredRun, now: Mapping[str, Any]) -> StoredRun | None:
 
 def replaced(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each group of rows that `before` has under the same name, made in another way."""
-    stored = {tuple(entry[key] for key in KEY): entry for entry in before["models"]}
+    stored = dict(zip(keys_of(before), before["models"], strict=True))
     sentences = []
-    for entry in now["models"]:
-        old = stored.get(tuple(entry[key] for key in KEY), entry)
+    for key, entry in zip(keys_of(now), now["models"], strict=True):
+        old = stored.get(key, entry)
         changed = [f"{part} {old[part]}" for part in ("target", "params", "seed") if old[part] != entry[part]]
         if changed:
             sentences.append(f"{entry['model']} on {entry['task']} replaces the results made with {', '.join(changed)}")

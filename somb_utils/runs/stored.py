@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from somb_utils._seeds import SEED
 from somb_utils.errors import SombError
 from somb_utils.paths import replacing
-from somb_utils.runs.code import imported_files, library_versions
+from somb_utils.runs.code import fingerprint_of
 from somb_utils.runs.record import KEY, PREDICTION_SCHEMA, RESULT_COLUMNS, RESULT_SCHEMA
 from somb_utils.runs.results import Key, RunResult, keys_of, of_keys
 from somb_utils.stats.intervals import Drawn
@@ -123,10 +123,10 @@ class StoredRun(RunResult):
 
     def predicted(self, keys: Sequence[Key]) -> pa.Table:
         """Return the predictions of tasks and models, in their order."""
-        models: dict[str, list[str]] = {}
         names = dict.fromkeys(model for *_, model in keys)
         if self._fitted is not None:
             return _joined(map(self._fitted, names), keys)
+        models: dict[str, list[str]] = {}
         try:
             self._follow()
             for model in names:
@@ -164,12 +164,11 @@ class StoredRun(RunResult):
         if self._fitted is None:
             with suppress(OSError, ValueError, KeyError):  # told when predictions are read
                 self._follow()
-        models: dict[str, list[Key]] = {}
-        for key in keys_of(self.provenance):
-            models.setdefault(key[2], []).append(key)
+        held = keys_of(self.provenance)
+        place = {model: file_of(self.files, model) for model in {model for *_, model in held}}
         files: dict[str, list[Key]] = {}
-        for model, those in models.items():
-            files.setdefault(file_of(self.files, model), []).extend(those)
+        for key in held:
+            files.setdefault(place[key[2]], []).append(key)
         drawn: Drawn = {}
         for name, keys in files.items():
             for protocol, kinds in self._drawn(name, keys, n_bootstrap, seed, n_jobs).items():
@@ -181,7 +180,14 @@ class StoredRun(RunResult):
         own = self.own_tasks
         tasks = [task_of(task, protocol, own) for task, protocol, _ in keys]  # type: ignore[arg-type]
         definitions = [task and task.model_dump_json() for task in tasks]
-        made = [self.files.get(name), keys, definitions, n_bootstrap, seed, _code()]
+        made = [
+            self.files.get(name),
+            keys,
+            definitions,
+            n_bootstrap,
+            seed,
+            fingerprint_of("somb_utils.stats.bootstrap"),
+        ]
         digest = hashlib.sha256(json.dumps(made).encode()).hexdigest()
         file = self._folder / _DRAWS / f"{Path(name).stem}-{digest[:32]}.npz"
         try:
@@ -226,10 +232,3 @@ def with_seeds(table: pa.Table, provenance: Mapping[str, Any]) -> pa.Table:
 
 def _stem(model: str) -> str:
     return hashlib.sha256(model.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-@cache
-def _code() -> list[Any]:
-    """Return what bootstrap scores depend on beside predictions and definitions: code and libraries."""
-    files = sorted(imported_files("somb_utils.stats.bootstrap").items())
-    return [library_versions(), *((name, hashlib.sha256(file.read_bytes()).hexdigest()) for name, file in files)]
