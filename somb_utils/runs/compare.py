@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import joblib
 import pandas as pd
 
 from somb_utils import stats
@@ -17,7 +16,6 @@ from somb_utils.runs.composite import composite_of
 from somb_utils.runs.folder import joined_provenance, load_run
 from somb_utils.runs.results import RunResult, keys_of, summarise
 from somb_utils.stats.best import marked
-from somb_utils.stats.bootstrap import draw_each_protocol
 from somb_utils.stats.intervals import N_BOOTSTRAP
 from somb_utils.stats.paired import of_draws
 from somb_utils.stats.permutation import N_PERMUTATIONS
@@ -90,6 +88,9 @@ def gather(
         if unknown:
             raise UsageError(f"no run holds the {what} {', '.join(unknown)}; they hold {', '.join(sorted(known))}")
         kept.append({name for those in chosen.values() for name in those} or set(known))
+    if len(runs) == 1:
+        run = next(iter(runs.values()))
+        return run.of([key for key in keys_of(run.provenance) if key[0] in kept[0] and key[2] in kept[1]])
     seen: set[tuple[str, str]] = set()
     parts = []
     for folder, run in runs.items():
@@ -197,7 +198,7 @@ def compare(
     n_bootstrap, n_permutations, seed
         Of the intervals and p-values.
     n_jobs
-        Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
+        Tasks at once, in threads; one when omitted.
 
     Returns
     -------
@@ -217,12 +218,10 @@ def compare(
     [['majority', 'logreg', 5]]
     """
     _check_one_protocol(run.results["protocol"].unique())
-    with joblib.parallel_config(n_jobs=n_jobs) if n_jobs is not None else nullcontext():
-        own = run.own_tasks
-        drawn = draw_each_protocol(run.predictions, n_bootstrap, seed, None, own)
-        draws, these = next(iter(drawn.values()), ({}, {}))  # of the one protocol
-        summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed, own, these)
-        scores = run.with_p_values(summary, n_permutations, seed)
+    own = run.own_tasks
+    draws, these = next(iter(run.draws(n_bootstrap, seed, n_jobs).values()), ({}, {}))  # of the one protocol
+    summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed, own, these)
+    scores = run.with_p_values(summary, n_permutations, seed, n_jobs)
     differences = of_draws(run.results, run.predictions, draws, n_permutations, seed, own)
     ranks = ratings = composite = extensions = None
     with suppress(UsageError):

@@ -56,7 +56,7 @@ class RunResult:
         seed
             Of the replicates.
         n_jobs
-            Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
+            Tasks at once, in threads; one when omitted.
 
         Returns
         -------
@@ -77,7 +77,7 @@ class RunResult:
         from somb_utils.stats.best import marked
 
         table = self._scores_of_tasks.copy()
-        drawn = self._draws(n_bootstrap, seed, n_jobs) if n_bootstrap else {}
+        drawn = self.draws(n_bootstrap, seed, n_jobs) if n_bootstrap else {}
         parts = [
             marked(rows, new, TRIVIAL, seed, self.own_tasks, these)
             for protocol, rows in table.groupby("protocol", sort=False)
@@ -163,7 +163,7 @@ class RunResult:
         seed
             Of the replicates.
         n_jobs
-            Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted, which is one unless set.
+            Tasks at once, in threads; one when omitted.
         extensions
             Whether it is the composite of the extensions, and not that of the published benchmark's tasks.
 
@@ -191,7 +191,7 @@ class RunResult:
 
         summary = self._scores_of_tasks
         protocols = list(summary["protocol"].unique())
-        drawn = self._draws(n_bootstrap, seed, n_jobs) if n_bootstrap and len(protocols) == 1 else {}
+        drawn = self.draws(n_bootstrap, seed, n_jobs) if n_bootstrap and len(protocols) == 1 else {}
         return composite_of(summary, drawn.get(protocols[0], (None,))[0] if drawn else None, weights, extensions)
 
     def failures(self) -> pd.DataFrame:
@@ -235,8 +235,34 @@ class RunResult:
 
         return RunResult(selected(self.results), selected(self.predictions), of_keys(self.provenance, keys))
 
-    def _draws(self, n_bootstrap: int, seed: int, n_jobs: int | None) -> "Drawn":
-        """Return the bootstrap scores of each task and model, made once for the same settings."""
+    def draws(self, n_bootstrap: int = 1000, seed: int = 42, n_jobs: int | None = None) -> "Drawn":
+        """Return the bootstrap scores behind the intervals.
+
+        Parameters
+        ----------
+        n_bootstrap, seed, n_jobs
+            As in :meth:`summary`.
+
+        Returns
+        -------
+        dict
+            By protocol, two mappings from (task, model) to replicates, shape (n_bootstrap,). The first is for new crew,
+            time points, missions, tissues, genes or metabolites; the second for new animals on these missions or
+            tissues, where tasks leave those out.
+
+        Raises
+        ------
+        UsageError
+            If `n_bootstrap` is below 1.
+
+        Examples
+        --------
+        >>> import somb_utils as somb
+        >>> run = somb.run("D1", ["majority", "logreg"], source="simulated", n_jobs=1)
+        >>> new, these = run.draws(n_bootstrap=200)["rigorous"]
+        >>> bool((new["D1", "logreg"] > new["D1", "majority"]).mean() > 0.9), these
+        (True, {})
+        """
         from somb_utils.stats.bootstrap import draw_each_protocol
 
         settings = n_bootstrap, seed

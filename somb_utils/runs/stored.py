@@ -24,6 +24,7 @@ from somb_utils.tasks.definitions import task_of
 
 PREDICTIONS = "predictions"
 _DRAWS = "draws"
+_AT_ONCE = 20  # files whose predictions are drawn from together
 ONE_TABLE = "predictions.parquet"  # of all models, in the folders of earlier versions
 
 
@@ -159,7 +160,7 @@ class StoredRun(RunResult):
         """Return the results of these tasks and models alone, in their order."""
         return StoredRun(self._folder, self.files, self._scores, of_keys(self.provenance, keys), self._fitted)
 
-    def _draws(self, n_bootstrap: int, seed: int, n_jobs: int | None) -> Drawn:
+    def draws(self, n_bootstrap: int = 1000, seed: int = 42, n_jobs: int | None = None) -> Drawn:
         """Return bootstrap scores, kept beside the predictions, by the file's hash and whatever else they depend on."""
         if self._fitted is None:
             with suppress(OSError, ValueError, KeyError):  # told when predictions are read
@@ -169,53 +170,58 @@ class StoredRun(RunResult):
         files: dict[str, list[Key]] = {}
         for key in held:
             files.setdefault(place[key[2]], []).append(key)
-        drawn: Drawn = {}
-        for name, keys in files.items():
-            for protocol, kinds in self._drawn(name, keys, n_bootstrap, seed, n_jobs).items():
-                for all_of, these in zip(drawn.setdefault(protocol, ({}, {})), kinds, strict=True):
+        kept = {name: self._kept(name, keys, n_bootstrap, seed) for name, keys in files.items()}
+        drawn: Drawn = {protocol: ({}, {}) for _, protocol, _ in held}
+        lacking = [name for name, file in kept.items() if not self._read_draws(name, file, files[name], drawn)]
+        for start in range(0, len(lacking), _AT_ONCE):
+            from somb_utils.stats.bootstrap import draw_each_protocol  # compiles
+
+            some = lacking[start : start + _AT_ONCE]
+            predictions = self.predicted([key for name in some for key in files[name]]).to_pandas()
+            for protocol, kinds in draw_each_protocol(predictions, n_bootstrap, seed, n_jobs, self.own_tasks).items():
+                for all_of, these in zip(drawn[protocol], kinds, strict=True):
                     all_of.update(these)
+            for name in some:
+                if (self._folder / name).is_file():  # else another run has replaced it since
+                    _write_draws(kept[name], files[name], drawn)
         return drawn
 
-    def _drawn(self, name: str, keys: list[Key], n_bootstrap: int, seed: int, n_jobs: int | None) -> Drawn:
+    def _kept(self, name: str, keys: list[Key], n_bootstrap: int, seed: int) -> Path:
+        """Return the file that keeps the bootstrap scores of a file of predictions."""
         own = self.own_tasks
         tasks = [task_of(task, protocol, own) for task, protocol, _ in keys]  # type: ignore[arg-type]
         definitions = [task and task.model_dump_json() for task in tasks]
-        made = [
-            self.files.get(name),
-            keys,
-            definitions,
-            n_bootstrap,
-            seed,
-            fingerprint_of("somb_utils.stats.bootstrap"),
-        ]
+        code = fingerprint_of("somb_utils.stats.bootstrap")
+        made = [self.files.get(name), keys, definitions, n_bootstrap, seed, code]
         digest = hashlib.sha256(json.dumps(made).encode()).hexdigest()
-        file = self._folder / _DRAWS / f"{Path(name).stem}-{digest[:32]}.npz"
+        return self._folder / _DRAWS / f"{Path(name).stem}-{digest[:32]}.npz"
+
+    def _read_draws(self, name: str, file: Path, keys: list[Key], drawn: Drawn) -> bool:
+        """Add the bootstrap scores that a file keeps, if there is one and the predictions are as they were."""
         try:
             read_verified(self._folder, name, self.files.get(name))
             with np.load(file, allow_pickle=False) as stored:
-                drawn: Drawn = {protocol: ({}, {}) for _, protocol, _ in keys}
-                for part in stored.files:
-                    position, kind = map(int, part.split())
-                    task, protocol, model = keys[position]
-                    drawn[protocol][kind][task, model] = stored[part]
-                return drawn
+                arrays = {tuple(map(int, part.split())): stored[part] for part in stored.files}
+            for (position, kind), scores in arrays.items():
+                task, protocol, model = keys[position]
+                drawn[protocol][kind][task, model] = scores
+            return True
         except FileNotFoundError:
-            pass
+            return False
         except Exception:  # whatever a damaged file makes NumPy raise: they are drawn again
             file.unlink(missing_ok=True)
-        from somb_utils.stats.bootstrap import draw_each_protocol  # compiles
+            return False
 
-        drawn = draw_each_protocol(self.predicted(keys).to_pandas(), n_bootstrap, seed, n_jobs, own)
-        arrays = {
-            f"{i} {kind}": drawn[protocol][kind][task, model]
-            for i, (task, protocol, model) in enumerate(keys)
-            for kind in (0, 1)
-            if (task, model) in drawn.get(protocol, ({}, {}))[kind]
-        }
-        if (self._folder / name).is_file():  # else another run has replaced it since
-            with suppress(SombError), replacing(file) as temporary, temporary.open("wb") as stream:  # or read-only
-                np.savez(stream, **arrays)  # type: ignore[arg-type]
-        return drawn
+
+def _write_draws(file: Path, keys: list[Key], drawn: Drawn) -> None:
+    arrays = {
+        f"{i} {kind}": drawn[protocol][kind][task, model]
+        for i, (task, protocol, model) in enumerate(keys)
+        for kind in (0, 1)
+        if (task, model) in drawn[protocol][kind]
+    }
+    with suppress(SombError), replacing(file) as temporary, temporary.open("wb") as stream:  # or it is read-only
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
 def _joined(parts: Iterable[pa.Table], keys: Sequence[Key]) -> pa.Table:

@@ -110,7 +110,7 @@ def all_replicates(
 ) -> Draws:
     """Return the bootstrap scores of every task and model of one protocol, all by the same draws.
 
-    Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads; None leaves it to :class:`joblib.parallel_config`.
+    Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads, in one when omitted.
     With `these`, new animals are drawn on these missions or tissues, and other tasks are left out.
     """
     if these:

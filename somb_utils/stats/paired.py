@@ -1,5 +1,7 @@
 """Two models on the same folds: difference with its interval, win probability, and a test of each question."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import cast
 
@@ -8,8 +10,8 @@ import pandas as pd
 from scipy import stats
 
 from somb_utils.stats.bootstrap import all_replicates, batches
-from somb_utils.stats.design import Design, design, each_protocol
-from somb_utils.stats.exchange import exchange_p
+from somb_utils.stats.design import Design, Rows, design, each_protocol
+from somb_utils.stats.exchange import FoldRanks, exchange_p, exchangeable
 from somb_utils.stats.intervals import N_BOOTSTRAP, SEED, Draws, interval
 from somb_utils.stats.permutation import N_PERMUTATIONS
 from somb_utils.tasks.definitions import Definitions, Protocol, task_of
@@ -83,7 +85,7 @@ def differences(
     n_bootstrap, seed
         Replicates and seed of the paired bootstrap.
     n_jobs
-        Tasks at once, in threads; as :class:`joblib.parallel_config` says when omitted.
+        Tasks at once, in threads; one when omitted.
     n_permutations
         Exchanges behind each `p_these`.
     own
@@ -133,8 +135,8 @@ def of_draws(
     own: Definitions | None = None,
 ) -> pd.DataFrame:
     """Compare the models of one protocol, whose replicates are `draws`."""
-    designs = {
-        (task, model): (plan, rows)
+    tested = {
+        (task, model): _Tested(plan, rows)
         for task, plan, models in batches(predictions, own)
         for model, rows in models.items()
     }
@@ -159,7 +161,7 @@ def of_draws(
                 "task": name, "protocol": protocol, "metric": task.metrics.primary, "a": a, "b": b,
                 "difference": gaps.mean(), "low": low, "high": high, "wins": win_probability(drawn),
                 "folds": len(gaps),
-                "p_these": _of_these(designs[task.id, a], designs[task.id, b], n_permutations, seed),
+                "p_these": _of_these(tested[task.id, a], tested[task.id, b], n_permutations, seed),
                 "test": "sign flip" if grouped else "none" if task.split == "own" else "Nadeau-Bengio",
                 "p_new": sign_flip(gaps) if grouped else np.nan if task.split == "own" else nadeau_bengio(gaps),
                 "floor": sign_flip_floor(len(gaps)) if grouped else np.nan,
@@ -167,15 +169,30 @@ def of_draws(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _of_these(a: tuple[Design, pd.DataFrame], b: tuple[Design, pd.DataFrame], n_permutations: int, seed: int) -> float:
+@dataclass(frozen=True)
+class _Tested:
+    """One model's predictions of one task, and what their exchange needs, made once for all of its pairs."""
+
+    plan: Design
+    predictions: pd.DataFrame
+
+    @cached_property
+    def exchangeable(self) -> FoldRanks | Rows | None:
+        return exchangeable(self.plan, self.predictions)
+
+
+def _of_these(a: _Tested, b: _Tested, n_permutations: int, seed: int) -> float:
     """Return the p-value on these crew or time points; NaN for other tasks, and for models tested on other rows."""
-    task = a[0].task
-    if not task.leaves_groups_out:
+    if not a.plan.task.leaves_groups_out:
         return np.nan
-    of_a = with_seeds_of(a[1], b[1])
-    of_b = with_seeds_of(b[1], of_a)
-    plan = a[0] if of_a is a[1] else design(of_a, task)
-    return exchange_p(plan, of_a, of_b, n_permutations, seed) if plan.fits(of_b) else np.nan
+    if a.plan is not b.plan:
+        of_a = with_seeds_of(a.predictions, b.predictions)
+        of_b = with_seeds_of(b.predictions, of_a)
+        plan = design(of_a, a.plan.task)
+        if not plan.fits(of_b):
+            return np.nan
+        a, b = _Tested(plan, of_a), _Tested(plan, of_b)
+    return exchange_p(a.plan, a.exchangeable, b.exchangeable, n_permutations, seed)
 
 
 def with_seeds_of(predictions: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
-from sklearn.metrics import brier_score_loss
 
 from somb_utils.errors import UsageError
 from somb_utils.stats.intervals import LEVEL
@@ -72,19 +71,16 @@ def calibration(predictions: pd.DataFrame, task: Task | str, n_bins: int = 10) -
     if not len(score) or not (np.isfinite(score).all() and score.min() >= 0 and score.max() <= 1):
         raise UsageError(f"{definition.id}: these scores are no probabilities between 0 and 1")
     outcome = (predictions["y_true"] == definition.classes[1]).to_numpy(dtype=float)
-    varied = len(np.unique(score)) > 1
-    bins = pd.qcut(score, n_bins, labels=False, duplicates="drop") if varied else np.zeros(len(score))
-    grouped = pd.DataFrame({"predicted": score, "observed": outcome}).groupby(bins)
-    curve = grouped.mean().assign(n=grouped.size()).reset_index(drop=True)
-    ends = [wilson_interval(round(share * n), n) for share, n in zip(curve["observed"], curve["n"], strict=True)]
-    brier = float(brier_score_loss(outcome, score))
+    edges = np.quantile(score, np.linspace(0, 1, n_bins + 1)[1:-1])
+    bins = np.searchsorted(edges, score)  # an edge belongs to the bin below it
+    n = np.bincount(bins)
+    held, positive = n > 0, np.bincount(bins, outcome).astype(int)
+    low, high = zip(*map(wilson_interval, positive[held], n[held]), strict=True)
+    means = {"predicted": np.bincount(bins, score)[held] / n[held], "observed": positive[held] / n[held]}
+    curve = pd.DataFrame({**means, "n": n[held], "low": low, "high": high})
+    brier = float(((score - outcome) ** 2).mean())
     plain = float(outcome.mean() * (1 - outcome.mean()))
-    return Calibration(
-        curve.assign(low=[low for low, _ in ends], high=[high for _, high in ends]),
-        brier,
-        plain,
-        1 - brier / plain if plain else np.nan,
-    )
+    return Calibration(curve, brier, plain, 1 - brier / plain if plain else np.nan)
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from somb_utils.stats import above_chance
 from somb_utils.stats.best import best_set, marked
 from somb_utils.stats.bootstrap import all_replicates
 from somb_utils.stats.design import design
-from somb_utils.stats.exchange import auroc_gains, exchange_p
+from somb_utils.stats.exchange import auroc_gains, exchange_p, exchangeable, fold_ranks
 from somb_utils.stats.permutation import null_scores
 from somb_utils.tasks.definitions import get_task
 
@@ -102,7 +102,7 @@ def test_exchanged_predictions_of_equal_models_give_uniform_p_values(task: str) 
             a, b = (rows for _, rows in of_crew(rng, 0.0).query("model in ['m0', 'm1']").groupby("model"))
         else:
             a, b = time_points(rng), time_points(rng).assign(y_score=lambda frame: 100 * frame["y_score"])
-        p.append(exchange_p(design(a, task), a, b, 99, r))
+        p.append(p_of_exchange(a, b, task, 99, r))
     assert scipy_stats.binomtest(int(np.sum(np.array(p) <= 0.05)), 200, 0.05).pvalue > 0.01
     assert 0.4 < np.mean(p) < 0.65, "ties of few rows push p-values up a little"
 
@@ -119,8 +119,13 @@ def time_points(rng: np.random.Generator) -> pd.DataFrame:
 def test_exchange_finds_models_that_differ_on_these_crew() -> None:
     right = crew([PHASES] * 4, [PHASES] * 4)
     wrong = crew([PHASES] * 4, [[WRONG[p][0] for p in PHASES]] * 4)
-    assert exchange_p(design(right, "A1"), right, wrong, 999, 1) == 0.001
-    assert exchange_p(design(right, "A1"), right, right, 999, 1) == 1.0
+    assert p_of_exchange(right, wrong, "A1", 999, 1) == 0.001
+    assert p_of_exchange(right, right, "A1", 999, 1) == 1.0
+
+
+def p_of_exchange(a: pd.DataFrame, b: pd.DataFrame, task: str, n: int, seed: int) -> float:
+    plan = design(a, task)
+    return exchange_p(plan, exchangeable(plan, a), exchangeable(plan, b), n, seed)
 
 
 def test_gap_is_the_difference_of_aurocs_of_the_exchanged_ranks() -> None:
@@ -136,4 +141,5 @@ def test_gap_is_the_difference_of_aurocs_of_the_exchanged_ranks() -> None:
             ranks = np.where(exchanged[fold], ranks[::-1], ranks)
             gaps.append(roc_auc_score(positive[fold], ranks[0]) - roc_auc_score(positive[fold], ranks[1]))
         expected.append(np.mean(gaps))
-    np.testing.assert_allclose((0.5 - swap) @ auroc_gains(scores, positive, folds), expected, atol=1e-12)
+    first, second = (fold_ranks(of_model, positive, np.arange(24), folds) for of_model in scores)
+    np.testing.assert_allclose((0.5 - swap) @ auroc_gains(first, second), expected, atol=1e-12)

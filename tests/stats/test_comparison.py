@@ -114,8 +114,8 @@ def test_calibration_equals_sklearn(run: somb.RunResult) -> None:
     positive = somb.load_task("D1", source="simulated").task.classes[1]
     truth = (rows["y_true"] == positive).to_numpy()
     observed, predicted = calibration_curve(truth, rows["y_score"], n_bins=5, strategy="quantile")
-    np.testing.assert_allclose(made.curve["observed"], observed, atol=0.03)
-    np.testing.assert_allclose(made.curve["predicted"], predicted, atol=0.03)
+    np.testing.assert_allclose(made.curve["observed"], observed, atol=1e-12)
+    np.testing.assert_allclose(made.curve["predicted"], predicted, atol=1e-12)
     assert made.brier == pytest.approx(brier_score_loss(truth, rows["y_score"]))
     assert made.skill == pytest.approx(1 - made.brier / (truth.mean() * (1 - truth.mean())))
     assert made.curve["low"].le(made.curve["observed"]).all() and made.curve["n"].sum() == len(rows)
