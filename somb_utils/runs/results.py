@@ -263,12 +263,15 @@ class RunResult:
         >>> bool((new["D1", "logreg"] > new["D1", "majority"]).mean() > 0.9), these
         (True, {})
         """
-        from somb_utils.stats.bootstrap import draw_each_protocol
-
         settings = n_bootstrap, seed
         if settings not in self._made:
-            self._made[settings] = draw_each_protocol(self.predictions, n_bootstrap, seed, n_jobs, self.own_tasks)
+            self._made[settings] = self._draw(*settings, n_jobs)
         return self._made[settings]
+
+    def _draw(self, n_bootstrap: int, seed: int, n_jobs: int | None) -> "Drawn":
+        from somb_utils.stats.bootstrap import draw_each_protocol
+
+        return draw_each_protocol(self.predictions, n_bootstrap, seed, n_jobs, self.own_tasks)
 
     @cached_property
     def _scores_of_tasks(self) -> pd.DataFrame:

@@ -160,7 +160,7 @@ class StoredRun(RunResult):
         """Return the results of these tasks and models alone, in their order."""
         return StoredRun(self._folder, self.files, self._scores, of_keys(self.provenance, keys), self._fitted)
 
-    def draws(self, n_bootstrap: int = 1000, seed: int = 42, n_jobs: int | None = None) -> Drawn:
+    def _draw(self, n_bootstrap: int, seed: int, n_jobs: int | None) -> Drawn:
         """Return bootstrap scores, kept beside the predictions, by the file's hash and whatever else they depend on."""
         if self._fitted is None:
             with suppress(OSError, ValueError, KeyError):  # told when predictions are read

@@ -133,7 +133,7 @@ def test_intervals_and_tests_use_as_many_jobs_as_the_user_says(runs: Path) -> No
 def test_damaged_run_folders_are_named(runs: Path, command: Command, tmp_path: Path) -> None:
     for name in ("provenance.json", "results.parquet", "predictions/*"):
         folder = tmp_path / name.strip("/*")
-        shutil.copytree(runs / "published", folder)
+        shutil.copytree(runs / "base", folder)
         next(folder.glob(name)).write_bytes(b"")
         code, _, err = command("compare", folder)
         assert code == 1 and f"{folder} is not a readable run folder" in err
