@@ -60,10 +60,6 @@ def prediction_table(scored: Iterable["tuple[Job, Outcome]"]) -> pa.Table:
     return pa.concat_tables(parts or [PREDICTION_SCHEMA.empty_table()]).combine_chunks()
 
 
-def _no_scores(n: int) -> np.ndarray:
-    return np.full(n, np.nan)
-
-
 def _probabilities(data: "TaskData", outcome: "Outcome", n: int) -> pa.Array:
     """Return the class probabilities of each row of a multiclass task, in the order of the classes; else nulls."""
     if data.task.type != "multiclass" or not outcome.y_score.size:
@@ -91,7 +87,9 @@ def _predictions(job: "Job", outcome: "Outcome") -> pa.Table:
             "label": pa.nulls(len(ids), pa.large_string()),
             "y_true": names.take(truth),
             "y_pred": names.take(outcome.y_pred) if outcome.y_pred.size else pa.nulls(len(ids), pa.large_string()),
-            "y_score": outcome.y_score if outcome.y_score.ndim == 1 and outcome.y_score.size else _no_scores(len(ids)),
+            "y_score": outcome.y_score
+            if outcome.y_score.ndim == 1 and outcome.y_score.size
+            else np.full(len(ids), np.nan),
         }
     columns["seed"] = pa.repeat(pa.scalar(job.seed), len(columns["id"]))
     columns["y_proba"] = _probabilities(data, outcome, len(columns["id"]))

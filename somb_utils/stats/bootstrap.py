@@ -14,6 +14,8 @@ from somb_utils.stats.design import OF_ANIMALS, Design, Rows, design, each_proto
 from somb_utils.stats.intervals import LEVEL, N_BOOTSTRAP, SEED, Drawn, Draws, interval, student_factor
 from somb_utils.tasks.definitions import Definitions, Task, task_of
 
+Batch = tuple[str, Design, dict[str, pd.DataFrame]]  # a task, its tested rows, and predictions of them by model
+
 
 def bootstrap_interval(
     predictions: pd.DataFrame,
@@ -106,16 +108,28 @@ def all_replicates(
     seed: int = SEED,
     n_jobs: int | None = None,
     own: Definitions | None = None,
-    these: bool = False,
 ) -> Draws:
     """Return the bootstrap scores of every task and model of one protocol, all by the same draws.
 
     Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads, in one when omitted.
-    With `these`, new animals are drawn on these missions or tissues, and other tasks are left out.
     """
-    if these:
-        predictions = predictions[predictions["task"].isin(_of_animals(predictions, own))]
-    parts = list(batches(predictions, own))
+    return _of_batches(list(batches(predictions, own)), False, n_bootstrap, seed, n_jobs)
+
+
+def draw_each_protocol(
+    predictions: pd.DataFrame, n_bootstrap: int, seed: int, n_jobs: int | None, own: Definitions
+) -> Drawn:
+    """Return the bootstrap scores of predictions by protocol: for new groups, and for new animals on these."""
+    drawn: Drawn = {}
+    for rows, _ in each_protocol(predictions, predictions):
+        parts = list(batches(rows, own))
+        of_animals = [part for part in parts if part[1].task.split in OF_ANIMALS]
+        new, these = (_of_batches(*of, n_bootstrap, seed, n_jobs) for of in ((parts, False), (of_animals, True)))
+        drawn[protocol_of(rows)] = new, these
+    return drawn
+
+
+def _of_batches(parts: list[Batch], these: bool, n_bootstrap: int, seed: int, n_jobs: int | None) -> Draws:
     draws = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(_draw)(plan, list(models.values()), n_bootstrap, seed, these) for _, plan, models in parts
     )
@@ -126,29 +140,7 @@ def all_replicates(
     }
 
 
-def draw_each_protocol(
-    predictions: pd.DataFrame, n_bootstrap: int, seed: int, n_jobs: int | None, own: Definitions
-) -> Drawn:
-    """Return the bootstrap scores of predictions by protocol: for new groups, and for new animals on these."""
-
-    def drawn(rows: pd.DataFrame, these: bool) -> Draws:
-        return all_replicates(rows, n_bootstrap, seed, n_jobs, own, these)
-
-    return {
-        protocol_of(rows): (drawn(rows, False), drawn(rows, True))
-        for rows, _ in each_protocol(predictions, predictions)
-    }
-
-
-def _of_animals(predictions: pd.DataFrame, own: Definitions | None) -> list[str]:
-    """Return the tasks that leave out missions or tissues."""
-    tasks = {name: task_of(str(name), protocol_of(predictions), own) for name in predictions["task"].unique()}
-    return [name for name, task in tasks.items() if task is not None and task.split in OF_ANIMALS]
-
-
-def batches(
-    predictions: pd.DataFrame, own: Definitions | None = None
-) -> Iterator[tuple[str, Design, dict[str, pd.DataFrame]]]:
+def batches(predictions: pd.DataFrame, own: Definitions | None = None) -> Iterator[Batch]:
     """Yield task, design and the predictions by model, of models that were tested on the same ids.
 
     A task that is neither in the catalogue nor in `own` is left out: predictions do not say what its design is.

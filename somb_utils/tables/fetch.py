@@ -90,16 +90,12 @@ def fetch(
                 echo(announcement(wanted, folder, base_url))
                 urls = [f"{base_url}/{table.path}" if base_url else table.url for table in wanted]
                 files = [
-                    Download(url, t.file, t.bytes, partial(_table_problem, t), t.sha256)
+                    Download(url, t.file, t.bytes, partial(file_problem, info=t), t.sha256)
                     for url, t in zip(urls, wanted, strict=True)
                 ]
                 download(files, folder, retries=retries, wait=wait, progress=progress)
                 echo(f"{len(wanted)} downloaded and verified")
     return [folder / table_info(name).file for name in dict.fromkeys(names)]
-
-
-def _table_problem(table: TableInfo, path: Path) -> str | None:
-    return file_problem(path, table)
 
 
 @contextmanager

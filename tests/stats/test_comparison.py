@@ -1,5 +1,9 @@
 """Two models and many: paired tests, exact floors, ranks, calibration, against the packages that have them."""
 
+import itertools
+import threading
+from typing import Any
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -14,7 +18,7 @@ import somb_utils as somb
 from somb_utils import stats
 from somb_utils.errors import UsageError
 from somb_utils.plots.compare import critical_difference
-from somb_utils.stats import paired
+from somb_utils.stats import bootstrap, paired, permutation
 
 matplotlib.use("Agg")
 
@@ -127,3 +131,19 @@ def test_calibration_refuses_what_has_none(run: somb.RunResult) -> None:
         stats.calibration(rows[rows["task"] == "A1"], "A1")
     with pytest.raises(UsageError, match="no probabilities"):
         stats.calibration(rows[rows["task"] == "C2"].assign(y_score=3.0), "C2")
+
+
+def test_comparison_draws_and_tests_in_as_many_threads_as_asked(
+    run: somb.RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first two calls meet, which they cannot in one thread."""
+    for module, name in (bootstrap, "_draw"), (permutation, "null_scores"):
+        meeting, made, calls = threading.Barrier(2), getattr(module, name), itertools.count()
+
+        def call(*args: Any, meeting: Any = meeting, made: Any = made, calls: Any = calls) -> Any:
+            if next(calls) < 2:
+                meeting.wait(60)
+            return made(*args)
+
+        monkeypatch.setattr(module, name, call)
+    somb.compare(run, n_bootstrap=20, n_permutations=19, n_jobs=2)

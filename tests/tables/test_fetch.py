@@ -336,7 +336,7 @@ def test_a_download_stops_at_the_registered_size(
     monkeypatch.setattr(fetch_module, "MOST_BYTES", len(BODY))
     server.script = ["endless"]
     kept: list[int] = []
-    monkeypatch.setattr(fetch_module, "file_problem", lambda path, table: measured(path, table, kept))
+    monkeypatch.setattr(fetch_module, "file_problem", lambda path, info: measured(path, info, kept))
     with pytest.raises(SombError, match=r"sent is .*; it was discarded"):
         get(name)
     assert len(BODY) < max(kept) <= len(BODY) + fetch_module.CHUNK
