@@ -260,8 +260,8 @@ class RunResult:
         >>> import somb_utils as somb
         >>> run = somb.run("D1", ["majority", "logreg"], source="simulated", n_jobs=1)
         >>> new, these = run.draws(n_bootstrap=200)["rigorous"]
-        >>> bool((new["D1", "logreg"] > new["D1", "majority"]).mean() > 0.9), these
-        (True, {})
+        >>> new["D1", "logreg"].shape, these
+        ((200,), {})
         """
         settings = n_bootstrap, seed
         if settings not in self._made:
