@@ -111,7 +111,7 @@ class SimulatedSource(Source):
         Crew members.
     n_features
         Columns of each sample table, or rows of a table of genes, metabolites or taxa. By default as in the real ones,
-        but a quarter of the genes of cell-free RNA and the Twins Study, and a tenth of the taxa.
+        but a quarter of the genes of cell-free RNA and the Twins Study, and a twentieth of the taxa.
     effect
         Size of the planted effects; 0 is none.
     n_timepoints

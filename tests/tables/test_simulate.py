@@ -303,10 +303,10 @@ def test_genes_stand_sorted() -> None:
 # Effect, crew, features
 
 
-def test_by_default_there_are_a_quarter_of_the_genes_and_a_tenth_of_the_taxa() -> None:
+def test_by_default_there_are_a_quarter_of_the_genes_and_a_twentieth_of_the_taxa() -> None:
     for name, size in FULL.items():
-        share = 0.1 if name.startswith("microbiome") else 0.25
-        here = {"microbiome_env_taxonomy_cpm": 685, "cfrna_466drr": 116}.get(name, share * size)
+        share = 0.05 if name.startswith("microbiome") else 0.25
+        here = {"microbiome_env_taxonomy_cpm": 343, "cfrna_466drr": 116}.get(name, share * size)
         assert len(smaller(name)) == pytest.approx(here, abs=1), name
     assert smaller("gt_cfrna_cluster_labels").sum(numeric_only=True).between(4, 18).all()
     positives = [smaller(f"cross_mission_{of}_de")["label"].sum() for of in ("gene", "hemoglobin")]

@@ -16,7 +16,7 @@ Bools = npt.NDArray[np.bool_]
 
 MISSION = "SIM"
 UNIVERSE = 26_845  # genes that identifiers are drawn from
-GENES_SHARE, TAXA_SHARE = 0.25, 0.1  # of the genes of cell-free RNA and of the taxa, unless a number is asked for
+GENES_SHARE, TAXA_SHARE = 0.25, 0.05  # of the genes of cell-free RNA and of the taxa, unless a number is asked for
 # Plasma samples of the real mission, by day.
 MONTHS = {"June_Pre": -92, "Aug_Pre": -44, "Sept_Pre": -3, "Sept_Post": 1, "Nov_Post": 45, "Dec_Post": 82}
 _DIGITS = 6

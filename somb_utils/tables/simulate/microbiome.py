@@ -31,7 +31,7 @@ FIRST_TAXID = 9_900_000_000  # NCBI's have at most seven digits
 # Detection is a logistic of these terms: mean, deviations over taxa, over samples, of crew and of site.
 PREVALENCE, PREVALENCE_SD, DEPTH_SD, CREW_SD = -4.0, 1.6, 0.9, 0.7
 SITE_SD, PHASE_SD = 0.45, 0.08
-CAPSULE_SD = 1.0  # makes F3 as easy with a tenth of the taxa as 0.45 does with all
+CAPSULE_SD = 1.0  # makes F3 as easy with a twentieth of the taxa as 0.45 does with all
 ABUNDANCE_SD, DOMINANCE = 1.4, 2.5  # the second for the 2 % most common taxa
 SHARED_CPM = 800_000  # of a sample, in the taxa that both tables have
 UNCLASSIFIED_LOGIT = -1.5  # of microbiome_human_metaphlan: a fifth of the reads
