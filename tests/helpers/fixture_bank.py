@@ -1,6 +1,5 @@
 """A small bank in the true distribution, for tests that must not depend on the real one."""
 
-import json
 from pathlib import Path
 
 import yaml
@@ -69,15 +68,3 @@ def report_records(address: str) -> None:
     class Records(Hooks):
         async def on_sample_end(self, data: SampleEnd) -> None:
             urlopen(Request(f"{address}/recorded", data=b"{}", method="POST")).close()
-
-
-if __name__ == "__main__":
-    import os
-    import sys
-
-    use(Path(sys.argv[1]))
-    report_records(os.environ["ANTHROPIC_BASE_URL"])
-    from somb_utils.llm.commands import main
-
-    sys.argv = ["somb-llm", *json.loads(sys.argv[2])]
-    main()

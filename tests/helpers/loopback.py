@@ -6,12 +6,13 @@ server-sent events, and message batches). A `fault` function decides for each re
 
 import hashlib
 import json
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 DIMENSIONS = (
@@ -124,18 +125,18 @@ class Loopback:
             self.changed.notify_all()
         return call
 
-    def wait_until(self, condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    def wait_until(self, condition: Callable[[], bool], process: BaseProcess) -> None:
         """Wait for a condition on this server's calls and records; fail if the process that makes them ends first."""
 
         def watch() -> None:
-            process.wait()
+            wait([process.sentinel])
             with self.changed:
                 self.changed.notify_all()
 
         threading.Thread(target=watch, daemon=True).start()
         with self.changed:
-            self.changed.wait_for(lambda: condition() or process.poll() is not None)
-            assert condition(), f"the process ended by itself (code {process.poll()})"
+            self.changed.wait_for(lambda: condition() or not process.is_alive())
+            assert condition(), f"the process ended by itself (code {process.exitcode})"
 
     @property
     def held(self) -> int:
@@ -291,8 +292,7 @@ def _handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
                 sent = {name.lower(): value for name, value in call.headers.items()}
                 message = f"injected {fault} for {sent.get('x-api-key') or sent.get('authorization')}"
                 error = {"type": ERRORS[fault], "message": message}
-                extra = {"retry_after": "0.05"} if fault == "429" else {}
-                return self.send(int(fault), {"type": "error", "error": error}, **extra)
+                return self.send(int(fault), {"type": "error", "error": error}, Retry_After="0.05")
             if fault == "hold":
                 server.released.wait()
                 self.close_connection = True

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,7 @@ def test_killed_run_goes_on_where_it_stopped(
     process = start(*command)
     server.wait_until(lambda: server.recorded + server.held == 20, process)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.join()
     server.fault = None
     assert len(server.completed) == number
     before = len(server.calls)
@@ -171,13 +172,15 @@ def test_killed_run_goes_on_where_it_stopped(
     assert len(load([world / "logs/llm"]).answers) == 20
 
 
-def test_interrupted_run_says_how_to_go_on(server: Loopback, start: Any, world: Path) -> None:
-    server.fault = hold_after(server, 3)
-    process = start("run", "-m", LOCAL, "--sample", 8, "--max-connections", 2, *QUICK)
-    server.wait_until(lambda: server.held > 0, process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 1 and "run the same command again" in errors and "Traceback" not in errors
+def test_interrupted_run_says_how_to_go_on(server: Loopback, command: Any, world: Path) -> None:
+    def interrupt(call: Call) -> str | None:
+        if len(server.calls) == 3:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # as Ctrl-C
+        return "hold" if len(server.calls) >= 3 else None
+
+    server.fault = interrupt
+    code, _, errors = command("llm", "run", "-m", LOCAL, "--sample", 8, "--max-connections", 2, *QUICK)
+    assert code == 1 and "run the same command again" in errors and server.held
 
 
 def test_budget_stops_and_keeps_answers(server: Loopback, somb_llm: Any, world: Path) -> None:
