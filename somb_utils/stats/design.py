@@ -144,7 +144,7 @@ def design(predictions: pd.DataFrame, task: Task | str) -> Design:
     by = (*keys, predictions["label"].to_numpy(dtype=str)) if definition.type == "multilabel" else keys
     order = np.lexsort(by[::-1])
     frame = predictions.iloc[order]
-    if pd.MultiIndex.from_arrays([part[order] for part in by]).has_duplicates:
+    if len(_starts(*(part[order] for part in by))) <= len(order):
         raise SombError(f"{definition.id}: an id is duplicated in a fold of these predictions")
     truth = _codes(frame, "y_true", definition)
     first = frame.iloc[:: len(frame) // len(truth)]
@@ -154,7 +154,7 @@ def design(predictions: pd.DataFrame, task: Task | str) -> Design:
     if not np.array_equal(labels[row], truth):
         raise SombError(f"{definition.id}: an id has one label in one fold and another in the next")
     seed, fold, _ = _keys(first)
-    folds = _starts(pd.MultiIndex.from_arrays([seed, fold]).factorize()[0])
+    folds = _starts(seed, fold)
     group = pd.factorize(fold[folds[:-1]], sort=True)[0]
     of_id = np.zeros(len(ids), dtype=np.int64)
     of_id[row] = np.repeat(group, np.diff(folds))
@@ -243,8 +243,9 @@ def _codes(frame: pd.DataFrame, column: str, task: Task) -> np.ndarray:
     return (frame[column].to_numpy() == "1").reshape(-1, n_labels).astype(np.int64)
 
 
-def _starts(values: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(np.r_[True, values[1:] != values[:-1], True])
+def _starts(*keys: np.ndarray) -> np.ndarray:
+    """Return where each set of equal keys starts, of sorted ones, and their number."""
+    return np.flatnonzero(np.r_[True, np.any([key[1:] != key[:-1] for key in keys], axis=0), True])
 
 
 def _units(task: Task, ids: np.ndarray, labels: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -283,6 +284,5 @@ def signatures(plan: Design) -> np.ndarray:
 
 def contiguous(keys: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return positions sorted by the keys, and where each set of equal keys starts (and the total)."""
-    cell = pd.MultiIndex.from_arrays(list(keys)).factorize(sort=True)[0]
-    order = np.argsort(cell, kind="stable")
-    return order, _starts(cell[order])
+    order = np.lexsort(keys[::-1])
+    return order, _starts(*(key[order] for key in keys))

@@ -53,7 +53,7 @@ def best_of(predictions: pd.DataFrame, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("simulate", [of_genes, of_crew])
 def test_equal_models_are_excluded_in_at_most_five_percent(simulate: Callable[..., pd.DataFrame]) -> None:
-    n = 400 if NIGHTLY else 60
+    n = 400 if NIGHTLY else 40
     rngs = [np.random.default_rng([3, r]) for r in range(n)]
     excluded = sum(not best_of(simulate(rng, 0.0), 100 + r).all() for r, rng in enumerate(rngs))
     assert scipy_stats.binomtest(excluded, n, 0.05, alternative="greater").pvalue > 0.01, f"{excluded} of {n}"
@@ -96,14 +96,14 @@ def test_above_chance_is_one_rule() -> None:
 
 @pytest.mark.parametrize("task", ["A1", "F3"])
 def test_exchanged_predictions_of_equal_models_give_uniform_p_values(task: str) -> None:
-    rng, p = np.random.default_rng(5), []
-    for r in range(200):
+    rng, p, n = np.random.default_rng(5), [], 200 if NIGHTLY else 100
+    for r in range(n):
         if task == "A1":
             a, b = (rows for _, rows in of_crew(rng, 0.0).query("model in ['m0', 'm1']").groupby("model"))
         else:
             a, b = time_points(rng), time_points(rng).assign(y_score=lambda frame: 100 * frame["y_score"])
         p.append(p_of_exchange(a, b, task, 99, r))
-    assert scipy_stats.binomtest(int(np.sum(np.array(p) <= 0.05)), 200, 0.05).pvalue > 0.01
+    assert scipy_stats.binomtest(int(np.sum(np.array(p) <= 0.05)), n, 0.05).pvalue > 0.01
     assert 0.4 < np.mean(p) < 0.65, "ties of few rows push p-values up a little"
 
 

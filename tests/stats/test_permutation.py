@@ -35,15 +35,15 @@ def without_signal(task: str, rng: np.random.Generator) -> pd.DataFrame:
 
 @pytest.mark.parametrize("task", ["A1", "C2", "E1"])
 def test_without_signal_p_values_of_one_fold_are_uniform(task: str) -> None:
-    rng = np.random.default_rng(11)
-    jitter = rng.random(250)
+    rng, n = np.random.default_rng(11), 250 if NIGHTLY else 120
+    jitter = rng.random(n)
     scores = []
-    for _ in range(250):
+    for _ in range(n):
         predictions = without_signal(task, rng)
         scores.append(null_scores(design(predictions, task), predictions, 199, int(rng.integers(2**31))))
     p = np.array([p_value(s) for s in scores])
     errors = (p <= 0.05).sum()
-    assert scipy_stats.binomtest(int(errors), 250, 0.05, alternative="greater").pvalue > 0.01
+    assert scipy_stats.binomtest(int(errors), n, 0.05, alternative="greater").pvalue > 0.01
     # Scores of few rows tie; a share of the ties drawn at random makes the p-value continuous.
     ties = np.array([(np.abs(s[1:] - s[0]) < 1e-12).sum() for s in scores])
     uniform = p - jitter * (ties + 1) / 200
@@ -62,7 +62,7 @@ NULLS = {
 
 def type_i_errors(draw: Callable[[np.random.Generator], pd.DataFrame]) -> tuple[int, int]:
     """Return how many of how many experiments without signal have a p-value of 0.05 at most."""
-    n = 1000 if NIGHTLY else 60
+    n = 1000 if NIGHTLY else 40
     rngs = [np.random.default_rng([8, r]) for r in range(n)]
     return sum(stats.permutation_p((rows := draw(rng)), rows["task"].iloc[0], 99) <= 0.05 for rng in rngs), n
 
@@ -115,9 +115,10 @@ def test_shuffled_scores_spread_as_those_of_models_fitted_to_shuffled_labels() -
 def test_planted_signal_is_found_with_the_power_that_theory_gives() -> None:
     """One fold of Gaussian scores: Noether's (1987) power of the Wilcoxon-Mann-Whitney test, which the AUROC is."""
     rng, positives, negatives, shift = np.random.default_rng(3), 40, 60, 0.5
+    n = 400 if NIGHTLY else 200
     y = np.repeat([1, 0], [positives, negatives])
     found = []
-    for _ in range(400):
+    for _ in range(n):
         predictions = pd.DataFrame({
             "task": "C2", "model": "m", "fold": "0", "id": [f"G{i}" for i in range(100)], "y_pred": "unchanged",
             "y_true": np.where(y == 1, "changed", "unchanged"), "y_score": rng.normal(size=100) + shift * y,
@@ -127,7 +128,7 @@ def test_planted_signal_is_found_with_the_power_that_theory_gives() -> None:
     share = positives / 100
     noncentrality = np.sqrt(12 * 100 * share * (1 - share)) * (auroc - 0.5)
     power = scipy_stats.norm.sf(scipy_stats.norm.ppf(0.95) - noncentrality)
-    assert np.mean(found) == pytest.approx(power, abs=3 * np.sqrt(power * (1 - power) / 400) + 0.02)
+    assert np.mean(found) == pytest.approx(power, abs=3 * np.sqrt(power * (1 - power) / n) + 0.02)
 
 
 def test_agrees_with_scipy_on_one_fold() -> None:

@@ -22,8 +22,8 @@ SMALL = Setting("A1", "logreg", features=5, missions=3)
 
 @pytest.fixture(scope="module")
 def shares() -> dict[tuple[int, float], float]:
-    sizes = ((4, 0.0), (4, 0.25), (4, 1.0), (8, 0.5))
-    settings = [replace(SMALL, features=20, crew=crew, effect=effect, missions=10) for crew, effect in sizes]
+    sizes = ((4, 0.0), (4, 0.5), (4, 1.0), (8, 0.5))
+    settings = [replace(SMALL, features=20, crew=crew, effect=effect, missions=6) for crew, effect in sizes]
     return {(setting.crew, setting.effect): power.power_of(setting)["power"] for setting in settings}
 
 
@@ -31,8 +31,8 @@ def test_power_is_the_type_i_error_without_effect_and_grows_with_effect_and_crew
     shares: dict[tuple[int, float], float],
 ) -> None:
     assert shares[4, 0.0] <= 0.25
-    assert shares[4, 0.0] <= shares[4, 0.25] <= shares[4, 1.0] and shares[4, 1.0] > 0.7
-    assert shares[8, 0.5] > shares[4, 0.25]
+    assert shares[4, 0.0] <= shares[4, 0.5] <= shares[4, 1.0] and shares[4, 1.0] > 0.7
+    assert shares[8, 0.5] > shares[4, 0.5]
 
 
 def test_settings_repeat_with_their_seed() -> None:
@@ -119,10 +119,10 @@ def test_words_of_the_power_page() -> None:
 
 
 def test_a_day_test_has_the_power_of_its_days() -> None:
-    days = replace(SMALL, features=20, missions=2, test="days")
+    days = replace(SMALL, features=20, crew=3, missions=1, test="days")
     strong, none = (power.power_of(replace(days, effect=effect)) for effect in (2.0, 0.0))
     assert strong["power"] == 1.0 > none["power"]
-    assert power.mission(replace(days, effect=2.0), 0)["p"] == 1 / (1 + power.N_RELABELLINGS)
+    assert power.mission(replace(days, effect=2.0), 1)["p"] == 1 / (1 + power.N_RELABELLINGS)
 
 
 def test_assignments_of_phases_to_days() -> None:
