@@ -8,10 +8,12 @@ from functools import cache
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from traceback import format_exception
 
 import fixture_bank
 import pytest
 from loopback import Loopback
+from rich.text import Text
 from typer.testing import CliRunner
 
 from somb_utils.errors import SombError
@@ -43,13 +45,15 @@ def load_open(open_data: Path) -> Loader:
 
 @pytest.fixture(scope="session", autouse=True)
 def _inspect_spared() -> Iterator[None]:
-    """Spare inspect two things at every run: all packages' files, read anew, and tables of results that nobody sees."""
+    """Spare inspect three things: all packages' files, read anew, tables that nobody sees, and frames of tracebacks."""
     from inspect_ai._display.rich import display
     from inspect_ai._eval.task import log
+    from inspect_ai._util import rich
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log, "get_distribution_for_object", cache(log.get_distribution_for_object))
         patch.setattr(display, "tasks_results", lambda tasks: "")
+        patch.setattr(rich, "rich_traceback", lambda *error, **_: Text("".join(format_exception(*error))))
         yield
 
 

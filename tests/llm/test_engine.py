@@ -13,6 +13,8 @@ from typing import Any
 import fixture_bank
 import pytest
 import yaml
+from inspect_ai._util import rich
+from inspect_ai._util.rich import rich_traceback
 from inspect_ai.log import read_eval_log
 from loopback import DIMENSIONS, Call, Loopback, verdict
 
@@ -313,6 +315,7 @@ def test_no_key_is_written_anywhere(
     keys = {f"{name}_API_KEY": f"sk-canary-{name}-7f3a9c5e1b" for name in ("ANTHROPIC", "OPENAI", "LOOP")}
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(rich, "rich_traceback", rich_traceback)  # with frames and their width, as a user's logs have it
     plan = {0: "401", 1: "500", 2: "429", 3: "529", 4: "400"}
     server.fault = lambda call: plan.get(len(server.calls) % 7)
     messages = []
