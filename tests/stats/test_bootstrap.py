@@ -182,7 +182,8 @@ def test_order_of_lines_makes_no_difference() -> None:
 
 
 def test_summary_holds_interval_and_best_set() -> None:
-    run = somb.run(["C2", "F4"], ["majority", "logreg", "rf"], source="simulated", n_jobs=1)
+    few = {"rf": {"n_estimators": 5}}
+    run = somb.run(["C2", "F4"], ["majority", "logreg", "rf"], model_params=few, source="simulated", n_jobs=1)
     table = run.summary(300).set_index(["task", "model"])
     assert table["low"].le(table["mean"]).all() and table["high"].ge(table["mean"]).all()
     assert not table.xs("majority", level="model")["best"].any()

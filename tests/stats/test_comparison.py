@@ -12,6 +12,7 @@ import scikit_posthocs
 from designs import ranking
 from scipy import stats as scipy_stats
 from sklearn.calibration import calibration_curve
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 import somb_utils as somb
@@ -60,15 +61,17 @@ def test_sign_flip_equals_scipy_and_has_a_floor() -> None:
 
 @pytest.fixture(scope="module")
 def run() -> somb.RunResult:
-    return somb.run(["A1", "C2", "D1", "H1"], ["random", "majority", "logreg", "rf"], source="simulated", n_jobs=1)
+    forest = RandomForestClassifier(n_estimators=5, random_state=0)
+    models = {"random": "random", "majority": "majority", "logreg": "logreg", "forest": forest}
+    return somb.run(["A1", "C2", "D1", "H1"], models, source="simulated", n_jobs=1)
 
 
 def test_differences_pair_folds_and_draws(run: somb.RunResult) -> None:
     table = stats.differences(run.results, run.predictions, 500).set_index(["task", "a", "b"])
     assert len(table) == 4 * 6
     means = run.summary(0).set_index(["task", "model"])["mean"]
-    row = table.loc[("D1", "logreg", "rf")]
-    assert row["difference"] == pytest.approx(means["D1", "logreg"] - means["D1", "rf"])
+    row = table.loc[("D1", "logreg", "forest")]
+    assert row["difference"] == pytest.approx(means["D1", "logreg"] - means["D1", "forest"])
     assert row["low"] <= row["difference"] <= row["high"] and row["test"] == "Nadeau-Bengio"
     assert table.xs("A1")["test"].eq("sign flip").all() and table.xs("A1")["floor"].eq(0.125).all()
     assert table.xs("A1")["p_new"].ge(0.125).all()
@@ -92,7 +95,7 @@ def test_ranking_equals_scipy_and_scikit_posthocs(run: somb.RunResult) -> None:
     assert made.ranks.sum() == pytest.approx(10)
     pd.testing.assert_frame_equal(made.pairs, scikit_posthocs.posthoc_nemenyi_friedman(made.scores))
     with pytest.raises(UsageError, match="three models"):
-        stats.ranking(run.summary(0).query("model in ['logreg', 'rf']"))
+        stats.ranking(run.summary(0).query("model in ['logreg', 'forest']"))
 
 
 def test_critical_difference_is_drawn(run: somb.RunResult) -> None:

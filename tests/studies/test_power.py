@@ -17,7 +17,7 @@ from somb_utils.studies import coverage, experiments, power
 from somb_utils.studies.power import Setting
 from somb_utils.tasks.task_data import load_task
 
-SMALL = Setting("A1", "logreg", features=5, missions=3)
+SMALL = Setting("A1", "logreg", features=5, missions=2)
 
 
 @pytest.fixture(scope="module")
