@@ -115,7 +115,7 @@ def start(world: Path) -> Callable[..., BaseProcess]:
     """Start ``somb llm`` in a process of its own: a copy of this one, which has imported all that takes seconds."""
 
     def command(*args: object) -> BaseProcess:
-        process = get_context("fork").Process(target=_run, args=([str(a) for a in args],))
+        process = get_context("fork").Process(target=_run, args=([str(a) for a in args],), daemon=True)
         process.start()
         return process
 

@@ -296,7 +296,10 @@ def test_bad_addresses_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_runs_into_one_folder_at_once_both_arrive(tmp_path: Path) -> None:
     words, options = ("majority,random",), {"source": "simulated", "n_jobs": 1, "out": tmp_path / "run"}
     fork = get_context("fork")  # copies of this process, so that neither has ended when the other begins
-    both = [fork.Process(target=somb.run, args=(t, *words), kwargs=options) for t in ("A1,C2,H1", "A2,D1,H1")]
+    both = [
+        fork.Process(target=somb.run, args=(tasks, *words), kwargs=options, daemon=True)
+        for tasks in ("A1,C2,H1", "A2,D1,H1")
+    ]
     for process in both:
         process.start()
     for process in both:
