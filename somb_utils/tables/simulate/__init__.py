@@ -1,6 +1,7 @@
 """Simulated tables: the schema and difficulty of the real ones, and nothing of their content.
 
-Shapes and class counts are the real ones too, but for a quarter of the genes of cell-free RNA and a twentieth of the taxa.
+Shapes and class counts are the real ones too, but for a quarter of the genes of cell-free RNA and a twentieth of the
+taxa.
 
 Identifiers are invented (`SYN00001`); crew and timepoints keep the real schema, the mission reads `SIM`.
 Numbers are drawn from distributions whose summary figures are in the modules of this package and ``data/simulate/``.
