@@ -101,7 +101,7 @@ def test_relatives_do_not_make_a_signal() -> None:
 
 def test_shuffled_scores_spread_as_those_of_models_fitted_to_shuffled_labels() -> None:
     setting = NULLS["complete"]
-    rows, rng = simulated(setting), np.random.default_rng(4)
+    rows, rng = simulated(setting), np.random.default_rng(5)
     X = draw_features(setting, rows, rng)
     predictions = predictions_of(rows, X, setting.definition, FULL)
     fixed = null_scores(design(predictions, "C2"), predictions, 999)[1:]
@@ -109,7 +109,7 @@ def test_shuffled_scores_spread_as_those_of_models_fitted_to_shuffled_labels() -
     for _ in range(1000 if NIGHTLY else 120):
         shuffled = predictions_of(rows, X[rng.permutation(len(X))], setting.definition, FULL)
         refitted.append(null_scores(design(shuffled, "C2"), shuffled, 1)[0])
-    assert fixed.std() / np.std(refitted) == pytest.approx(1, abs=0.3)
+    assert fixed.std() / np.std(refitted) == pytest.approx(1, abs=0.2), "0.72 without the factor"
 
 
 def test_planted_signal_is_found_with_the_power_that_theory_gives() -> None:
