@@ -28,7 +28,7 @@ COLOURS = {
     "C002": "#E69F00",
     "C003": "#56B4E9",
     "C004": "#CC79A7",
-    **dict(zip(BASELINES, ("#7F7F7F", "#B8B8B8", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#E69F00"), strict=True)),
+    **dict(zip(BASELINES, ("#7F7F7F", "#B8B8B8", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#E69F00"), strict=False)),
     **dict.fromkeys(("other", "unchanged", "not changed", "has none", "missing", "not_de", "i4_only"), QUIET),
     **dict.fromkeys(("responsive", "changed", "has a label", "hemoglobin", "conserved", "de"), "#D55E00"),
 }
