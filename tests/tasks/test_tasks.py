@@ -13,7 +13,7 @@ from somb_utils.tasks.definitions import catalogue, get_task, read_task, schema_
 EXTENSIONS = ["F6", "F7", *(f"J{n}" for n in range(1, 8))]
 
 
-def test_there_are_21_published_tasks_and_9_extensions_with_registered_tables() -> None:
+def test_there_are_21_published_tasks_and_the_known_extensions_with_registered_tables() -> None:
     assert len(select_tasks()) == 21
     assert [task.id for task in catalogue().values() if task.extension] == EXTENSIONS
     for task in catalogue().values():
@@ -44,7 +44,7 @@ def test_wildcards_select_in_catalogue_order() -> None:
 
 @pytest.mark.parametrize("patterns", ["Z9", "", "A1,Q*", "../A1"])
 def test_unknown_task_names_the_known_ones(patterns: str) -> None:
-    with pytest.raises(UsageError, match=r"unknown task.*A1, A2, B1"):
+    with pytest.raises(UsageError, match=r"unknown task.*A1, A2, .*B1"):
         select_tasks(patterns)
 
 
