@@ -85,11 +85,23 @@ class Watch:
             self.faults.append(f"failed: {request.url} {request.failure}")
 
 
-@pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1400, "height": 1000}, base_url=address, color_scheme="light")
+@pytest.fixture(scope="module")
+def tab(browser: Any, address: str) -> Iterator[tuple[Any, Watch]]:
+    """One tab for all tests: to open one costs as much as to load a page, and it keeps scripts compiled."""
+    context = browser.new_context(base_url=address)
     opened = context.new_page()
-    watch = Watch(opened, address)
-    yield opened
+    yield opened, Watch(opened, address)
     context.close()
+
+
+@pytest.fixture
+def page(tab: tuple[Any, Watch]) -> Iterator[Any]:
+    """The tab as a new one: wide, light, and without what an earlier test chose on a page."""
+    opened, watch = tab
+    opened.set_viewport_size({"width": 1400, "height": 1000})
+    opened.emulate_media(color_scheme="light")
+    watch.faults.clear()
+    yield opened
+    opened.evaluate("localStorage.clear(); sessionStorage.clear()")
+    opened.goto("_static/logo.svg")  # so that the next test loads its page, also where it is this one
     assert not watch.faults
