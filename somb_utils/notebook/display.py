@@ -56,7 +56,7 @@ def show(thing: Any) -> None:
         display(Markdown(cleandoc(thing)) if isinstance(thing, str) else thing)
         return
     raw, stream = io.BytesIO(), io.BytesIO()
-    thing.savefig(raw, dpi=140, metadata={"Software": None})
+    thing.savefig(raw, dpi=140, pil_kwargs={"compress_level": 0})
     # A palette of 256 colours keeps the stored notebooks to a fourth of the size.
     Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
     titles = [*[axes.get_title(loc="left") for axes in thing.axes], thing.get_suptitle()]
