@@ -1,13 +1,15 @@
 """Each example runs as its page says, on simulated tables."""
 
-import subprocess
+import runpy
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import Command
 
 import somb_utils as somb
 from somb_utils.errors import SombError, UsageError
@@ -22,10 +24,22 @@ def checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
 
 
-def python(*words: object) -> str:
-    return subprocess.run(
-        [sys.executable, *map(str, words)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
-    ).stdout
+Python = Callable[..., str]
+
+
+@pytest.fixture
+def python(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Python:
+    """Run a module as ``python -m`` does, but in this process; return its standard output."""
+
+    def call(module: str, *words: object) -> str:
+        monkeypatch.setattr(sys, "argv", [module, *map(str, words)])
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        assert not stop.value.code
+        return capsys.readouterr().out
+
+    return call
 
 
 @pytest.mark.parametrize("name", ["selected_logreg", "nearest_centroid"])
@@ -34,12 +48,13 @@ def test_an_estimator_runs_on_every_kind_of_task(name: str) -> None:
     assert result.failures().empty and result.summary()["mean"].notna().all()
 
 
-def test_the_command_line_runs_an_example_and_sets_its_parameters(tmp_path: Path) -> None:
+def test_the_command_line_runs_an_example_and_sets_its_parameters(command: Command, tmp_path: Path) -> None:
     words = ["run", "--data", "simulated", "--tasks", "A1", "--jobs", "1", "--format", "csv"]
     words += ["--models", "examples.selected_logreg:make"]
     words += ["--model-params", "select__percentile=50", "--out", str(tmp_path)]
     name = "examples.selected_logreg:make(select__percentile=50)"
-    assert f"{name},simulated,macro_auroc" in python("-m", "somb_utils.cli", *words)
+    code, printed, _ = command(*words)
+    assert code == 0 and f"{name},simulated,macro_auroc" in printed
     made = {entry["model"]: entry for entry in somb.load_run(tmp_path).provenance["models"]}[name]
     assert made["params"] == {"select__percentile": "50"}
 
@@ -57,8 +72,8 @@ def test_ratios_stand_beside_the_blood_panel_and_come_from_one_row_each() -> Non
         with_ratios(somb.load_task("C2", source="simulated"))
 
 
-def test_the_ratios_run_as_a_program(tmp_path: Path) -> None:
-    printed = python("-m", "examples.nearest_centroid", "--data", "simulated", "--out", tmp_path)
+def test_the_ratios_run_as_a_program(python: Python, tmp_path: Path) -> None:
+    printed = python("examples.nearest_centroid", "--data", "simulated", "--out", tmp_path)
     assert "centroid_ratios" in printed
     assert somb.load_run(tmp_path).failures().empty
 
@@ -71,8 +86,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_ensemble_writes_predictions_that_can_be_scored(run: Path, tmp_path: Path) -> None:
-    printed = python("-m", "examples.ensemble", run, tmp_path / "ensemble", "--data", "simulated")
+def test_the_ensemble_writes_predictions_that_can_be_scored(python: Python, run: Path, tmp_path: Path) -> None:
+    printed = python("examples.ensemble", run, tmp_path / "ensemble", "--data", "simulated")
     assert "logreg, mlp(max_iter=20) are combined" in printed
     submissions, notes = validate(tmp_path / "ensemble", source="simulated")
     assert list(submissions) == ["A1.parquet", "B2.parquet", "C2.parquet"] and not notes

@@ -63,7 +63,7 @@ def test_the_strong_ones_fit_raw_folds_with_gaps(task: str) -> None:
 def test_those_that_are_cheap_fit_a_label_matrix() -> None:
     params = {"extratrees": {"extratreesclassifier__n_estimators": 2}}
     params["lightgbm_log"] = {"lgbmclassifier__n_estimators": 2}
-    result = sim("B2", list(params), model_params=params)
+    result = somb.run(two_folds("B2"), list(params), model_params=params, n_jobs=1)
     assert result.failures().empty and result.predictions["y_score"].between(0, 1).all()
 
 
@@ -73,7 +73,7 @@ def test_a_baseline_is_run_where_it_is_meant_to_be() -> None:
         sim("C2", "crew_centred_lda")
     with pytest.raises(UsageError, match="clr_lda cannot be run on A1"):
         sim("A1", "clr_lda")
-    assert sim("F4", "clr_lda").failures().empty
+    assert somb.run(two_folds("F4"), "clr_lda", n_jobs=1).failures().empty
 
 
 @pytest.mark.parametrize("name", list(NAMED))
@@ -170,7 +170,8 @@ def test_c_is_chosen_with_the_crew_left_out(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_model_that_predicts_one_thing_is_named_and_scores_stay(command: Command) -> None:
-    result = sim("A1,C2", "majority,logreg,lightgbm,lightgbm_small")
+    tasks = [somb.load_task("A1", source="simulated"), two_folds("C2")]
+    result = somb.run(tasks, "majority,logreg,lightgbm,lightgbm_small", n_jobs=1)
     assert constant_models(result.predictions) == {"A1": ["lightgbm"]}
     code, out, err = command(
         "run", "--data", "simulated", "--tasks", "A1", "--models", "lightgbm,logreg", "--jobs", 1, "--format", "csv"
