@@ -262,6 +262,8 @@ def test_site_that_cannot_be_written_is_told_before_anything_runs(small: Path, p
 
 
 def test_warning_of_the_build_fails_it_and_is_shown(small: Path) -> None:
+    toc = "format: jb-book\nroot: book/index\nparts:\n- chapters:\n  - file: book/protocols\n"
+    (small / "_toc.yml").write_text(toc)
     (small / "book" / "index.md").write_text("# Start\n\n[](nowhere.md)\n")
     with pytest.raises(SombError, match=r"nowhere\.md"):
         book.build("simulated", small / "site", jobs=1, say=lambda line: None)
