@@ -25,9 +25,9 @@ PATH = [
         "tasks/_problems",
         "tasks/task_data",
     ),
-    *(f"tasks/recipes/{file.stem}" for file in (PACKAGE / "tasks" / "recipes").glob("*.py")),
     *("runs/fit", "runs/runner", "runs/record", "runs/results", "metrics"),
 ]
+GROWING = {"recipes", "simulate"}  # with each contributed task or table; 2,100 lines now, of the path 1,000
 # Of models, of the libraries they come from, and of metrics, one of which has the name of a task.
 DEFINITIONS = ("runs/baselines.py", "runs/strong.py", "runs/boosting.py", "runs/code.py", "labels.py")
 
@@ -65,9 +65,9 @@ def test_modules_fit_on_a_few_screens() -> None:
 
 
 def test_package_stays_thin() -> None:
-    core = [file for file in MODULES if "llm" not in file.relative_to(PACKAGE).parts]
-    assert sum(map(code, core)) < 17_500
-    assert sum(code(PACKAGE / f"{name}.py") for name in PATH) < 3_000
+    apart = {"llm", *GROWING}
+    assert sum(code(file) for file in MODULES if not apart & set(file.relative_to(PACKAGE).parts)) < 15_500
+    assert sum(code(PACKAGE / f"{name}.py") for name in PATH) < 2_100
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))
