@@ -12,10 +12,8 @@ import pandas as pd
 from somb_utils import stats
 from somb_utils.errors import UsageError
 from somb_utils.runs.baselines import TRIVIAL
-from somb_utils.runs.composite import composite_of
 from somb_utils.runs.folder import joined_provenance, load_run
-from somb_utils.runs.results import RunResult, keys_of, summarise
-from somb_utils.stats.best import marked
+from somb_utils.runs.results import RunResult, keys_of
 from somb_utils.stats.intervals import N_BOOTSTRAP
 from somb_utils.stats.paired import of_draws
 from somb_utils.stats.permutation import N_PERMUTATIONS
@@ -198,7 +196,7 @@ def compare(
     n_bootstrap, n_permutations, seed
         Of the intervals and p-values.
     n_jobs
-        Tasks at once, in threads; one when omitted.
+        Tasks at once, in threads; one when omitted, unless :class:`joblib.parallel_config` names threads.
 
     Returns
     -------
@@ -218,17 +216,16 @@ def compare(
     [['majority', 'logreg', 5]]
     """
     _check_one_protocol(run.results["protocol"].unique())
-    own = run.own_tasks
-    draws, these = next(iter(run.draws(n_bootstrap, seed, n_jobs).values()), ({}, {}))  # of the one protocol
-    summary = marked(summarise(run.results, run.provenance), draws, TRIVIAL, seed, own, these)
-    scores = run.with_p_values(summary, n_permutations, seed, n_jobs)
-    differences = of_draws(run.results, run.predictions, draws, n_permutations, seed, own)
+    drawn = n_bootstrap, seed, n_jobs
+    draws, _ = next(iter(run.draws(*drawn).values()), ({}, {}))  # of the one protocol
+    scores = run.with_p_values(run.summary(*drawn), n_permutations, seed, n_jobs)
+    differences = of_draws(run.results, run.predictions, draws, n_permutations, seed, run.own_tasks)
     ranks = ratings = composite = extensions = None
     with suppress(UsageError):
         ranks = stats.ranking(scores[~scores["model"].isin(TRIVIAL)], draws)
         ratings = stats.ratings(ranks.scores)
     with suppress(UsageError):
-        composite, extensions = (composite_of(summary, draws, extensions=added) for added in (False, True))
+        composite, extensions = (run.composite(None, *drawn, extensions=added) for added in (False, True))
         composite, extensions = (table if len(table) else None for table in (composite, extensions))
     table, curves = _calibrations(run)
     source = str(run.provenance["source"])
