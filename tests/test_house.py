@@ -14,7 +14,7 @@ from somb_utils.tasks.definitions import catalogue
 
 PACKAGE = Path(somb.__path__[0])
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# What data pass on their way from a table to a score.
+# What data pass on their way from a table to a score, beside the recipe of their task.
 PATH = [
     *("tables/registry", "tables/sources", "tables/checks"),
     *(

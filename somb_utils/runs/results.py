@@ -56,7 +56,7 @@ class RunResult:
         seed
             Of the replicates.
         n_jobs
-            Tasks at once, in threads; one when omitted.
+            Tasks at once, in threads; one when omitted, unless :class:`joblib.parallel_config` names threads.
 
         Returns
         -------
@@ -163,7 +163,7 @@ class RunResult:
         seed
             Of the replicates.
         n_jobs
-            Tasks at once, in threads; one when omitted.
+            Tasks at once, in threads; one when omitted, unless :class:`joblib.parallel_config` names threads.
         extensions
             Whether it is the composite of the extensions, and not that of the published benchmark's tasks.
 

@@ -111,7 +111,8 @@ def all_replicates(
 ) -> Draws:
     """Return the bootstrap scores of every task and model of one protocol, all by the same draws.
 
-    Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads, in one when omitted.
+    Each has shape (n_bootstrap,). Tasks run in `n_jobs` threads; in one when omitted, unless
+    :class:`joblib.parallel_config` names threads.
     """
     return _of_batches(list(batches(predictions, own)), False, n_bootstrap, seed, n_jobs)
 
@@ -160,7 +161,7 @@ def batches(predictions: pd.DataFrame, own: Definitions | None = None) -> Iterat
 
 def _draw(plan: Design, predictions: list[pd.DataFrame], n_bootstrap: int, seed: int, these: bool) -> np.ndarray:
     if n_bootstrap < 1:
-        raise UsageError(f"n_bootstrap is {n_bootstrap}; give 0 or more replicates")
+        raise UsageError(f"n_bootstrap is {n_bootstrap}; give 1 or more replicates")
     seed = checked_seed(seed)
     rows = [rows_of(plan, of_model) for of_model in predictions]
     if plan.task.leaves_groups_out and not these:

@@ -85,7 +85,7 @@ def differences(
     n_bootstrap, seed
         Replicates and seed of the paired bootstrap.
     n_jobs
-        Tasks at once, in threads; one when omitted.
+        Tasks at once, in threads; one when omitted, unless :class:`joblib.parallel_config` names threads.
     n_permutations
         Exchanges behind each `p_these`.
     own

@@ -178,7 +178,7 @@ def with_p_values(
     n_permutations, seed
         Shuffles behind each p-value, and their seed.
     n_jobs
-        Scores tested at once, in threads; one when omitted.
+        Scores tested at once, in threads; one when omitted, unless :class:`joblib.parallel_config` names threads.
     untested
         Models to leave out, such as the trivial baselines, so that they do not count as tests.
     p_day
